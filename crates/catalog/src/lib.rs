@@ -1,0 +1,1 @@
+//! Facts about models for the AIContainer workbench: prices, windows, token estimates.

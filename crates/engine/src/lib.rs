@@ -1,0 +1,1 @@
+//! The container of the AIContainer workbench: from an input to an outcome.

@@ -1,0 +1,1 @@
+//! Conditions, detectors and decisions of the AIContainer workbench: text in, decision out.

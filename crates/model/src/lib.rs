@@ -1,0 +1,1 @@
+//! Model providers of the AIContainer workbench.

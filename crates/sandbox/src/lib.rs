@@ -1,0 +1,1 @@
+//! Sandboxes of the AIContainer workbench: a runtime trait, killable workers, limits.

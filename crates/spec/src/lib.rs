@@ -1,0 +1,1 @@
+//! The AI Behavior Specification language: text to tree, diagnostics and typed specs.
