@@ -7,8 +7,20 @@ use std::fmt;
 
 /// The operators of the grammar; a one-key map with one of them as its key is a matcher.
 pub const OPERATORS: [&str; 14] = [
-    "equals", "contains", "icontains", "starts_with", "matches", "gt", "gte", "lt", "lte", "one_of", "exists", "not",
-    "any_of", "all_of",
+    "equals",
+    "contains",
+    "icontains",
+    "starts_with",
+    "matches",
+    "gt",
+    "gte",
+    "lt",
+    "lte",
+    "one_of",
+    "exists",
+    "not",
+    "any_of",
+    "all_of",
 ];
 
 const MAX_DEPTH: usize = 32;
@@ -115,7 +127,7 @@ impl Matcher {
 
     /// The first difference, or none if the value matches.
     pub fn mismatch(&self, value: Option<&Value>) -> Option<Mismatch> {
-        self.examine(value, &mut String::new())
+        self.examine(value)
     }
 
     /// What the named groups of its patterns catch in the value.
@@ -146,35 +158,29 @@ impl Matcher {
         }
     }
 
-    fn examine(&self, value: Option<&Value>, path: &mut String) -> Option<Mismatch> {
+    fn examine(&self, value: Option<&Value>) -> Option<Mismatch> {
         let differs = |wanted: String| {
-            Some(Mismatch { path: path.clone(), wanted, found: value.map_or("nothing".into(), shown) })
+            Some(Mismatch { path: String::new(), wanted, found: value.map_or("nothing".into(), shown) })
         };
         let ok = |is: bool, wanted: String| if is { None } else { differs(wanted) };
         match self {
-            Self::Exists(wanted) => {
-                ok(value.is_some() == *wanted, if *wanted { "a value" } else { "no value" }.into())
-            }
+            Self::Exists(wanted) => ok(value.is_some() == *wanted, if *wanted { "a value" } else { "no value" }.into()),
             Self::Not(inner) => {
-                let is = inner.examine(value, path).is_some();
+                let is = inner.examine(value).is_some();
                 ok(is, format!("not {}", inner.describe()))
             }
             Self::AnyOf(all) => {
-                let is = all.iter().any(|inner| inner.examine(value, &mut path.clone()).is_none());
+                let is = all.iter().any(|inner| inner.examine(value).is_none());
                 ok(is, self.describe())
             }
-            Self::AllOf(all) => all.iter().find_map(|inner| inner.examine(value, path)),
+            Self::AllOf(all) => all.iter().find_map(|inner| inner.examine(value)),
             Self::Subset { keys, exact } => {
                 let Some(Value::Object(map)) = value else { return differs("a map".into()) };
-                let length = path.len();
-                for (key, inner) in keys {
-                    path.push_str(if path.is_empty() { "" } else { "." });
-                    path.push_str(key);
-                    let difference = inner.examine(map.get(key), path);
-                    path.truncate(length);
-                    if difference.is_some() {
-                        return difference;
-                    }
+                let inside = keys.iter().find_map(|(key, inner)| Some((key, inner.examine(map.get(key))?)));
+                if let Some((key, mut mismatch)) = inside {
+                    let dot = if mismatch.path.is_empty() { "" } else { "." };
+                    mismatch.path = format!("{key}{dot}{}", mismatch.path);
+                    return Some(mismatch);
                 }
                 let other = map.keys().find(|key| !keys.iter().any(|(known, _)| known == *key));
                 match other.filter(|_| *exact) {
@@ -186,7 +192,7 @@ impl Matcher {
             Self::Contains(wanted) => {
                 let is = match value {
                     Some(Value::Array(list)) => list.iter().any(|item| equal(wanted, item)),
-                    Some(value) => text_of(value).contains(&text_of(wanted)),
+                    Some(value) => text_of(value).contains(&*text_of(wanted)),
                     None => false,
                 };
                 ok(is, self.describe())
@@ -198,9 +204,7 @@ impl Matcher {
             Self::StartsWith(wanted) => {
                 ok(value.is_some_and(|value| text_of(value).starts_with(wanted.as_str())), self.describe())
             }
-            Self::Matches(pattern) => {
-                ok(value.is_some_and(|value| pattern.is_match(&text_of(value))), self.describe())
-            }
+            Self::Matches(pattern) => ok(value.is_some_and(|value| pattern.is_match(&text_of(value))), self.describe()),
             Self::Compare(comparison, wanted) => {
                 let is = value.and_then(Value::as_f64).is_some_and(|found| match comparison {
                     Comparison::Gt => found > *wanted,
@@ -210,9 +214,7 @@ impl Matcher {
                 });
                 ok(is, self.describe())
             }
-            Self::OneOf(all) => {
-                ok(value.is_some_and(|value| all.iter().any(|one| equal(one, value))), self.describe())
-            }
+            Self::OneOf(all) => ok(value.is_some_and(|value| all.iter().any(|one| equal(one, value))), self.describe()),
         }
     }
 
@@ -295,7 +297,11 @@ fn compile(value: &Value, path: &mut Vec<String>) -> Result<Matcher, MatcherErro
     Ok(Matcher::Subset { keys, exact })
 }
 
-fn subset(map: &Map<String, Value>, exact: bool, path: &mut Vec<String>) -> Result<Vec<(String, Matcher)>, MatcherError> {
+fn subset(
+    map: &Map<String, Value>,
+    exact: bool,
+    path: &mut Vec<String>,
+) -> Result<Vec<(String, Matcher)>, MatcherError> {
     let mut keys = Vec::new();
     for (key, value) in map.iter().filter(|(key, _)| !(exact && *key == "exact")) {
         path.push(key.clone());

@@ -303,7 +303,10 @@ mod tests {
     fn errors_name_the_file_and_what_is_wrong() {
         let mut source = MemorySource::new();
         source.insert(path("bin"), vec![0x41, 0xFF]);
-        assert_eq!(source.read_text(&path("bin")).unwrap_err().to_string(), "bin: not UTF-8 at byte 1: save it as UTF-8");
+        assert_eq!(
+            source.read_text(&path("bin")).unwrap_err().to_string(),
+            "bin: not UTF-8 at byte 1: save it as UTF-8"
+        );
         assert_eq!(source.read_text(&path("none")).unwrap_err().to_string(), "none: no such file");
         assert_eq!(source.read_at_most(&path("bin"), 1).unwrap_err().to_string(), "bin: larger than 1 bytes");
     }
