@@ -1,1 +1,27 @@
-//! The container of the AIContainer workbench: from an input to an outcome.
+//! The container: from an input to an outcome, on one path that every caller shares.
+//!
+//! [`Container`] is what a spec becomes: immutable, `Send + Sync`, shared by all runs. A [`Conversation`] is one user's
+//! session with it; [`Conversation::turn`] is a run. Start reading in `run.rs`.
+
+mod container;
+mod conversation;
+mod counters;
+mod data;
+mod guards;
+mod options;
+mod prompt;
+mod report;
+mod run;
+mod scripts;
+mod tools;
+mod trace;
+
+pub use container::{Container, ContainerError};
+pub use conversation::Conversation;
+pub use counters::{Counters, MemoryCounters, Reservation, Reserved};
+pub use data::{Data, DataError, Snapshots};
+pub use options::{Answer, Answers, Effects, RunOptions};
+pub use report::{CallRecord, ConfirmationAsked, TurnReport};
+pub use scripts::{Scripts, read_span};
+pub use tools::Mocks;
+pub use trace::{NoRecorder, Recorder};

@@ -60,3 +60,31 @@ impl Price {
         Usd::per_mtok(input, self.input_per_mtok) + Usd::per_mtok(output, self.output_per_mtok)
     }
 }
+
+/// Stands for a provider that this version does not speak to: every call is refused, nothing is sent anywhere.
+#[derive(Debug, Clone, Copy)]
+pub struct NotHere {
+    /// The provider's word in the language.
+    pub provider: &'static str,
+}
+
+impl Model for NotHere {
+    fn provider(&self) -> &'static str {
+        self.provider
+    }
+
+    fn price(&self) -> Option<Price> {
+        None
+    }
+
+    fn session(&self, _: Arc<dyn Clock>) -> Box<dyn Session> {
+        Box::new(*self)
+    }
+}
+
+impl Session for NotHere {
+    fn answer<'a>(&'a mut self, _: &'a Request) -> BoxStream<'a, Result<Piece, ModelError>> {
+        let refused = ModelError::NotHere { provider: self.provider.to_owned() };
+        Box::pin(futures_util::stream::once(std::future::ready(Err(refused))))
+    }
+}

@@ -1,1 +1,43 @@
-//! The local store of the AIContainer workbench: versions, tags, operations, runs, audit chain.
+//! The local store of the AIContainer workbench: `.aic/` holds the versions of every spec of a workspace, the tags and
+//! operations on them, what was run and what it cost, the results of cases, and an audit chain.
+//!
+//! It owns the schema of `.aic/store.db` and the journalled rollback of working files. It is not for reading specs,
+//! running tests, or deciding what a version should be called.
+//!
+//! One thread writes ([`Store`] hands it jobs through a bounded queue, and what waits together is committed together);
+//! readers have connections of their own and never wait for it. A write returns when it is on the disk, except what
+//! goes through a [`Recorder`], which [`Recorder::flush`] waits for. Several processes may hold the same store.
+//!
+//! Left for later: payloads are stored as they are (the column `enc` is there for encrypted ones), and versions keep
+//! the bytes of files, not their mode bits (a file that is replaced keeps the bits it has on disk).
+
+mod audit;
+mod cases;
+mod counters;
+mod error;
+mod lease;
+mod operations;
+mod readers;
+mod recorder;
+mod replace;
+mod rollback;
+mod runs;
+mod schema;
+mod store;
+mod undo;
+mod versions;
+mod writer;
+
+pub use audit::{AuditEntry, AuditRow, ChainBroken, ChainReport, Receipt};
+pub use cases::{CaseResult, StoredCase};
+pub use counters::{Reservation, Reserved};
+pub use error::StoreError;
+pub use lease::Lease;
+pub use operations::{Operation, OperationKind, View};
+pub use recorder::Recorder;
+pub use replace::{FileChange, FileChangeKind, is_store_file};
+pub use rollback::{Observer, Pending, Recovered, RollbackReport, RollbackRequest, Step};
+pub use runs::{RunInfo, RunRecord, Sample, StoredEvent};
+pub use store::Store;
+pub use undo::UndoRequest;
+pub use versions::{NewVersion, Recorded, VerdictSummary, VersionInfo, VersionReason, version_digest};

@@ -1,6 +1,6 @@
 //! `tests:`: behaviour tests as written. Planning, matching and judging are the behaviour crate's.
 
-use aic_base::{RelPath, Span, Timestamp, Usd};
+use aic_base::{Digest, RelPath, Span, Timestamp, Usd};
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -46,6 +46,9 @@ pub struct TestDef {
     pub timeout: Option<Duration>,
     /// What a case may cost.
     pub max_cost: Option<Usd>,
+    /// Of what the test says (its tree as JSON, `test_defaults` merged in), not of where it stands: moving a test or
+    /// changing a comment leaves it as it is.
+    pub digest: Digest,
     /// Keys that this version reads but does not honour; running the test is an error that names them.
     pub not_yet: Vec<String>,
 }

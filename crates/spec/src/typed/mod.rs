@@ -10,7 +10,7 @@ pub use model::{As, ModelSpec, Models, Pricing, Provider, Timeouts};
 pub use prompt::{Message, PromptVariant, Prompts, Role, Text, ValueFrom, Variable};
 pub use tool::{Approver, Blocked, Confirm, Effect, Run, SqlRun, ToolSpec, Tools, Trust};
 
-use aic_base::{Limits, RelPath, Tokens, Usd};
+use aic_base::{Digest, Limits, RelPath, Tokens, Usd};
 use aic_guard::GuardrailDef;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,6 +45,10 @@ pub struct Spec {
     pub personal_data: Vec<String>,
     /// The behaviour tests, those of `files:` included.
     pub tests: Vec<TestDef>,
+    /// Of everything but the tests: the tree as JSON without `tests` and `test_defaults`, and every file that the rest
+    /// of the spec or a test names (prompts, scripts, schemas, case files), test files excepted. Comments and layout do
+    /// not count.
+    pub behaviour: Digest,
     /// The text of every script and other file that the spec names, by path.
     pub files: BTreeMap<RelPath, Arc<[u8]>>,
 }

@@ -1,0 +1,121 @@
+//! A spec made ready to run: guards and schemas compiled once, shared by all runs.
+
+use crate::conversation::Conversation;
+use crate::options::RunOptions;
+use crate::scripts::Scripts;
+use crate::tools::Toolbox;
+use aic_guard::Guard;
+use aic_model::{Model, NotHere, Price, ScriptedModel};
+use aic_sandbox::ScriptHost;
+use aic_spec::{ModelSpec, Provider, Spec};
+use indexmap::IndexMap;
+use std::sync::Arc;
+
+/// A spec cannot be made ready. The check finds all of these before anything runs; they are said again here because a
+/// container may also come from elsewhere than a checked file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ContainerError {
+    /// A guardrail does not compile.
+    #[error("guardrail `{name}`: {message}")]
+    Guard {
+        /// The guardrail.
+        name: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// A model's rules do not compile.
+    #[error("model `{name}`: {message}")]
+    Model {
+        /// The model.
+        name: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// A tool or a blocked pattern does not compile.
+    #[error("tool `{name}`: {message}")]
+    Tool {
+        /// The tool or the pattern.
+        name: String,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// A spec made ready to run.
+pub struct Container {
+    pub(crate) spec: Arc<Spec>,
+    pub(crate) guards: Vec<Guard>,
+    pub(crate) models: IndexMap<String, Arc<dyn Model>>,
+    pub(crate) tools: Toolbox,
+    pub(crate) scripts: Scripts,
+}
+
+impl std::fmt::Debug for Container {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Container").field("spec", &self.spec.name).finish_non_exhaustive()
+    }
+}
+
+impl Container {
+    /// Makes a spec ready. Its scripts run in the host's sandbox.
+    ///
+    /// # Errors
+    /// [`ContainerError`], which names the part that does not compile.
+    pub fn new(spec: Arc<Spec>, host: Arc<ScriptHost>) -> Result<Self, ContainerError> {
+        let guards = spec.guardrails.iter().map(|def| {
+            Guard::compile(def).map_err(|problems| ContainerError::Guard {
+                name: def.name.clone(),
+                message: problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>().join("; "),
+            })
+        });
+        let models = spec.models.named.iter().map(|(name, model)| Ok((name.clone(), build_model(model)?)));
+        Ok(Self {
+            guards: guards.collect::<Result<_, _>>()?,
+            models: models.collect::<Result<_, ContainerError>>()?,
+            tools: Toolbox::new(&spec.tools)?,
+            scripts: Scripts::new(host, &spec.files, spec.limits.clone()),
+            spec,
+        })
+    }
+
+    /// The spec.
+    pub const fn spec(&self) -> &Arc<Spec> {
+        &self.spec
+    }
+
+    /// The user's own code, for graders.
+    pub const fn scripts(&self) -> &Scripts {
+        &self.scripts
+    }
+
+    /// Begins a conversation.
+    ///
+    /// # Errors
+    /// A sentence, if the model that the options name is not one of the spec's.
+    pub fn conversation(self: &Arc<Self>, options: RunOptions) -> Result<Conversation, String> {
+        Conversation::new(self.clone(), options)
+    }
+}
+
+fn build_model(spec: &ModelSpec) -> Result<Arc<dyn Model>, ContainerError> {
+    match spec.provider {
+        Some(Provider::Scripted) => {
+            let model = ScriptedModel::new(&spec.rules, price_of(spec));
+            let wrong = |error: aic_model::RuleError| ContainerError::Model { name: spec.name.clone(), message: error.to_string() };
+            Ok(Arc::new(model.map_err(wrong)?))
+        }
+        provider => Ok(Arc::new(NotHere { provider: provider.map_or("unknown", Provider::as_str) })),
+    }
+}
+
+/// The price a model's calls are charged at: the spec's own, else the catalog's.
+fn price_of(spec: &ModelSpec) -> Option<Price> {
+    let own = spec.pricing.map(|own| Price { input_per_mtok: own.input_per_mtok, output_per_mtok: own.output_per_mtok });
+    own.or_else(|| {
+        let facts = match &spec.stands_for {
+            Some(other) => aic_catalog::find(Some(&other.provider), &other.model),
+            None => aic_catalog::find(spec.provider.map(Provider::as_str), &spec.model),
+        }?;
+        Some(Price { input_per_mtok: facts.input_per_mtok, output_per_mtok: facts.output_per_mtok })
+    })
+}

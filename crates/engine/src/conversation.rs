@@ -1,0 +1,43 @@
+//! One user's session with a container: what was said so far, and the model's side of it.
+
+use crate::container::Container;
+use crate::options::{Answers, RunOptions};
+use crate::report::TurnReport;
+use crate::run;
+use aic_base::RunId;
+use aic_model::{Message, Session};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// A session. Each turn is a run.
+pub struct Conversation {
+    pub(crate) container: Arc<Container>,
+    pub(crate) options: RunOptions,
+    pub(crate) model: String,
+    pub(crate) session: Box<dyn Session>,
+    /// Everything said so far, without the instructions.
+    pub(crate) history: Vec<Message>,
+    pub(crate) turns: u32,
+    /// Whether untrusted text has entered it.
+    pub(crate) tainted: bool,
+}
+
+impl Conversation {
+    pub(crate) fn new(container: Arc<Container>, options: RunOptions) -> Result<Self, String> {
+        let name = options.model.clone().unwrap_or_else(|| "primary".into());
+        let Some(model) = container.models.get(&name) else {
+            let known: Vec<&str> = container.models.keys().map(String::as_str).collect();
+            return Err(format!("the spec has no model `{name}`: its models are {}", known.join(", ")));
+        };
+        let session = model.session(options.clock.clone());
+        let history = options.history.clone();
+        Ok(Self { container, options, model: name, session, history, turns: 0, tainted: false })
+    }
+
+    /// Runs one turn: the user's input, the turn's own variables, and a person's answers to what may be asked.
+    pub async fn turn(&mut self, input: &str, vars: &Map<String, Value>, answers: &Answers) -> TurnReport {
+        self.turns += 1;
+        let run = RunId(format!("{}-{}", self.options.run_prefix, self.turns));
+        run::turn(self, run, input, vars, answers).await
+    }
+}

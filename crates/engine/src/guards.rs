@@ -1,0 +1,132 @@
+//! All guards of one stage on one text: detectors and conditions at once, scripts in the sandbox.
+//!
+//! All run; the strictest action wins. A guard that cannot say anything (its script throws, loops or returns nonsense)
+//! blocks and says so.
+
+use crate::container::Container;
+use crate::options::RunOptions;
+use crate::scripts::{Scripts, read_span};
+use aic_base::{Action, Decision, RelPath, Stage};
+use aic_guard::{Guard, GuardKind, Scope, redact, strictest};
+use serde_json::{Value, json};
+
+/// What the guards of a stage said.
+#[derive(Debug)]
+pub(crate) struct Examined {
+    /// Every decision, in the spec's order.
+    pub decisions: Vec<Decision>,
+    /// The strictest action, if any guard fired.
+    pub action: Option<Action>,
+    /// The text, redacted where that was decided.
+    pub text: String,
+}
+
+impl Examined {
+    /// The decision of the strictest action.
+    pub fn decisive(&self) -> Option<&Decision> {
+        self.decisions.iter().find(|decision| Some(decision.action) == self.action)
+    }
+}
+
+/// Lets every guard that stands here judge the text.
+pub(crate) async fn examine(container: &Container, options: &RunOptions, text: &str, scope: &Scope<'_>) -> Examined {
+    let tool = scope.tool.map(|tool| tool.name);
+    let mut decisions = Vec::new();
+    for guard in container.guards.iter().filter(|guard| guard.applies(scope.stage, tool)) {
+        match &guard.kind {
+            GuardKind::Script { path } => {
+                let decision = judge_by_script(guard, path, container.scripts(), options, text, scope).await;
+                decisions.extend(decision);
+            }
+            GuardKind::Wasm { path } => decisions.push(failed(
+                guard,
+                scope.stage,
+                format!("{path}: this version does not run `wasm` guards yet, so it cannot say that this is safe"),
+            )),
+            _ => decisions.extend(guard.judge(text, scope)),
+        }
+    }
+    let redacted = redact(text, &decisions);
+    Examined { action: strictest(&decisions), decisions, text: redacted }
+}
+
+async fn judge_by_script(
+    guard: &Guard,
+    path: &str,
+    scripts: &Scripts,
+    options: &RunOptions,
+    text: &str,
+    scope: &Scope<'_>,
+) -> Option<Decision> {
+    let stage = scope.stage;
+    let args = json!({
+        "text": text,
+        "stage": stage.as_str(),
+        "input": scope.input,
+        "output": scope.output,
+        "user": { "id": scope.user.id, "roles": scope.user.roles },
+        "tool": scope.tool.map(|tool| json!({ "name": tool.name, "args": tool.args, "result": tool.result })),
+        "turn": scope.turn,
+    });
+    let now = options.clock.now();
+    let ctx = json!({ "guardrail": guard.name, "now": now.to_string(), "environment": scope.environment });
+    let path = match RelPath::new(path) {
+        Ok(path) => path,
+        Err(error) => return Some(failed(guard, stage, error.to_string())),
+    };
+    let limits = scripts.limits().clone();
+    match scripts.call(&path, args, ctx, limits, now, options.seed, &options.cancel).await {
+        Ok(value) => read_decision(guard, stage, &path, &value, text),
+        Err(why) => Some(failed(guard, stage, why)),
+    }
+}
+
+/// Reads `{action, reason, span}`; null and `{action: "allow"}` are no decision. Anything else blocks.
+fn read_decision(guard: &Guard, stage: Stage, path: &RelPath, value: &Value, text: &str) -> Option<Decision> {
+    let nonsense = |what: &str| {
+        let why = format!("{path} returned {what}: a guard returns null or {{action, reason, span}}");
+        Some(failed(guard, stage, why))
+    };
+    let map = match value {
+        Value::Null => return None,
+        Value::Object(map) => map,
+        _ => return nonsense("something that is no map"),
+    };
+    let action = match map.get("action") {
+        None | Some(Value::Null) => guard.action,
+        Some(Value::String(word)) if word == "allow" => return None,
+        Some(Value::String(word)) => match Action::from_word(word) {
+            Some(action) => action,
+            None => return nonsense("an action that the language does not have"),
+        },
+        Some(_) => return nonsense("an action that is no word"),
+    };
+    let reason = match map.get("reason") {
+        Some(Value::String(reason)) => reason.chars().take(500).collect(),
+        _ => guard.message.clone().unwrap_or_else(|| format!("{} said so", guard.name)),
+    };
+    let span = map.get("span").filter(|span| !span.is_null()).map(|span| read_span(span, text));
+    if span == Some(None) {
+        return nonsense("a span that is not inside the text");
+    }
+    let span = span.flatten();
+    if action == Action::Redact && span.is_none() {
+        return nonsense("`redact` without the span to redact");
+    }
+    let replacement = map.get("replacement").and_then(Value::as_str).map(str::to_owned);
+    let replacement = if action == Action::Redact { Some(replacement.unwrap_or_else(|| "[redacted]".into())) } else { None };
+    Some(Decision { guardrail: guard.name.clone(), stage, action, span, reason, replacement, confidence: 1.0 })
+}
+
+/// The decision of a guard that cannot say anything.
+fn failed(guard: &Guard, stage: Stage, why: String) -> Decision {
+    Decision {
+        guardrail: guard.name.clone(),
+        stage,
+        action: Action::Block,
+        span: None,
+        reason: format!("the guard failed, so it blocks: {why}"),
+        replacement: None,
+        confidence: 1.0,
+    }
+}

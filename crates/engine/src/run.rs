@@ -1,0 +1,706 @@
+//! One turn: input → validation → pre guards → prompt → model → tool calls → … → output → post guards → audit.
+//!
+//! [`Run::walk`] reads as that list. Whatever ends a run early is a [`Stop`], so that every way out passes through the
+//! same end: an outcome, an event, the audit.
+//!
+//! This version shows nothing of an answer before all of it is judged; guards on streamed text therefore see the whole.
+
+use crate::container::Container;
+use crate::conversation::Conversation;
+use crate::counters::{Reservation, Reserved, amount_of, cost_key};
+use crate::guards::{self, Examined};
+use crate::options::{Answer, Answers};
+use crate::prompt::{self, Variables};
+use crate::report::{CallRecord, ConfirmationAsked, TurnReport};
+use crate::tools::{self, Done};
+use crate::trace::Trace;
+use aic_base::{Action, Decision, EventKind, Outcome, RunId, Stage, Timestamp, ToolOutcome, Usage, Usd};
+use aic_guard::{AuditLog, CostControl, Guard, GuardKind, RateLimit, Scope, ToolScope};
+use aic_model::{Message, ModelError, Piece, Price, Request, ToolCall};
+use aic_spec::{Approver, Trust};
+use futures_util::StreamExt;
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3600);
+/// The tokens of an answer that are reserved where the spec sets no `max_tokens`.
+const ASSUMED_OUTPUT: u64 = 4096;
+
+/// Why a run ends before its answer.
+#[derive(Debug)]
+enum Stop {
+    Blocked(String),
+    NeedsConfirmation(String),
+    Budget(String),
+    Failed(String),
+    /// The set-up is wrong rather than the behaviour: no rule answers, a mock is missing, a variable has no value.
+    Broken(String),
+}
+
+impl Stop {
+    const fn outcome(&self) -> Outcome {
+        match self {
+            Self::Blocked(_) => Outcome::Blocked,
+            Self::NeedsConfirmation(_) => Outcome::NeedsConfirmation,
+            Self::Budget(_) => Outcome::Budget,
+            Self::Failed(_) | Self::Broken(_) => Outcome::Failed,
+        }
+    }
+}
+
+/// Runs one turn of a conversation.
+pub(crate) async fn turn(
+    conversation: &mut Conversation,
+    id: RunId,
+    input: &str,
+    vars: &Map<String, Value>,
+    answers: &Answers,
+) -> TurnReport {
+    let clock = conversation.options.clock.clone();
+    let trace = Trace::new(id, clock, conversation.options.recorder.clone());
+    let container = conversation.container.clone();
+    let started_with = conversation.history.len();
+    let mut run = Run {
+        container: &container,
+        vars,
+        answers,
+        trace,
+        input: input.to_owned(),
+        output: String::new(),
+        usage: Usage::default(),
+        cost: Usd::ZERO,
+        decisions: Vec::new(),
+        calls: Vec::new(),
+        confirmations: Vec::new(),
+        history: conversation.history.clone(),
+        conversation,
+    };
+    let ended = run.within_time().await;
+    let ended = run.audited(ended);
+    run.end(ended, started_with)
+}
+
+struct Run<'a> {
+    conversation: &'a mut Conversation,
+    container: &'a Container,
+    vars: &'a Map<String, Value>,
+    answers: &'a Answers,
+    trace: Trace,
+    /// The user's input, redacted where guards said so.
+    input: String,
+    /// What the model has said so far.
+    output: String,
+    usage: Usage,
+    cost: Usd,
+    decisions: Vec<Decision>,
+    calls: Vec<CallRecord>,
+    confirmations: Vec<ConfirmationAsked>,
+    /// What was said, this turn included.
+    history: Vec<Message>,
+}
+
+impl Run<'_> {
+    /// The path of a run. What it returns is what the user receives.
+    async fn walk(&mut self) -> Result<String, Stop> {
+        self.begin();
+        self.count_run()?;
+        self.guard_input().await?;
+        let mut messages = self.prompt()?;
+        let answer = loop {
+            self.check_budget()?;
+            self.guard_model_call(&messages).await?;
+            let (text, calls) = self.ask_model(&messages).await?;
+            self.output = text;
+            let said = Message::assistant(self.output.clone(), calls.clone());
+            self.remember(&mut messages, said);
+            if calls.is_empty() {
+                break self.output.clone();
+            }
+            for call in &calls {
+                let (result, is_error) = self.call_tool(call).await?;
+                self.remember(&mut messages, Message::tool(call, result, is_error));
+            }
+        };
+        self.check_form(&answer)?;
+        self.guard_output(answer).await
+    }
+
+    async fn within_time(&mut self) -> Result<String, Stop> {
+        let cancel = self.conversation.options.cancel.clone();
+        let most = self.container.spec.budget.time;
+        let walk = async {
+            tokio::select! {
+                () = cancel.cancelled() => Err(Stop::Failed("cancelled".into())),
+                ended = self.walk() => ended,
+            }
+        };
+        match most {
+            None => walk.await,
+            Some(most) => match tokio::time::timeout(most, walk).await {
+                Ok(ended) => ended,
+                Err(_) => Err(Stop::Budget(format!("the run took longer than {} s", most.as_secs_f64()))),
+            },
+        }
+    }
+
+    fn begin(&mut self) {
+        let kind = EventKind::RunStarted {
+            spec: self.container.spec.name.clone(),
+            environment: self.conversation.options.environment.clone(),
+            model: self.conversation.model.clone(),
+            at: self.now(),
+            input: self.input.clone(),
+        };
+        self.trace.push(kind);
+    }
+
+    fn now(&self) -> Timestamp {
+        self.conversation.options.clock.now()
+    }
+
+    fn scope(&self, stage: Stage) -> Scope<'_> {
+        let options = &self.conversation.options;
+        let spent = options.counters.sum(&cost_key(&self.container.spec.name), HOUR, self.now());
+        Scope {
+            input: &self.input,
+            output: &self.output,
+            environment: &options.environment,
+            user: options.user.clone(),
+            usage: self.usage,
+            cost_run: self.cost,
+            // Unknown counts as more than any cap: a condition on it fails closed.
+            cost_hour: spent.map_or(Usd::MAX, Usd::from_pico),
+            turn: self.conversation.turns,
+            tainted: self.conversation.tainted,
+            ..Scope::at(stage)
+        }
+    }
+
+    /// Examines a text and writes every decision down.
+    async fn examine(&mut self, stage: Stage, text: &str, tool: Option<ToolScope<'_>>) -> Examined {
+        let examined = {
+            let scope = Scope { tool, ..self.scope(stage) };
+            guards::examine(self.container, &self.conversation.options, text, &scope).await
+        };
+        for decision in &examined.decisions {
+            self.decide(decision.clone());
+        }
+        examined
+    }
+
+    fn decide(&mut self, decision: Decision) {
+        self.trace.push(EventKind::Guardrail(decision.clone()));
+        self.decisions.push(decision);
+    }
+
+    fn notice(&mut self, message: String) {
+        self.trace.push(EventKind::Notice { message });
+    }
+
+    fn remember(&mut self, messages: &mut Vec<Message>, message: Message) {
+        messages.push(message.clone());
+        self.history.push(message);
+    }
+
+    /// `rate_limit`: a run is counted before anything else happens.
+    fn count_run(&mut self) -> Result<(), Stop> {
+        let container = self.container;
+        for guard in &container.guards {
+            let GuardKind::RateLimit(RateLimit { max_operations, window, per_user }) = &guard.kind else { continue };
+            let options = &self.conversation.options;
+            let who = if *per_user { options.user.id.as_deref().unwrap_or("") } else { "*" };
+            let key = format!("rate/{}/{}/{who}", container.spec.name, guard.name);
+            let reserved = options.counters.reserve(&key, *window, *max_operations, 1, self.now());
+            let why = match reserved {
+                Ok(Reserved::Held(_)) => continue,
+                Ok(Reserved::Refused { sum }) => {
+                    format!("{sum} runs in the last {} s; the limit is {max_operations}", window.as_secs_f64())
+                }
+                Err(error) => format!("the count of runs cannot be read, so it blocks: {error}"),
+            };
+            self.apply_limit(guard, why)?;
+        }
+        Ok(())
+    }
+
+    /// A limit was reached: what its action says.
+    fn apply_limit(&mut self, guard: &Guard, why: String) -> Result<(), Stop> {
+        let reason = guard.message.clone().unwrap_or(why);
+        let decision = Decision {
+            guardrail: guard.name.clone(),
+            stage: Stage::ModelCall,
+            action: guard.action,
+            span: None,
+            reason,
+            replacement: None,
+            confidence: 1.0,
+        };
+        self.decide(decision.clone());
+        match guard.action {
+            Action::Log | Action::Warn | Action::Redact => Ok(()),
+            Action::Block => Err(Stop::Blocked(spoken(&decision))),
+            Action::RequireConfirmation => self.confirmed_by_guard(&decision, Value::Null),
+        }
+    }
+
+    async fn guard_input(&mut self) -> Result<(), Stop> {
+        let examined = self.examine(Stage::PreExecution, &self.input.clone(), None).await;
+        self.obey(&examined, Value::Null)?;
+        self.input = examined.text;
+        Ok(())
+    }
+
+    async fn guard_model_call(&mut self, messages: &[Message]) -> Result<(), Stop> {
+        let newest = messages.last().map(|message| message.text.clone()).unwrap_or_default();
+        let examined = self.examine(Stage::ModelCall, &newest, None).await;
+        self.obey(&examined, Value::Null)
+    }
+
+    async fn guard_output(&mut self, answer: String) -> Result<String, Stop> {
+        self.output.clone_from(&answer);
+        // Nothing was shown yet, so the guards on streamed text see it whole.
+        let streamed = self.examine(Stage::Chunk, &answer, None).await;
+        self.obey(&streamed, Value::Null)?;
+        let examined = self.examine(Stage::PostExecution, &streamed.text, None).await;
+        self.obey(&examined, Value::Null)?;
+        self.output.clone_from(&examined.text);
+        Ok(examined.text)
+    }
+
+    /// Stops where the strictest action says so.
+    fn obey(&mut self, examined: &Examined, args: Value) -> Result<(), Stop> {
+        let Some(decision) = examined.decisive() else { return Ok(()) };
+        match decision.action {
+            Action::Log | Action::Warn | Action::Redact => Ok(()),
+            Action::Block => Err(Stop::Blocked(spoken(decision))),
+            Action::RequireConfirmation => self.confirmed_by_guard(&decision.clone(), args),
+        }
+    }
+
+    fn confirmed_by_guard(&mut self, decision: &Decision, args: Value) -> Result<(), Stop> {
+        let guardrail = Some(decision.guardrail.clone());
+        self.confirmations.push(ConfirmationAsked { tool: None, guardrail, args, by: Approver::User });
+        match self.answers.get(&decision.guardrail) {
+            Some(Answer::Approve) => Ok(()),
+            Some(Answer::Deny) => Err(Stop::Blocked(format!("{} (declined)", spoken(decision)))),
+            None => Err(Stop::NeedsConfirmation(spoken(decision))),
+        }
+    }
+
+    fn prompt(&mut self) -> Result<Vec<Message>, Stop> {
+        let container = self.container;
+        let variables = Variables {
+            prompts: &container.spec.prompts,
+            options: &self.conversation.options,
+            turn: self.vars,
+            input: &self.input,
+        };
+        let spec = &container.spec;
+        let mut messages =
+            prompt::messages(spec, &self.conversation.options, &variables, &self.history).map_err(Stop::Broken)?;
+        let removed = prompt::trim(&mut messages, spec.context.max_tokens);
+        if removed > 0 {
+            self.notice(format!("{removed} old messages were left out to fit `context.window` (estimated tokens)"));
+        }
+        let said = messages.last().cloned().unwrap_or_else(|| Message::new(aic_model::Role::User, ""));
+        self.history.push(said);
+        Ok(messages)
+    }
+
+    fn steps_done(&self) -> u32 {
+        let asked = |event: &&aic_base::Event| matches!(event.kind, EventKind::ModelCalled { .. });
+        u32::try_from(self.trace.events.iter().filter(asked).count()).unwrap_or(u32::MAX)
+    }
+
+    fn check_budget(&mut self) -> Result<(), Stop> {
+        let budget = &self.container.spec.budget;
+        let over = |what: String| Err(Stop::Budget(what));
+        if self.steps_done() >= budget.steps {
+            return over(format!("the run used all of its {} steps", budget.steps));
+        }
+        let tokens = self.usage.input_tokens + self.usage.output_tokens;
+        if let Some(most) = budget.tokens.filter(|most| tokens >= *most) {
+            return over(format!("the run used {tokens} of {most} tokens"));
+        }
+        // Virtual delays pass no timer, but they count.
+        if let Some(most) = budget.time.filter(|most| self.trace.elapsed() > *most) {
+            return over(format!("the run took longer than {} s", most.as_secs_f64()));
+        }
+        Ok(())
+    }
+
+    /// Calls the model: reserves the money, waits for the whole answer, settles.
+    async fn ask_model(&mut self, messages: &[Message]) -> Result<(String, Vec<ToolCall>), Stop> {
+        let container = self.container;
+        let model = &container.models[self.conversation.model.as_str()];
+        let spec = &container.spec.models.named[self.conversation.model.as_str()];
+        let request = Request {
+            messages: messages.to_vec(),
+            tools: container.tools.offered(),
+            temperature: spec.temperature,
+            max_tokens: spec.max_tokens,
+            seed: spec.seed,
+            schema: container.spec.output.as_ref().and_then(|output| output.schema.clone()),
+        };
+        let reserved = self.reserve(&request, model.price(), model.provider())?;
+        let step = self.steps_done() + 1;
+        self.trace.push(EventKind::ModelCalled {
+            model: self.conversation.model.clone(),
+            provider: model.provider().to_owned(),
+            step,
+            messages: messages.len(),
+        });
+        let (mut text, mut calls, mut usage) = (String::new(), Vec::new(), None);
+        let mut broken = None;
+        {
+            let mut answer = self.conversation.session.answer(&request);
+            while let Some(piece) = answer.next().await {
+                match piece {
+                    Ok(Piece::Text(more)) => text.push_str(&more),
+                    Ok(Piece::ToolCall(call)) => calls.push(call),
+                    Ok(Piece::End(used)) => usage = Some(used),
+                    Err(error) => broken = Some(error),
+                }
+            }
+        }
+        // Where usage never came, the reservation stays: the provider may have charged.
+        let cost = match usage {
+            Some(used) => {
+                self.usage += used;
+                let cost = model.price().map_or(Usd::ZERO, |price| price.of(used.input_tokens, used.output_tokens));
+                self.settle(&reserved, cost)?;
+                cost
+            }
+            None => reserved.amount,
+        };
+        self.cost += cost;
+        if let Some(error) = broken {
+            let message = error.to_string();
+            return Err(match error {
+                ModelError::NoRule { .. } | ModelError::BadReply { .. } | ModelError::NotHere { .. } => Stop::Broken(message),
+                ModelError::Status { .. } | ModelError::Timeout | ModelError::Reset { .. } => Stop::Failed(message),
+            });
+        }
+        self.trace.push(EventKind::ModelAnswered {
+            step,
+            text: text.clone(),
+            tool_calls: calls.len(),
+            usage: usage.unwrap_or_default(),
+            cost,
+        });
+        Ok((text, calls))
+    }
+
+    /// Holds what the call may cost under every cap; the sum of what is held never exceeds one.
+    fn reserve(&mut self, request: &Request, price: Option<Price>, provider: &str) -> Result<Held, Stop> {
+        let container = self.container;
+        let caps: Vec<(&Guard, &CostControl)> = container
+            .guards
+            .iter()
+            .filter_map(|guard| match &guard.kind {
+                GuardKind::CostControl(control) => Some((guard, control)),
+                _ => None,
+            })
+            .collect();
+        let budget = container.spec.budget.cost;
+        let amount = match price {
+            Some(price) => {
+                let output = aic_base::Tokens(request.max_tokens.unwrap_or(ASSUMED_OUTPUT));
+                price.of(request.estimated_tokens(), output)
+            }
+            // Rules cost nothing; a real model of unknown price has no place under a cap.
+            None if provider == "scripted" => Usd::ZERO,
+            None if caps.is_empty() && budget.is_none() => Usd::ZERO,
+            None => {
+                return Err(Stop::Failed(
+                    "the model's price is unknown, and the spec caps cost: give the model a `pricing`".into(),
+                ));
+            }
+        };
+        if let Some(most) = budget.filter(|most| self.cost + amount > *most) {
+            return Err(Stop::Budget(format!(
+                "the next call may cost {amount}, and {} of {most} is spent: lower `max_tokens` or raise `budget.cost`",
+                self.cost
+            )));
+        }
+        let most = caps.iter().map(|(_, control)| control.max_per_hour).min().unwrap_or(Usd::MAX);
+        let key = cost_key(&container.spec.name);
+        let reserved =
+            self.conversation.options.counters.reserve(&key, HOUR, amount_of(most), amount_of(amount), self.now());
+        match reserved {
+            Ok(Reserved::Held(reservation)) => Ok(Held { reservation: Some(reservation), amount }),
+            Ok(Reserved::Refused { sum }) => {
+                let spent = Usd::from_pico(sum);
+                let why = format!("{spent} spent in the last hour and the next call may cost {amount}; the cap is {most}");
+                let tightest = caps.iter().find(|(_, control)| control.max_per_hour == most);
+                match tightest {
+                    Some((guard, _)) => self.apply_limit(guard, why)?,
+                    None => return Err(Stop::Budget(why)),
+                }
+                Ok(Held { reservation: None, amount })
+            }
+            Err(error) => Err(Stop::Blocked(format!("the hour's cost cannot be read, so nothing is spent: {error}"))),
+        }
+    }
+
+    fn settle(&mut self, held: &Held, cost: Usd) -> Result<(), Stop> {
+        let counters = self.conversation.options.counters.clone();
+        if let Some(reservation) = &held.reservation {
+            let settled = counters.settle(reservation, amount_of(cost));
+            settled.map_err(|error| Stop::Failed(format!("the hour's cost cannot be written: {error}")))?;
+        }
+        let container = self.container;
+        let spent = counters.sum(&cost_key(&container.spec.name), HOUR, self.now()).map_or(Usd::MAX, Usd::from_pico);
+        for guard in &container.guards {
+            let GuardKind::CostControl(control) = &guard.kind else { continue };
+            if spent >= control.alert_at {
+                self.notice(format!("{}: {spent} of {} an hour is spent", guard.name, control.max_per_hour));
+            }
+        }
+        Ok(())
+    }
+
+    /// One tool call, from the model's wish to what the model is told.
+    async fn call_tool(&mut self, call: &ToolCall) -> Result<(Value, bool), Stop> {
+        let (id, name, args) = (call.id.clone(), call.name.clone(), call.args.clone());
+        self.trace.push(EventKind::ToolCalled { id, name, args });
+        let container = self.container;
+        let (tool, job) = match container.tools.judge(call) {
+            Ok(passed) => passed,
+            Err(why) => return Ok(self.tool_ended(call, ToolOutcome::Denied, error_value(&why), None)),
+        };
+        let untrusted = tool.spec.trust == Trust::Untrusted;
+        let args = self.guard_call(call, untrusted).await?;
+        if let Some(denied) = self.confirm_call(call, &args)? {
+            return Ok(denied);
+        }
+        let done = tools::carry_out(tool, job, &args, &self.conversation.options, &container.scripts).await;
+        match done {
+            Done::Denied(why) => Ok(self.tool_ended(call, ToolOutcome::Denied, error_value(&why), None)),
+            Done::Failed(why) => Ok(self.tool_ended(call, ToolOutcome::Failed, why.into(), None)),
+            Done::HandedBack => {
+                self.tool_ended(call, ToolOutcome::HandedBack, Value::Null, None);
+                Err(Stop::Failed(format!("`{}` has no `run`: the caller has to carry it out, and none is here", call.name)))
+            }
+            Done::Stop(why) => {
+                self.tool_ended(call, ToolOutcome::Denied, error_value(&why), None);
+                Err(Stop::Broken(why))
+            }
+            Done::Ran { result, changed } => {
+                self.conversation.tainted |= untrusted;
+                let result = self.guard_result(call, &args, result, changed, untrusted).await?;
+                Ok(self.tool_ended(call, ToolOutcome::Ran, result, changed))
+            }
+        }
+    }
+
+    /// Guards on a call; they may redact its arguments.
+    async fn guard_call(&mut self, call: &ToolCall, untrusted: bool) -> Result<Value, Stop> {
+        let text = tools::strings(&call.args).join("\n");
+        let tool = ToolScope { name: &call.name, args: &call.args, result: None, untrusted };
+        let examined = self.examine(Stage::ToolCall, &text, Some(tool)).await;
+        if let Err(stop) = self.obey(&examined, call.args.clone()) {
+            let outcome = match stop {
+                Stop::NeedsConfirmation(_) => ToolOutcome::NeedsConfirmation,
+                _ => ToolOutcome::Denied,
+            };
+            self.tool_ended(call, outcome, error_value(&examined.decisive().map(spoken).unwrap_or_default()), None);
+            return Err(stop);
+        }
+        Ok(self.redacted(call.args.clone(), Stage::ToolCall, &examined))
+    }
+
+    /// Guards on a result; they may redact it.
+    async fn guard_result(
+        &mut self,
+        call: &ToolCall,
+        args: &Value,
+        result: Value,
+        changed: Option<u64>,
+        untrusted: bool,
+    ) -> Result<Value, Stop> {
+        let text = tools::strings(&result).join("\n");
+        let tool = ToolScope { name: &call.name, args, result: Some(&result), untrusted };
+        let examined = self.examine(Stage::ToolResult, &text, Some(tool)).await;
+        if let Err(stop) = self.obey(&examined, args.clone()) {
+            // It did run; what it returned is what nobody sees.
+            self.tool_ended(call, ToolOutcome::Ran, error_value("the result was withheld"), changed);
+            return Err(stop);
+        }
+        Ok(self.redacted(result, Stage::ToolResult, &examined))
+    }
+
+    /// The value with each of its texts redacted, where that was decided of the whole.
+    fn redacted(&self, mut value: Value, stage: Stage, examined: &Examined) -> Value {
+        if !examined.decisions.iter().any(|decision| decision.action == Action::Redact) {
+            return value;
+        }
+        let scope = self.scope(stage);
+        tools::map_strings(&mut value, &mut |text| {
+            let guards = self.container.guards.iter();
+            let decisions: Vec<Decision> = guards
+                .filter(|guard| matches!(guard.kind, GuardKind::Detector(_)) && guard.applies(stage, None))
+                .flat_map(|guard| guard.judge(text, &scope))
+                .collect();
+            aic_guard::redact(text, &decisions)
+        });
+        value
+    }
+
+    /// Asks for a person's consent where the tool wants it. `Some` is a refusal that the model is told.
+    fn confirm_call(&mut self, call: &ToolCall, args: &Value) -> Result<Option<(Value, bool)>, Stop> {
+        let Some(tool) = self.container.tools.get(&call.name) else { return Ok(None) };
+        let Some(confirm) = &tool.spec.confirm else { return Ok(None) };
+        if let Some(when) = &tool.confirm_when {
+            let text = tools::strings(args).join("\n");
+            let judged = ToolScope { name: &call.name, args, result: None, untrusted: false };
+            let scope = Scope { tool: Some(judged), ..self.scope(Stage::ToolCall) };
+            match when.eval(&text, &scope) {
+                Ok(false) => return Ok(None),
+                Ok(true) => {}
+                Err(error) => self.notice(format!("`confirm.when` of {} failed, so it asks: {error}", call.name)),
+            }
+        }
+        let asked = ConfirmationAsked { tool: Some(call.name.clone()), guardrail: None, args: args.clone(), by: confirm.by };
+        self.confirmations.push(asked);
+        match self.answers.get(&call.name) {
+            Some(Answer::Approve) => Ok(None),
+            Some(Answer::Deny) => {
+                Ok(Some(self.tool_ended(call, ToolOutcome::Denied, error_value("the confirmation was declined"), None)))
+            }
+            None => {
+                let who = match confirm.by {
+                    Approver::User => "the user",
+                    Approver::Operator => "an operator",
+                };
+                let why = format!("`{}` waits for {who} to confirm", call.name);
+                self.tool_ended(call, ToolOutcome::NeedsConfirmation, Value::from(why.as_str()), None);
+                Err(Stop::NeedsConfirmation(why))
+            }
+        }
+    }
+
+    fn tool_ended(&mut self, call: &ToolCall, outcome: ToolOutcome, result: Value, changed: Option<u64>) -> (Value, bool) {
+        let record = CallRecord {
+            id: call.id.clone(),
+            name: call.name.clone(),
+            args: call.args.clone(),
+            outcome,
+            result: result.clone(),
+            changed,
+        };
+        self.calls.push(record);
+        let (id, name) = (call.id.clone(), call.name.clone());
+        self.trace.push(EventKind::ToolEnded { id, name, outcome, result: result.clone(), changed });
+        (result, outcome != ToolOutcome::Ran)
+    }
+
+    /// `output`: the form that the answer must have.
+    fn check_form(&self, answer: &str) -> Result<(), Stop> {
+        let Some(form) = &self.container.spec.output else { return Ok(()) };
+        if !form.json && form.schema.is_none() {
+            return Ok(());
+        }
+        let value: Value = serde_json::from_str(answer)
+            .map_err(|error| Stop::Failed(format!("the answer is not JSON, as `output` wants it: {error}")))?;
+        let Some(schema) = &form.schema else { return Ok(()) };
+        let validator = jsonschema::validator_for(schema)
+            .map_err(|error| Stop::Failed(format!("`output.schema` is no JSON Schema: {error}")))?;
+        match validator.iter_errors(&value).next() {
+            Some(error) => {
+                let at = error.instance_path().to_string();
+                Err(Stop::Failed(format!("the answer does not follow `output.schema` at {at:?}: {error}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// `audit_log`: the declared fields, whatever the outcome. A row that cannot be written fails the run.
+    fn audited(&mut self, ended: Result<String, Stop>) -> Result<String, Stop> {
+        let container = self.container;
+        let logs = container.guards.iter().filter_map(|guard| match &guard.kind {
+            GuardKind::AuditLog(log) => Some(log),
+            _ => None,
+        });
+        let outcome = ended.as_ref().err().map_or(Outcome::Completed, Stop::outcome);
+        for log in logs {
+            let fields = self.audit_fields(log, outcome);
+            if let Err(error) = self.conversation.options.recorder.audit(&self.trace.run, &fields) {
+                return Err(Stop::Failed(format!("the audit log cannot be written: {error}")));
+            }
+        }
+        ended
+    }
+
+    fn audit_fields(&self, log: &AuditLog, outcome: Outcome) -> Map<String, Value> {
+        let spec = &self.container.spec;
+        let mut fields = Map::new();
+        fields.insert("spec".into(), spec.name.as_str().into());
+        for field in &log.fields {
+            let value = match field.as_str() {
+                "operation" => {
+                    let tools: Vec<&str> = self.calls.iter().map(|call| call.name.as_str()).collect();
+                    json!({ "tools": tools, "outcome": outcome.as_str() })
+                }
+                "affected_count" => self.calls.iter().filter_map(|call| call.changed).sum::<u64>().into(),
+                "user_id" => self.conversation.options.user.id.clone().into(),
+                "cost" => json!(self.cost.dollars()),
+                "latency" => u64::try_from(self.trace.elapsed().as_millis()).unwrap_or(u64::MAX).into(),
+                "guardrails" => self.decisions.iter().map(|decision| decision.guardrail.as_str()).collect(),
+                _ => continue,
+            };
+            fields.insert(field.clone(), value);
+        }
+        fields
+    }
+
+    fn end(mut self, ended: Result<String, Stop>, started_with: usize) -> TurnReport {
+        let outcome = ended.as_ref().err().map_or(Outcome::Completed, Stop::outcome);
+        let broken = if let Err(Stop::Broken(why)) = &ended { Some(why.clone()) } else { None };
+        let output = match ended {
+            Ok(output) => output,
+            Err(
+                Stop::Blocked(why) | Stop::NeedsConfirmation(why) | Stop::Budget(why) | Stop::Failed(why) | Stop::Broken(why),
+            ) => why,
+        };
+        let (usage, cost) = (self.usage, self.cost);
+        self.trace.push(EventKind::RunEnded { outcome, output: output.clone(), usage, cost });
+        if outcome == Outcome::Completed {
+            // The next turn sees what the user received, not what was redacted from it.
+            if let Some(last) = self.history.last_mut() {
+                last.text.clone_from(&output);
+            }
+            self.conversation.history = self.history;
+        } else {
+            self.conversation.history.truncate(started_with);
+        }
+        TurnReport {
+            run: self.trace.run.clone(),
+            outcome,
+            output,
+            decisions: self.decisions,
+            calls: self.calls,
+            confirmations: self.confirmations,
+            usage,
+            cost,
+            latency: self.trace.elapsed(),
+            broken,
+            events: self.trace.events,
+        }
+    }
+}
+
+/// Money that is held for a call.
+struct Held {
+    reservation: Option<Reservation>,
+    amount: Usd,
+}
+
+/// What the user is told of a decision.
+fn spoken(decision: &Decision) -> String {
+    format!("{} ({})", decision.reason, decision.guardrail)
+}
+
+fn error_value(why: &str) -> Value {
+    Value::from(format!("denied: {why}"))
+}

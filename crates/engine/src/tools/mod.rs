@@ -1,0 +1,265 @@
+//! Tools: which call may run, and running it.
+//!
+//! A call is judged by its name, its arguments' schema, the blocked patterns and, for SQL, the parsed statement. What
+//! does not pass never runs and is told to the model as an error. Guards and confirmations come after, in `run.rs`.
+
+mod clock_functions;
+mod mock;
+mod sql;
+
+pub use mock::Mocks;
+
+use crate::container::ContainerError;
+use crate::data::Data;
+use crate::options::{Effects, RunOptions};
+use crate::scripts::Scripts;
+use aic_base::Timestamp;
+use aic_guard::{BlockedPattern, Condition, NameGlob, Place};
+use aic_model::{ToolCall, ToolDef};
+use aic_spec::{Blocked, Effect, Run, ToolSpec, Tools};
+use indexmap::IndexMap;
+use mock::MockAnswer;
+use serde_json::{Value, json};
+use sql::{SqlError, SqlJob};
+
+/// The most bytes of a result that the model is shown.
+const MAX_RESULT: usize = 256 * 1024;
+
+/// The tools of a spec.
+#[derive(Debug)]
+pub(crate) struct Toolbox {
+    tools: IndexMap<String, Tool>,
+    globs: Vec<NameGlob>,
+    patterns: Vec<(String, BlockedPattern)>,
+}
+
+/// One tool, compiled.
+#[derive(Debug)]
+pub(crate) struct Tool {
+    pub spec: ToolSpec,
+    schema: jsonschema::Validator,
+    /// When a person must agree; none means always, where the spec asks for it at all.
+    pub confirm_when: Option<Condition>,
+}
+
+/// What a call that passed is to do.
+#[derive(Debug)]
+pub(crate) enum Job {
+    Sql(SqlJob),
+    Script,
+    HandBack,
+    NotYet(String),
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub(crate) enum Done {
+    /// It ran.
+    Ran { result: Value, changed: Option<u64> },
+    /// It ran and reported an error.
+    Failed(String),
+    /// A wall inside stopped it.
+    Denied(String),
+    /// The caller has to carry it out.
+    HandedBack,
+    /// The run cannot go on: a missing mock, a kind of tool that this version does not have.
+    Stop(String),
+}
+
+impl Toolbox {
+    pub fn new(tools: &Tools) -> Result<Self, ContainerError> {
+        let wrong = |name: &str, message: String| ContainerError::Tool { name: name.to_owned(), message };
+        let mut all = IndexMap::new();
+        for spec in &tools.allowed {
+            let schema = jsonschema::validator_for(&spec.parameters)
+                .map_err(|error| wrong(&spec.name, format!("`parameters` is no JSON Schema: {error}")))?;
+            let when = spec.confirm.as_ref().and_then(|confirm| confirm.when.as_deref());
+            let confirm_when = when.map(|when| Condition::compile(when, Place::Guard)).transpose().map_err(|problems| {
+                let messages: Vec<_> = problems.into_iter().map(|problem| problem.message).collect();
+                wrong(&spec.name, format!("`confirm.when`: {}", messages.join("; ")))
+            })?;
+            all.insert(spec.name.clone(), Tool { spec: spec.clone(), schema, confirm_when });
+        }
+        let (mut globs, mut patterns) = (Vec::new(), Vec::new());
+        for blocked in &tools.blocked {
+            match blocked {
+                Blocked::Tool(glob) => globs.push(aic_guard::tool_glob(glob)),
+                Blocked::Pattern(text) => {
+                    let pattern = BlockedPattern::parse(text).map_err(|problem| wrong(text, problem.message))?;
+                    patterns.push((text.clone(), pattern));
+                }
+            }
+        }
+        Ok(Self { tools: all, globs, patterns })
+    }
+
+    /// What the model is offered: every allowed tool that no glob blocks.
+    pub fn offered(&self) -> Vec<ToolDef> {
+        let open = self.tools.values().filter(|tool| !self.globs.iter().any(|glob| glob.matches(&tool.spec.name)));
+        open.map(|tool| ToolDef {
+            name: tool.spec.name.clone(),
+            description: tool.spec.description.clone(),
+            parameters: tool.spec.parameters.clone(),
+        })
+        .collect()
+    }
+
+    /// The tool of this name.
+    pub fn get(&self, name: &str) -> Option<&Tool> {
+        self.tools.get(name)
+    }
+
+    /// Judges a call by everything but guards and confirmations.
+    ///
+    /// # Errors
+    /// Why it is denied, in a sentence for the model and the trace.
+    pub fn judge(&self, call: &ToolCall) -> Result<(&Tool, Job), String> {
+        if self.globs.iter().any(|glob| glob.matches(&call.name)) {
+            return Err(format!("`{}` is under `tools.blocked`", call.name));
+        }
+        let Some(tool) = self.tools.get(&call.name) else {
+            return Err(format!("`{}` is not under `tools.allowed`", call.name));
+        };
+        if let Some(error) = tool.schema.iter_errors(&call.args).next() {
+            let at = error.instance_path().to_string();
+            let place = if at.is_empty() { String::new() } else { format!(" at {at}") };
+            return Err(format!("the arguments do not follow the tool's schema{place}: {error}"));
+        }
+        let fixed = match &tool.spec.run {
+            Some(Run::Sql(run)) => run.statement.as_deref(),
+            _ => None,
+        };
+        for text in strings(&call.args).into_iter().chain(fixed) {
+            if let Some((pattern, _)) = self.patterns.iter().find(|(_, pattern)| pattern.matches(text).is_some()) {
+                return Err(format!("the statement matches the blocked pattern `{pattern}`"));
+            }
+        }
+        let job = match &tool.spec.run {
+            None => Job::HandBack,
+            Some(Run::Script { .. }) => Job::Script,
+            Some(Run::NotYet(kind)) => Job::NotYet(kind.clone()),
+            Some(Run::Sql(run)) => match sql::judge(&tool.spec, run, &call.args) {
+                Ok(job) => Job::Sql(job),
+                Err(SqlError::Denied(why) | SqlError::Failed(why)) => return Err(why),
+            },
+        };
+        Ok((tool, job))
+    }
+}
+
+/// Carries a call out that passed everything.
+pub(crate) async fn carry_out(tool: &Tool, job: Job, args: &Value, options: &RunOptions, scripts: &Scripts) -> Done {
+    let name = &tool.spec.name;
+    let now = options.clock.now();
+    if options.mocks.has(name) {
+        return match options.mocks.answer(name, args) {
+            Ok(MockAnswer::Returns(result)) => Done::Ran { result, changed: None },
+            Ok(MockAnswer::Fails(message)) => Done::Failed(message),
+            Ok(MockAnswer::Script(path)) => {
+                let limits = scripts.limits().clone();
+                run_script(scripts, &path, name, args, limits, options, now).await
+            }
+            Err(why) => Done::Stop(why),
+        };
+    }
+    let local = matches!(job, Job::Sql(_) | Job::Script);
+    if let Effects::Test { real } = &options.effects
+        && tool.spec.effect != Effect::Read
+        && !(local && tool.spec.effect == Effect::Write && options.data.is_private())
+        && !real.contains(name)
+        && !matches!(job, Job::HandBack)
+    {
+        return Done::Denied(format!(
+            "a test does not really run `{name}`, whose effect is outside: give it a mock, or name it under `real`"
+        ));
+    }
+    match job {
+        Job::HandBack => match &options.effects {
+            Effects::Live => Done::HandedBack,
+            Effects::Test { .. } => Done::Stop(format!("`{name}` has no `run`, so the test needs a mock of it")),
+        },
+        Job::NotYet(kind) => Done::Stop(format!("`{name}`: this version does not run `{kind}` tools yet; in a test, mock it")),
+        Job::Script => match &tool.spec.run {
+            Some(Run::Script { path, timeout, memory }) => {
+                let mut limits = scripts.limits().clone();
+                limits.timeout = timeout.unwrap_or(limits.timeout);
+                limits.memory = memory.unwrap_or(limits.memory);
+                run_script(scripts, path, name, args, limits, options, now).await
+            }
+            _ => Done::Stop(format!("`{name}` has no script")),
+        },
+        Job::Sql(job) => {
+            let (data, timeout, cancel): (Data, _, _) =
+                (options.data.clone(), scripts.limits().timeout, options.cancel.clone());
+            let work = tokio::task::spawn_blocking(move || sql::carry_out(&job, &data, now, timeout, &cancel));
+            match work.await {
+                Ok(Ok(outcome)) => Done::Ran { result: outcome.result, changed: outcome.changed },
+                Ok(Err(SqlError::Denied(why))) => Done::Denied(why),
+                Ok(Err(SqlError::Failed(why))) => Done::Failed(why),
+                Err(_) => Done::Failed("the database's thread ended before the statement did".into()),
+            }
+        }
+    }
+    .capped()
+}
+
+async fn run_script(
+    scripts: &Scripts,
+    path: &aic_base::RelPath,
+    tool: &str,
+    args: &Value,
+    limits: aic_base::Limits,
+    options: &RunOptions,
+    now: Timestamp,
+) -> Done {
+    let ctx = json!({
+        "tool": tool,
+        "now": now.to_string(),
+        "environment": options.environment,
+        "user": { "id": options.user.id, "roles": options.user.roles },
+    });
+    match scripts.call(path, args.clone(), ctx, limits, now, options.seed, &options.cancel).await {
+        Ok(result) => Done::Ran { result, changed: None },
+        Err(why) => Done::Failed(why),
+    }
+}
+
+impl Done {
+    /// Keeps a result from flooding the model.
+    fn capped(self) -> Self {
+        match self {
+            Self::Ran { result, .. } if result.to_string().len() > MAX_RESULT => Self::Failed(format!(
+                "the result is larger than {} kB: ask for less",
+                MAX_RESULT / 1024
+            )),
+            other => other,
+        }
+    }
+}
+
+/// Every text inside a value, depth first.
+pub(crate) fn strings(value: &Value) -> Vec<&str> {
+    let (mut found, mut open) = (Vec::new(), vec![value]);
+    while let Some(value) = open.pop() {
+        match value {
+            Value::String(text) => found.push(text.as_str()),
+            Value::Array(list) => open.extend(list.iter().rev()),
+            Value::Object(map) => open.extend(map.values().rev()),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Changes every text inside a value.
+pub(crate) fn map_strings(value: &mut Value, change: &mut dyn FnMut(&str) -> String) {
+    let mut open = vec![value];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::String(text) => *text = change(text),
+            Value::Array(list) => open.extend(list.iter_mut()),
+            Value::Object(map) => open.extend(map.values_mut()),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Tools on a SQLite database: judged as a parsed statement first, then carried out behind a second wall.
+//!
+//! The first wall is the guard crate's judgement of the statement. The second is SQLite's own authorizer, which sees what
+//! the statement really does, so that a misunderstanding of the parser cannot open more than the spec allows.
+
+use super::clock_functions;
+use crate::data::Data;
+use aic_base::Timestamp;
+use aic_guard::{Dialect, Judged, SqlPolicy, judge_statement};
+use aic_spec::{SqlRun, ToolSpec};
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// The most rows a call returns; the result says when there were more.
+pub(super) const MAX_ROWS: usize = 1000;
+/// The most bytes of text a call returns.
+const MAX_BYTES: usize = 1_000_000;
+/// How many steps of SQLite's machine run between two looks at the deadline.
+const STEPS_BETWEEN_LOOKS: i32 = 2000;
+
+/// What a call did.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct SqlOutcome {
+    pub result: Value,
+    pub changed: Option<u64>,
+}
+
+/// Why a statement was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SqlError {
+    /// The spec does not allow it.
+    Denied(String),
+    /// It was tried, and failed.
+    Failed(String),
+}
+
+/// A statement that passed the first wall.
+#[derive(Debug, Clone)]
+pub(super) struct SqlJob {
+    pub run: SqlRun,
+    pub sql: String,
+    pub judged: Judged,
+    policy: Arc<SqlPolicy>,
+    binds: Vec<(String, rusqlite::types::Value)>,
+}
+
+/// Judges the statement of a call.
+pub(super) fn judge(tool: &ToolSpec, run: &SqlRun, args: &Value) -> Result<SqlJob, SqlError> {
+    let policy = SqlPolicy {
+        verbs: tool.permissions.clone(),
+        tables: tool.tables.clone(),
+        functions: tool.functions.clone(),
+    };
+    let (sql, binds) = match &run.statement {
+        Some(statement) => (statement.clone(), binds(args)),
+        None => match args.get("query").and_then(Value::as_str) {
+            Some(sql) => (sql.to_owned(), Vec::new()),
+            None => return Err(SqlError::Denied("the argument `query` with the statement is missing".into())),
+        },
+    };
+    let judged = judge_statement(&sql, &policy, Dialect::Sqlite).map_err(|denied| SqlError::Denied(denied.reason))?;
+    Ok(SqlJob { run: run.clone(), sql, judged, policy: Arc::new(policy), binds })
+}
+
+/// Carries a judged statement out. Blocks; call it where blocking is allowed.
+pub(super) fn carry_out(
+    job: &SqlJob,
+    data: &Data,
+    now: Timestamp,
+    timeout: Duration,
+    cancel: &CancellationToken,
+) -> Result<SqlOutcome, SqlError> {
+    let failed = |error: rusqlite::Error| SqlError::Failed(plain(&error));
+    let writes = !job.judged.reads_only;
+    let file = data.file(&job.run.database, writes).map_err(|error| SqlError::Failed(error.to_string()))?;
+    let mode = if writes { OpenFlags::SQLITE_OPEN_READ_WRITE } else { OpenFlags::SQLITE_OPEN_READ_ONLY };
+    let connection = Connection::open_with_flags(file, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
+    connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
+    if data.is_private() && writes {
+        // A throw-away copy needs no durability.
+        connection.execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF").map_err(failed)?;
+    }
+    clock_functions::freeze(&connection, now).map_err(failed)?;
+    let (deadline, cancelled) = (Instant::now() + timeout, cancel.clone());
+    let stop = move || cancelled.is_cancelled() || Instant::now() > deadline;
+    connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(stop)).map_err(failed)?;
+    let wall = Wall { policy: job.policy.clone(), reads_only: !writes };
+    connection.authorizer(Some(move |context: AuthContext<'_>| wall.judge(&context))).map_err(failed)?;
+    query(&connection, job).map_err(|error| match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::AuthorizationForStatementDenied) => {
+            SqlError::Denied(format!("the database refused it: {}", plain(&error)))
+        }
+        Some(rusqlite::ErrorCode::OperationInterrupted) => {
+            SqlError::Failed(format!("stopped after {} ms", timeout.as_millis()))
+        }
+        _ => failed(error),
+    })
+}
+
+fn query(connection: &Connection, job: &SqlJob) -> rusqlite::Result<SqlOutcome> {
+    let mut statement = connection.prepare(&job.sql)?;
+    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    for (name, value) in &job.binds {
+        if let Some(index) = statement.parameter_index(name)? {
+            statement.raw_bind_parameter(index, value)?;
+        }
+    }
+    let before = connection.total_changes();
+    let (mut found, mut size, mut truncated) = (Vec::new(), 0, false);
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next()? {
+        if found.len() == MAX_ROWS || size > MAX_BYTES {
+            truncated = true;
+            break;
+        }
+        let mut map = Map::new();
+        for (i, name) in names.iter().enumerate() {
+            let value = json_of(row.get_ref(i)?);
+            size += value.as_str().map_or(8, str::len);
+            map.insert(name.clone(), value);
+        }
+        found.push(Value::Object(map));
+    }
+    drop(rows);
+    if names.is_empty() {
+        let changed = connection.total_changes() - before;
+        return Ok(SqlOutcome { result: json!({ "changed": changed }), changed: Some(changed) });
+    }
+    let mut result = json!({ "row_count": found.len(), "rows": found });
+    if truncated {
+        result["truncated"] = Value::Bool(true);
+    }
+    let changed = connection.total_changes() - before;
+    Ok(SqlOutcome { result, changed: (!job.judged.reads_only).then_some(changed) })
+}
+
+/// SQLite's authorizer: what a statement really does, against what the spec allows.
+struct Wall {
+    policy: Arc<SqlPolicy>,
+    reads_only: bool,
+}
+
+impl Wall {
+    fn judge(&self, context: &AuthContext<'_>) -> Authorization {
+        let table_ok = |table: &str| {
+            let system = table.to_ascii_lowercase().starts_with("sqlite_");
+            !system
+                && self.policy.tables.as_ref().is_none_or(|tables| tables.iter().any(|t| t.eq_ignore_ascii_case(table)))
+        };
+        let verb_ok = |verb: &str| !self.reads_only && self.policy.verbs.iter().any(|v| v.eq_ignore_ascii_case(verb));
+        let allowed = match context.action {
+            AuthAction::Select | AuthAction::Recursive => true,
+            // The judged statement has named its tables; a read of an empty name is a count of a subquery's rows.
+            AuthAction::Read { table_name, .. } => table_name.is_empty() || table_ok(table_name),
+            AuthAction::Insert { table_name } => verb_ok("INSERT") && table_ok(table_name),
+            AuthAction::Update { table_name, .. } => verb_ok("UPDATE") && table_ok(table_name),
+            AuthAction::Delete { table_name } => verb_ok("DELETE") && table_ok(table_name),
+            AuthAction::Function { function_name } => {
+                // The allow-list was the first wall's; these would reach files or code.
+                !["load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"]
+                    .iter()
+                    .any(|name| name.eq_ignore_ascii_case(function_name))
+            }
+            AuthAction::Transaction { operation } => {
+                matches!(operation, TransactionOperation::Begin | TransactionOperation::Rollback)
+            }
+            _ => false,
+        };
+        if allowed { Authorization::Allow } else { Authorization::Deny }
+    }
+}
+
+/// Arguments as `:name` parameters.
+fn binds(args: &Value) -> Vec<(String, rusqlite::types::Value)> {
+    use rusqlite::types::Value as Sql;
+    let Value::Object(map) = args else { return Vec::new() };
+    map.iter()
+        .map(|(name, value)| {
+            let value = match value {
+                Value::Null => Sql::Null,
+                Value::Bool(is) => Sql::Integer(i64::from(*is)),
+                Value::Number(number) => match number.as_i64() {
+                    Some(whole) => Sql::Integer(whole),
+                    None => Sql::Real(number.as_f64().unwrap_or(f64::NAN)),
+                },
+                Value::String(text) => Sql::Text(text.clone()),
+                other => Sql::Text(other.to_string()),
+            };
+            (format!(":{name}"), value)
+        })
+        .collect()
+}
+
+fn json_of(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => number.into(),
+        ValueRef::Real(number) => number.into(),
+        ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
+        ValueRef::Blob(bytes) => format!("<{} bytes>", bytes.len()).into(),
+    }
+}
+
+/// SQLite's message without the statement it repeats.
+fn plain(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqliteFailure(_, Some(message)) => message.clone(),
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        error => error.to_string(),
+    }
+}

@@ -1,0 +1,262 @@
+//! Detectors: each looks at one text and says what it found and where. Precision first: a guardrail that stops ordinary
+//! requests is switched off, and then protects nobody.
+
+mod code;
+mod destructive;
+mod injection;
+pub(crate) mod pii;
+mod secrets;
+mod sqli;
+mod topics;
+
+use crate::scope::Scope;
+use crate::sql;
+use crate::words::WordSet;
+use aic_base::Span;
+use regex::Regex;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// A kind of personal data that has a pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PiiType {
+    /// Payment cards: length and prefix of an issuer, and the Luhn digit.
+    Card,
+    /// International bank account numbers: length of the country and remainder 97.
+    Iban,
+    /// United States social security numbers.
+    Ssn,
+    /// E-mail addresses.
+    Email,
+    /// Telephone numbers.
+    Phone,
+    /// IPv4 and IPv6 addresses.
+    Ip,
+}
+
+impl PiiType {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Card, Self::Iban, Self::Ssn, Self::Email, Self::Phone, Self::Ip];
+
+    /// The word of `types:`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Card => "card",
+            Self::Iban => "iban",
+            Self::Ssn => "ssn",
+            Self::Email => "email",
+            Self::Phone => "phone",
+            Self::Ip => "ip",
+        }
+    }
+}
+
+/// A kind of credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SecretType {
+    /// Keys and tokens in the format of a known vendor.
+    Vendor,
+    /// Private keys in PEM and similar containers.
+    PrivateKey,
+    /// Passwords that stand next to the word.
+    Password,
+    /// Random-looking tokens and keys that stand next to such a word; JSON web tokens.
+    Token,
+    /// `scheme://user:password@host`.
+    UrlCredentials,
+}
+
+impl SecretType {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Vendor, Self::PrivateKey, Self::Password, Self::Token, Self::UrlCredentials];
+
+    /// The word of `types:`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Vendor => "vendor",
+            Self::PrivateKey => "private_key",
+            Self::Password => "password",
+            Self::Token => "token",
+            Self::UrlCredentials => "url_credentials",
+        }
+    }
+}
+
+/// Which kinds of data to look for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Types {
+    /// Personal data.
+    pub pii: BTreeSet<PiiType>,
+    /// Credentials.
+    pub secrets: BTreeSet<SecretType>,
+}
+
+impl Types {
+    /// Every kind.
+    pub fn all() -> Self {
+        Self { pii: PiiType::ALL.into(), secrets: SecretType::ALL.into() }
+    }
+
+    /// Adds the kind of this word, or all; says whether the word is one.
+    pub fn add(&mut self, word: &str) -> bool {
+        if word == "all" {
+            *self = Self::all();
+            return true;
+        }
+        let pii = PiiType::ALL.into_iter().find(|kind| kind.as_str() == word);
+        let secret = SecretType::ALL.into_iter().find(|kind| kind.as_str() == word);
+        self.pii.extend(pii);
+        self.secrets.extend(secret);
+        pii.is_some() || secret.is_some()
+    }
+}
+
+/// What a detector found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// The bytes of the original text; none where it is not a place.
+    pub span: Option<Span>,
+    /// Why, in one sentence, without the found text.
+    pub reason: String,
+    /// What a redaction puts in its place.
+    pub replacement: Option<String>,
+    /// How sure it is, 0 to 1.
+    pub confidence: f32,
+}
+
+impl Finding {
+    pub(crate) fn new(span: Span, reason: impl Into<String>, confidence: f32) -> Self {
+        Self { span: Some(span), reason: reason.into(), replacement: None, confidence }
+    }
+
+    pub(crate) fn replaced(mut self, replacement: impl Into<String>) -> Self {
+        self.replacement = Some(replacement.into());
+        self
+    }
+}
+
+/// A detector with its parameters.
+#[derive(Debug, Clone)]
+pub enum Detector {
+    /// Texts with more Unicode scalar values.
+    MaxLength(u64),
+    /// SQL injections, at a sensitivity from 0 to 1.
+    SqlInjection(f64),
+    /// Code that is meant to run, at a sensitivity from 0 to 1.
+    CodeExecution(f64),
+    /// Attempts to override instructions, at a sensitivity from 0 to 1.
+    PromptInjection(f64),
+    /// Requests to delete, drop, overwrite or shut down.
+    Destructive,
+    /// SQL in a tool's arguments that changes data, but for these verbs (upper case).
+    DbMutations(Vec<String>),
+    /// Personal data and credentials of these kinds.
+    Data(Types),
+    /// Texts that touch fewer than so many of the topics.
+    AllowedTopics(WordSet, usize),
+}
+
+impl Detector {
+    /// Looks at a text.
+    pub fn find(&self, text: &str, scope: &Scope<'_>) -> Vec<Finding> {
+        match self {
+            Self::MaxLength(max) => too_long(text, *max).into_iter().collect(),
+            Self::SqlInjection(sensitivity) => sqli::find(text, *sensitivity).into_iter().collect(),
+            Self::CodeExecution(sensitivity) => code::find(text, *sensitivity).into_iter().collect(),
+            Self::PromptInjection(sensitivity) => injection::find(text, *sensitivity).into_iter().collect(),
+            Self::Destructive => destructive::find(text).into_iter().collect(),
+            Self::DbMutations(allow) => mutation(text, scope, allow).into_iter().collect(),
+            Self::Data(types) => {
+                let mut found = pii::find(text, types);
+                found.extend(secrets::find(text, types));
+                found
+            }
+            Self::AllowedTopics(topics, least) => topics::find(text, topics, *least).into_iter().collect(),
+        }
+    }
+}
+
+fn too_long(text: &str, max: u64) -> Option<Finding> {
+    let max = usize::try_from(max).unwrap_or(usize::MAX);
+    let (cut, _) = text.char_indices().nth(max)?;
+    let reason = format!("the text is longer than {max} characters");
+    Some(Finding::new(Span::new(cut, text.len()), reason, 1.0).replaced("…"))
+}
+
+/// SQL that changes something in any text of a tool's arguments; the text itself where there is no tool.
+fn mutation(text: &str, scope: &Scope<'_>, allow: &[String]) -> Option<Finding> {
+    let Some(tool) = scope.tool else { return mutating(text, allow).map(|reason| Finding::new(Span::new(0, text.len()), reason, 1.0)) };
+    let mut values = vec![tool.args];
+    while let Some(value) = values.pop() {
+        match value {
+            Value::String(sql) => {
+                if let Some(reason) = mutating(sql, allow) {
+                    return Some(Finding { span: None, reason, replacement: None, confidence: 1.0 });
+                }
+            }
+            Value::Array(list) => values.extend(list),
+            Value::Object(map) => values.extend(map.values()),
+            _ => {}
+        }
+    }
+    None
+}
+
+fn mutating(text: &str, allow: &[String]) -> Option<String> {
+    const READING: [&str; 3] = ["SELECT", "EXPLAIN", "SHOW"];
+    let verbs = sql::mutating_verbs(text);
+    let wrong = verbs.into_iter().find(|verb| !READING.contains(&verb.as_str()) && !allow.contains(verb))?;
+    Some(format!("the call's SQL would {wrong}: only reading is allowed{}", match allow {
+        [] => String::new(),
+        list => format!(", and {}", list.join(", ")),
+    }))
+}
+
+/// A regular expression of ours; the tests build each.
+pub(crate) fn regex(pattern: &str) -> Regex {
+    Regex::new(pattern).unwrap_or_else(|error| unreachable!("a pattern of this crate is wrong: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scope::ToolScope;
+    use aic_base::Stage;
+    use serde_json::json;
+
+    #[test]
+    fn length_counts_characters_and_points_at_what_is_too_much() {
+        let found = Detector::MaxLength(3).find("äöüß", &Scope::default());
+        assert_eq!(found[0].span.unwrap().of("äöüß"), "ß");
+        assert!(Detector::MaxLength(4).find("äöüß", &Scope::default()).is_empty());
+    }
+
+    fn mutates(args: Value, allow: &[&str]) -> bool {
+        let mut scope = Scope::at(Stage::ToolCall);
+        scope.tool = Some(ToolScope { name: "db", args: &args, result: None, untrusted: false });
+        let allow = allow.iter().map(|verb| (*verb).to_owned()).collect();
+        !Detector::DbMutations(allow).find(&args.to_string(), &scope).is_empty()
+    }
+
+    #[test]
+    fn a_call_whose_sql_changes_data_is_found_wherever_the_sql_stands() {
+        for sql in ["DELETE FROM users", "select 1; drop table x", "with d as (delete from a returning *) select * from d",
+            "insert into a values (1)", "UPDATE a SET b = 1", "update a set b = = 1", "drop table if exists broken (((",
+            "explain analyze delete from a", "/*!50000 delete */ from a", "replace into a values (1)", "PRAGMA writable_schema=1",
+            "select * into b from a", "vacuum into 'x'", "attach 'x' as y", "copy a to program 'x'", "truncate a", "grant all on a to b"]
+        {
+            assert!(mutates(json!({"q": {"deep": [1, sql]}}), &[]), "{sql}");
+        }
+        for text in ["select * from users", "please delete my account", "with a as (select 1) select * from a", "", "Update on the drop",
+            "explain select 1", "select 'delete from a'"]
+        {
+            assert!(!mutates(json!({ "q": text }), &[]), "{text}");
+        }
+    }
+
+    #[test]
+    fn allowed_verbs_may_change_data() {
+        assert!(!mutates(json!({"q": "insert into a values (1)"}), &["INSERT"]));
+        assert!(mutates(json!({"q": "insert into a values (1); delete from a"}), &["INSERT"]));
+    }
+}

@@ -1,0 +1,227 @@
+//! Folding a text so that tricks of writing do not hide words, with every place mapped back to the original text.
+
+use aic_base::Span;
+use std::ops::Range;
+use unicode_normalization::UnicodeNormalization as _;
+
+/// What to fold besides letter case and width.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Folding {
+    /// Letters of other scripts that look like Latin ones.
+    pub confusables: bool,
+    /// HTML entities and percent escapes, once.
+    pub escapes: bool,
+    /// Whether letter case stays.
+    pub keep_case: bool,
+}
+
+impl Folding {
+    /// Case and width only: what `contains` promises.
+    pub const WORDS: Self = Self { confusables: false, escapes: false, keep_case: false };
+    /// Everything: for detectors of attacks.
+    pub const ATTACKS: Self = Self { confusables: true, escapes: true, keep_case: false };
+    /// Width and invisible characters only: for formats whose case matters.
+    pub const FORMATS: Self = Self { confusables: false, escapes: false, keep_case: true };
+}
+
+/// A folded text that knows where each of its bytes came from.
+#[derive(Debug, Clone)]
+pub struct Folded {
+    /// The folded text.
+    pub text: String,
+    /// For each byte of `text`, the original bytes its character came from; empty while nothing was changed.
+    origin: Vec<(u32, u32)>,
+}
+
+impl Folded {
+    /// Folds a text. Characters that cannot be seen (zero width, soft hyphens, variation selectors, tags) are dropped.
+    pub fn new(text: &str, folding: Folding) -> Self {
+        let plain = |byte: u8| byte.is_ascii() && (folding.keep_case || !byte.is_ascii_uppercase());
+        let may_escape = folding.escapes && text.bytes().any(|byte| byte == b'&' || byte == b'%');
+        if !may_escape && text.bytes().all(plain) {
+            return Self { text: text.to_owned(), origin: Vec::new() };
+        }
+        let mut folded = Self { text: String::with_capacity(text.len()), origin: Vec::with_capacity(text.len()) };
+        let mut at = 0;
+        while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+            let decoded = if folding.escapes { decode(rest) } else { None };
+            let (c, used) = decoded.unwrap_or_else(|| {
+                let c = rest.chars().next().unwrap_or('\0');
+                (c, c.len_utf8())
+            });
+            folded.push(c, at..at + used, folding);
+            at += used;
+        }
+        folded
+    }
+
+    fn push(&mut self, c: char, from: Range<usize>, folding: Folding) {
+        if invisible(c) {
+            return;
+        }
+        let before = self.text.len();
+        if c.is_ascii() {
+            self.text.push(if folding.keep_case { c } else { c.to_ascii_lowercase() });
+        } else {
+            for part in std::iter::once(c).nfkc() {
+                let part = if folding.confusables { unconfused(part) } else { part };
+                if folding.keep_case { self.text.push(part) } else { self.text.extend(part.to_lowercase()) }
+            }
+        }
+        let origin = Span::from(from);
+        self.origin.resize(self.origin.len() + self.text.len() - before, (origin.start, origin.end));
+    }
+
+    /// The original bytes that a range of the folded text came from.
+    pub fn original(&self, range: Range<usize>) -> Span {
+        if self.origin.is_empty() {
+            return Span::from(range);
+        }
+        let start = self.origin.get(range.start).or_else(|| self.origin.last()).map_or(0, |origin| origin.0);
+        let end = match range.end.checked_sub(1) {
+            Some(last) if range.end > range.start => self.origin.get(last).map_or(start, |origin| origin.1),
+            _ => start,
+        };
+        Span { start, end: end.max(start) }
+    }
+}
+
+/// Characters without a mark of their own, which are used to cut words in two or to smuggle text.
+fn invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Cyrillic and Greek letters that a reader takes for Latin ones, and typographic quotes.
+fn unconfused(c: char) -> char {
+    match c {
+        'а' | 'α' => 'a',
+        'А' | 'Α' => 'A',
+        'с' | 'ϲ' => 'c',
+        'С' => 'C',
+        'е' | 'ε' => 'e',
+        'Е' | 'Ε' => 'E',
+        'һ' => 'h',
+        'Н' | 'Η' => 'H',
+        'і' | 'ι' | 'ı' => 'i',
+        'І' | 'Ι' => 'I',
+        'ј' => 'j',
+        'К' | 'Κ' => 'K',
+        'к' | 'κ' => 'k',
+        'М' | 'Μ' => 'M',
+        'о' | 'ο' => 'o',
+        'О' | 'Ο' => 'O',
+        'р' | 'ρ' => 'p',
+        'Р' | 'Ρ' => 'P',
+        'ѕ' => 's',
+        'Ѕ' => 'S',
+        'Т' | 'Τ' => 'T',
+        'у' | 'υ' => 'y',
+        'х' | 'χ' => 'x',
+        'Х' | 'Χ' => 'X',
+        'В' | 'Β' => 'B',
+        'ԁ' => 'd',
+        'ԛ' => 'q',
+        'ԝ' => 'w',
+        '\u{2018}' | '\u{2019}' | '\u{201b}' | '\u{2032}' | '\u{2bc}' => '\'',
+        '\u{201c}' | '\u{201d}' | '\u{201f}' | '\u{2033}' => '"',
+        '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
+        other => other,
+    }
+}
+
+/// Reads one HTML entity or percent escape at the start of a text: the character and the bytes it took.
+fn decode(rest: &str) -> Option<(char, usize)> {
+    match rest.as_bytes().first()? {
+        b'&' => entity(rest),
+        b'%' => percent(rest.as_bytes()),
+        _ => None,
+    }
+}
+
+fn entity(rest: &str) -> Option<(char, usize)> {
+    let end = rest.bytes().take(12).position(|byte| byte == b';')?;
+    let name = rest.get(1..end)?;
+    let c = match name {
+        "lt" => '<',
+        "gt" => '>',
+        "amp" => '&',
+        "quot" => '"',
+        "apos" => '\'',
+        "nbsp" | "Tab" => ' ',
+        "lpar" => '(',
+        "rpar" => ')',
+        "colon" => ':',
+        _ => {
+            let number = name.strip_prefix('#')?;
+            let code = match number.strip_prefix(['x', 'X']) {
+                Some(hex) => u32::from_str_radix(hex, 16).ok()?,
+                None => number.parse().ok()?,
+            };
+            char::from_u32(code)?
+        }
+    };
+    Some((c, end + 1))
+}
+
+fn percent(bytes: &[u8]) -> Option<(char, usize)> {
+    let byte_at = |i: usize| -> Option<u8> {
+        let escape = bytes.get(3 * i..3 * i + 3)?;
+        let digit = |byte: u8| (byte as char).to_digit(16);
+        if escape.first() != Some(&b'%') {
+            return None;
+        }
+        let high = digit(*escape.get(1)?)?;
+        let low = digit(*escape.get(2)?)?;
+        u8::try_from(high * 16 + low).ok()
+    };
+    let first = byte_at(0)?;
+    let length = match first {
+        0x00..=0x7f => 1,
+        0xc2..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xf4 => 4,
+        _ => return None,
+    };
+    let all: Option<Vec<u8>> = (0..length).map(byte_at).collect();
+    let all = all?;
+    let c = std::str::from_utf8(&all).ok()?.chars().next()?;
+    Some((c, 3 * length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folded(text: &str) -> String {
+        Folded::new(text, Folding::ATTACKS).text
+    }
+
+    #[test]
+    fn wide_hidden_and_borrowed_letters_become_plain_ones() {
+        assert_eq!(folded("ＤＥＬＥＴＥ"), "delete");
+        assert_eq!(folded("de\u{200b}le\u{ad}te"), "delete");
+        assert_eq!(folded("dеlеtе"), "delete");
+        assert_eq!(folded("&lt;script&#x3e; %3Cb%3e %c3%a9"), "<script> <b> é");
+        assert_eq!(folded("100% of &nothing; %zz"), "100% of &nothing; %zz");
+    }
+
+    #[test]
+    fn escapes_are_decoded_once() {
+        assert_eq!(folded("%2527"), "%27");
+        assert_eq!(folded("&amp;lt;"), "&lt;");
+    }
+
+    #[test]
+    fn places_lead_back_to_the_original() {
+        let text = "é ＤＲＯＰ %27x";
+        let folded = Folded::new(text, Folding::ATTACKS);
+        let at = folded.text.find("drop").unwrap();
+        assert_eq!(folded.original(at..at + 4).of(text), "ＤＲＯＰ");
+        let at = folded.text.find('\'').unwrap();
+        assert_eq!(folded.original(at..at + 1).of(text), "%27");
+        let plain = Folded::new("abc", Folding::WORDS);
+        assert_eq!(plain.original(1..2), Span::new(1, 2));
+    }
+}

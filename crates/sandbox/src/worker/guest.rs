@@ -1,0 +1,285 @@
+//! The guest inside a worker: the engine's configuration, what the guest may call, and one run of one script.
+//!
+//! The guest gets six functions of WASI preview 1, written here rather than taken from a library because they are all
+//! it needs: a clock that stands still, seeded random bytes, and a collected standard output. It has no files, no
+//! network, no environment and no arguments, because there is no function that would give it any.
+
+use super::ticker::Ticker;
+use crate::wire::{AnswerHeader, CallHeader, End, MAX_PRINTED, MAX_RESULT};
+use std::time::Duration;
+use wasmtime::{
+    Caller, Config, Engine, Extern, Instance, InstanceAllocationStrategy, InstancePre, Linker, Memory, Module,
+    PoolingAllocationConfig, ResourceLimiter, Result, Store, Trap, bail, format_err,
+};
+
+/// The guest: quickjs-ng with its context made already. See `guests/README.md`.
+pub(super) static QUICKJS: &[u8] = include_bytes!("../../guests/quickjs/qjs.wasm");
+
+/// The machine stack a guest may use, in bytes. QuickJS watches its own 640 KiB of C stack in linear memory; this is
+/// wide enough that its check comes first, and its error is catchable.
+pub(super) const WASM_STACK: usize = 8 << 20;
+
+/// The most memory an instance can ever have, in bytes; a higher limit means this one.
+pub(crate) const MAX_MEMORY: u64 = 1 << 30;
+
+/// QuickJS's part of the memory limit: what is left after the C stack, static data and the request.
+const ENGINE_OVERHEAD: u64 = 2 << 20;
+
+const TABLE_ELEMENTS: usize = 10_000;
+const WASI: &str = "wasi_snapshot_preview1";
+const PREOPENED: i32 = 3;
+const EBADF: i32 = 8;
+const EFAULT: i32 = 21;
+const EINVAL: i32 = 28;
+
+pub(super) fn engine() -> Result<Engine> {
+    // One instance at a time, and everything sized: the defaults reserve terabytes, which fails under RLIMIT_AS.
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_core_instances(1).total_memories(1).total_tables(1).total_stacks(0);
+    pool.max_memory_size(MAX_MEMORY as usize).table_elements(TABLE_ELEMENTS).max_unused_warm_slots(1);
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .memory_init_cow(true)
+        .memory_reservation(MAX_MEMORY)
+        .memory_guard_size(64 << 10)
+        .max_wasm_stack(WASM_STACK)
+        .async_stack_size(WASM_STACK + (1 << 20))
+        .wasm_backtrace_max_frames(None)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    Engine::new(&config)
+}
+
+/// Compiles the guest. Takes the better part of a second: see [`super::cache`].
+pub(super) fn compile(engine: &Engine) -> Result<Module> {
+    Module::new(engine, QUICKJS)
+}
+
+/// What one run has and what it did.
+struct Run {
+    memory: usize,
+    memory_denied: bool,
+    now_ms: i64,
+    random: SplitMix64,
+    printed: Vec<u8>,
+    most_printed: usize,
+    truncated: bool,
+}
+
+impl ResourceLimiter for Run {
+    fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
+        let fits = desired <= self.memory;
+        self.memory_denied |= !fits;
+        Ok(fits)
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
+        Ok(desired <= TABLE_ELEMENTS)
+    }
+}
+
+/// Random numbers that a seed decides (Steele, Lea, Flood 2014); nothing here needs to be unpredictable.
+struct SplitMix64(u64);
+
+impl SplitMix64 {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        word ^ (word >> 31)
+    }
+}
+
+/// How a run ended.
+pub(super) struct Answer {
+    end: End,
+    truncated: bool,
+    pub(super) printed: Vec<u8>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) fn header(&self) -> AnswerHeader {
+        let printed = u32::try_from(self.printed.len()).unwrap_or(u32::MAX);
+        AnswerHeader { end: self.end, truncated: self.truncated, printed }
+    }
+}
+
+/// Runs scripts, each in an instance of its own.
+pub(super) struct Runner {
+    engine: Engine,
+    guest: InstancePre<Run>,
+    ticker: Option<Ticker>,
+}
+
+impl Runner {
+    /// Links the guest and makes one instance of it, so that what instances share exists before the lock-down.
+    pub(super) fn new(engine: Engine, module: &Module) -> Result<Self> {
+        let mut linker = Linker::new(&engine);
+        offer_wasi(&mut linker)?;
+        let guest = linker.instantiate_pre(module)?;
+        let runner = Self { engine, guest, ticker: None };
+        let header = CallHeader { timeout_us: u64::MAX, memory: MAX_MEMORY, output: 0, now_ms: 0, seed: 0 };
+        runner.guest.instantiate(runner.store(header))?;
+        Ok(runner)
+    }
+
+    /// Starts the thread that keeps deadlines; after the lock-down, which only later threads inherit.
+    pub(super) fn with_ticker(mut self) -> std::io::Result<Self> {
+        self.ticker = Some(Ticker::start(self.engine.clone())?);
+        Ok(self)
+    }
+
+    fn store(&self, header: CallHeader) -> Store<Run> {
+        let run = Run {
+            memory: header.memory.min(MAX_MEMORY) as usize,
+            memory_denied: false,
+            now_ms: header.now_ms,
+            random: SplitMix64(header.seed),
+            printed: Vec::new(),
+            most_printed: usize::try_from(header.output).unwrap_or(usize::MAX).min(MAX_PRINTED),
+            truncated: false,
+        };
+        let mut store = Store::new(&self.engine, run);
+        store.limiter(|run| run);
+        store.set_epoch_deadline(1);
+        store
+    }
+
+    /// Runs one script to its end, its deadline or its limits.
+    pub(super) fn run(&mut self, header: CallHeader, input: &[u8]) -> Answer {
+        let mut store = self.store(header);
+        if let Some(ticker) = &self.ticker {
+            ticker.arm(Duration::from_micros(header.timeout_us));
+        }
+        let result = call(&self.guest, &mut store, input);
+        if let Some(ticker) = &self.ticker {
+            ticker.disarm();
+        }
+        let run = store.into_data();
+        let (end, body) = match result {
+            Ok(Ok(json)) => (End::Guest, json),
+            Ok(Err(nonsense)) => (End::Nonsense, nonsense.into_bytes()),
+            Err(error) => match error.downcast_ref::<Trap>() {
+                Some(Trap::Interrupt) => (End::Timeout, Vec::new()),
+                _ if run.memory_denied => (End::Memory, Vec::new()),
+                Some(trap) => (End::Trap, trap.to_string().into_bytes()),
+                None => (End::Trap, format!("{error:#}").into_bytes()),
+            },
+        };
+        Answer { end, truncated: run.truncated, printed: run.printed, body }
+    }
+}
+
+/// The guest's JSON; or why its answer is none; or the trap.
+fn call(guest: &InstancePre<Run>, store: &mut Store<Run>, input: &[u8]) -> Result<Result<Vec<u8>, String>> {
+    let instance = guest.instantiate(&mut *store)?;
+    let memory = memory_of(&instance, store)?;
+    let limit = store.data().memory as u64;
+    let heap = limit.saturating_sub(ENGINE_OVERHEAD + input.len() as u64).max(64 << 10);
+    let heap = u32::try_from(heap).unwrap_or(u32::MAX);
+    instance.get_typed_func::<u32, ()>(&mut *store, "limit")?.call(&mut *store, heap)?;
+
+    let length = u32::try_from(input.len())?;
+    // The engine reads one byte past the end, which must be zero.
+    let at = instance.get_typed_func::<u32, u32>(&mut *store, "alloc")?.call(&mut *store, length.saturating_add(1))?;
+    if at == 0 {
+        store.data_mut().memory_denied = true;
+        bail!("no room for the request");
+    }
+    memory.write(&mut *store, at as usize, input)?;
+    memory.write(&mut *store, at as usize + input.len(), &[0])?;
+    let packed = instance.get_typed_func::<(u32, u32), u64>(&mut *store, "run")?.call(&mut *store, (at, length))?;
+
+    let (start, length) = ((packed >> 32) as usize, (packed & 0xffff_ffff) as usize);
+    if length > MAX_RESULT {
+        return Ok(Err(format!("it is {length} bytes of JSON; {MAX_RESULT} is the most")));
+    }
+    let answer = memory.data(&*store).get(start..).and_then(|rest| rest.get(..length));
+    Ok(answer.map(<[u8]>::to_vec).ok_or_else(|| "it lies outside the guest's memory".into()))
+}
+
+fn memory_of(instance: &Instance, store: &mut Store<Run>) -> Result<Memory> {
+    instance.get_memory(store, "memory").ok_or_else(|| format_err!("the guest exports no memory"))
+}
+
+fn offer_wasi(linker: &mut Linker<Run>) -> Result<()> {
+    linker.func_wrap(WASI, "clock_time_get", |mut caller: Caller<'_, Run>, _clock: u32, _precision: u64, at: u32| {
+        // Both clocks stand still: two runs with the same `now` cannot differ by how fast the machine is.
+        let nanoseconds = caller.data().now_ms.max(0).cast_unsigned().saturating_mul(1_000_000);
+        write(&mut caller, at, &nanoseconds.to_le_bytes())
+    })?;
+    linker.func_wrap(WASI, "random_get", |mut caller: Caller<'_, Run>, at: u32, length: u32| {
+        if length > 4096 {
+            return EINVAL;
+        }
+        let run = caller.data_mut();
+        let words = (0..length.div_ceil(8)).flat_map(|_| run.random.next().to_le_bytes());
+        let bytes: Vec<u8> = words.take(length as usize).collect();
+        write(&mut caller, at, &bytes)
+    })?;
+    linker.func_wrap(WASI, "fd_write", fd_write)?;
+    // The C library asks these about descriptors; there are none but the standard output, which cannot seek.
+    linker.func_wrap(WASI, "fd_close", |_fd: i32| EBADF)?;
+    linker.func_wrap(WASI, "fd_fdstat_get", |_fd: i32, _at: i32| EBADF)?;
+    linker.func_wrap(WASI, "fd_seek", |_fd: i32, _offset: i64, _whence: i32, _at: i32| EBADF)?;
+    Ok(())
+}
+
+/// Collects what is printed, up to the limit. What is over the limit counts as written, so that a script that prints
+/// too much goes on and its output is marked as cut.
+fn fd_write(mut caller: Caller<'_, Run>, fd: i32, pieces: u32, count: u32, written_at: u32) -> i32 {
+    if !(1..PREOPENED).contains(&fd) {
+        return EBADF;
+    }
+    // Epochs do not interrupt the host, so what it does in one call is bounded.
+    if count > 1024 {
+        return EINVAL;
+    }
+    let Some(memory) = caller.get_export("memory").and_then(Extern::into_memory) else { return EFAULT };
+    let (data, run) = memory.data_and_store_mut(&mut caller);
+    let word = |at: u32| {
+        let bytes = data.get(at as usize..)?.first_chunk::<4>()?;
+        Some(u32::from_le_bytes(*bytes))
+    };
+    let mut written: u32 = 0;
+    for index in 0..count {
+        let at = pieces.saturating_add(index * 8);
+        let (Some(start), Some(length)) = (word(at), word(at.saturating_add(4))) else { return EFAULT };
+        let piece = data.get(start as usize..).and_then(|rest| rest.get(..length as usize));
+        let Some(piece) = piece else { return EFAULT };
+        let room = run.most_printed - run.printed.len().min(run.most_printed);
+        run.truncated |= piece.len() > room;
+        run.printed.extend_from_slice(&piece[..piece.len().min(room)]);
+        written = written.saturating_add(length);
+    }
+    write(&mut caller, written_at, &written.to_le_bytes())
+}
+
+fn write(caller: &mut Caller<'_, Run>, at: u32, bytes: &[u8]) -> i32 {
+    let Some(memory) = caller.get_export("memory").and_then(Extern::into_memory) else { return EFAULT };
+    if memory.write(caller, at as usize, bytes).is_ok() { 0 } else { EFAULT }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guest_imports_only_what_is_offered() {
+        let guest = wasmtime::Module::new(&engine().unwrap(), QUICKJS).unwrap();
+        let mut names: Vec<_> = guest.imports().map(|import| import.name().to_owned()).collect();
+        names.sort();
+        assert_eq!(names, ["clock_time_get", "fd_close", "fd_fdstat_get", "fd_seek", "fd_write", "random_get"]);
+        assert!(guest.imports().all(|import| import.module() == WASI));
+        assert!(guest.get_export("init").is_none(), "the snapshot is after init");
+    }
+
+    #[test]
+    fn seeds_give_the_published_sequence() {
+        // The first outputs for seed 0, as in the reference implementation of java.util.SplittableRandom's generator.
+        let mut random = SplitMix64(0);
+        assert_eq!([random.next(), random.next()], [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4]);
+    }
+}

@@ -1,0 +1,114 @@
+//! The worker process: gets ready, locks itself down, then runs one guest at a time until its stdin closes.
+//!
+//! The main thread only reads frames, so that it notices at once when its parent goes away, even in the middle of a
+//! script; a second thread runs the guest; a third raises the epoch when a deadline passes.
+
+mod cache;
+mod guest;
+mod lockdown;
+mod ticker;
+
+use crate::wire::{self, CallHeader, Frame, Kind, Mode, Nonce, Open, ReadError};
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::mpsc;
+
+pub use lockdown::{Landlock, WorkerReport};
+
+/// Stack of the thread that runs guests, in bytes: more than [`guest::WASM_STACK`], for the host's own frames.
+const GUEST_THREAD_STACK: usize = guest::WASM_STACK + (8 << 20);
+
+/// Runs a worker until its stdin closes: what `aic __worker` does. Call it first thing in `main`, before any thread
+/// is started or file opened: it closes every descriptor it inherited but the first three.
+pub fn worker_main() -> ExitCode {
+    let mut report = lockdown::at_start();
+    let mut input = io::stdin().lock();
+    let open = match wire::read_frame(&mut input) {
+        Ok(frame) if frame.kind == Kind::Open => frame,
+        Ok(_) | Err(ReadError::Garbage(_) | ReadError::Broken(_)) => return ExitCode::from(2),
+        Err(ReadError::Closed) => return ExitCode::SUCCESS,
+    };
+    let runner = match get_ready(&open, &mut report) {
+        Ok(Some(runner)) => runner,
+        Ok(None) => return ExitCode::SUCCESS,
+        Err(why) => {
+            let sent = reply(Kind::Failed, &open.nonce, &[why.as_bytes()]);
+            return ExitCode::from(if sent.is_ok() { 3 } else { 4 });
+        }
+    };
+    let (calls, queue) = mpsc::sync_channel::<Frame>(0);
+    let thread = std::thread::Builder::new().name("guest".into()).stack_size(GUEST_THREAD_STACK);
+    if thread.spawn(move || serve(runner, &queue)).is_err() {
+        return ExitCode::from(3);
+    }
+    let ready = serde_json::to_vec(&report).unwrap_or_default();
+    if reply(Kind::Ready, &open.nonce, &[&ready]).is_err() {
+        return ExitCode::SUCCESS;
+    }
+    loop {
+        match wire::read_frame(&mut input) {
+            Ok(frame) if frame.kind == Kind::Call => {
+                if calls.send(frame).is_err() {
+                    return ExitCode::from(4);
+                }
+            }
+            Err(ReadError::Closed) => return ExitCode::SUCCESS,
+            // Only a parent writes here, and it does not write this.
+            Ok(_) | Err(_) => return ExitCode::from(2),
+        }
+    }
+}
+
+/// Loads or compiles the guest and gives up every right that is not needed any more. `None`: nothing more to do.
+fn get_ready(frame: &Frame, report: &mut WorkerReport) -> Result<Option<guest::Runner>, String> {
+    let open: Open = serde_json::from_slice(&frame.payload).map_err(|error| format!("no valid request: {error}"))?;
+    let engine = guest::engine().map_err(|error| format!("no engine for WASM: {error:#}"))?;
+    let cache = open.cache.map(|path| cache::Cache::new(path, &engine));
+    let loaded = match &cache {
+        None => None,
+        Some(cache) => cache.load(&engine).map_err(|why| report.notes.push(why)).ok().flatten(),
+    };
+    report.cached = loaded.is_some();
+    let module = match (open.mode, loaded) {
+        (Mode::Prepare, Some(_)) => return done(Kind::Prepared, frame),
+        (Mode::Prepare, None) => {
+            let cache = cache.ok_or("no folder to prepare the guest in")?;
+            cache.store(&engine)?;
+            return done(Kind::Prepared, frame);
+        }
+        (Mode::Load | Mode::LoadOrCompile, Some(module)) => module,
+        (Mode::Load, None) => return done(Kind::Missing, frame),
+        (Mode::LoadOrCompile, None) => guest::compile(&engine).map_err(|error| format!("{error:#}"))?,
+    };
+    // The first instance makes the image that the later ones share, which needs a descriptor and a file's size.
+    let runner = guest::Runner::new(engine, &module).map_err(|error| format!("the guest does not start: {error:#}"))?;
+    lockdown::before_guests(report);
+    Ok(Some(runner))
+}
+
+fn done(kind: Kind, frame: &Frame) -> Result<Option<guest::Runner>, String> {
+    reply(kind, &frame.nonce, &[]).map_err(|error| error.to_string())?;
+    Ok(None)
+}
+
+fn serve(runner: guest::Runner, queue: &mpsc::Receiver<Frame>) {
+    let Ok(mut runner) = runner.with_ticker() else { std::process::exit(3) };
+    for frame in queue {
+        let answered = match CallHeader::split(&frame.payload) {
+            None => reply(Kind::Failed, &frame.nonce, &[b"the request is too short"]),
+            Some((header, input)) => {
+                let answer = runner.run(header, input);
+                reply(Kind::Answer, &frame.nonce, &[&answer.header().to_bytes(), &answer.printed, &answer.body])
+            }
+        };
+        if answered.is_err() {
+            std::process::exit(0);
+        }
+    }
+}
+
+fn reply(kind: Kind, nonce: &Nonce, parts: &[&[u8]]) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    wire::write_frame(&mut output, kind, nonce, parts)?;
+    output.flush()
+}

@@ -1,0 +1,71 @@
+//! What the tests of this crate share: a host whose workers are the helper binary, and calls with short limits.
+
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use aic_base::{Limits, Timestamp};
+use aic_sandbox::{Cancel, ScriptCall, ScriptError, ScriptHost, ScriptResult, WorkerCommand};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub const NAME: &str = "scripts/test.js";
+
+pub fn command() -> WorkerCommand {
+    WorkerCommand { program: env!("CARGO_BIN_EXE_aic-sandbox-worker").into(), args: Vec::new() }
+}
+
+/// A cache that all tests share, because compiling the guest takes seconds.
+pub fn cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("sandbox-cache")
+}
+
+pub fn host() -> ScriptHost {
+    ScriptHost::new(command(), Some(cache()))
+}
+
+pub fn limits() -> Limits {
+    Limits { timeout: Duration::from_secs(20), memory: 64 << 20, ..Limits::default() }
+}
+
+/// A call of a whole module.
+pub fn module(source: &str) -> ScriptCall {
+    ScriptCall {
+        filename: NAME.into(),
+        source: source.into(),
+        args: json!({"x": 20}),
+        ctx: json!({"y": 1}),
+        limits: limits(),
+        now: "2025-06-01T12:00:00Z".parse::<Timestamp>().unwrap(),
+        seed: 42,
+    }
+}
+
+/// A call of a function with this body.
+pub fn body(body: &str) -> ScriptCall {
+    module(&format!("export default function (args, ctx) {{\n{body}\n}}\n"))
+}
+
+pub fn run(host: &ScriptHost, call: &ScriptCall) -> Result<ScriptResult, ScriptError> {
+    host.call(call, &Cancel::new())
+}
+
+pub fn value(host: &ScriptHost, text: &str) -> Value {
+    run(host, &body(text)).unwrap().value
+}
+
+/// Asserts that the host still works.
+pub fn works(host: &ScriptHost) {
+    assert_eq!(value(host, "return args.x + ctx.y"), json!(21));
+}
+
+/// Waits for a condition; gives up after a minute.
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let never = Cancel::new();
+    for _ in 0..6000 {
+        if condition() {
+            return;
+        }
+        never.wait_timeout(Duration::from_millis(10));
+    }
+    panic!("it never came to this: {what}");
+}

@@ -1,0 +1,149 @@
+//! What reading a spec gathers: findings, the files it names, and what is not there.
+
+use crate::codes::{BAD_PATH, MISSING_FILE, UNREADABLE_FILE};
+use crate::tree::{Node, place_in_scalar};
+use crate::words::{nearest, shown};
+use crate::{Code, Diagnostic, Fix, LoadOptions, Severity};
+use aic_base::{RelPath, Source, SourceErrorKind, Span};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The largest behaviour file that is read, in bytes.
+const MAX_FILE: u64 = 16 * 1024 * 1024;
+
+/// The most files one spec may name.
+const MAX_FILES: usize = 10_000;
+
+/// A file of the language: the spec itself, or a file of tests.
+#[derive(Debug, Clone)]
+pub(crate) struct Doc {
+    pub(crate) path: RelPath,
+    pub(crate) text: Arc<str>,
+}
+
+impl Doc {
+    pub(crate) fn find(&self, code: Code, span: Span, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(code, &self.path, span, message)
+    }
+
+    /// A finding about bytes inside the value of a scalar.
+    pub(crate) fn find_inside(&self, code: Code, node: &Node, inside: Span, message: impl Into<String>) -> Diagnostic {
+        self.find(code, place_in_scalar(&self.text, node, inside), message)
+    }
+
+    /// The edit that puts `with` in the place of a scalar, in the quotes it has.
+    pub(crate) fn replacing(&self, node: &Node, with: &str) -> Fix {
+        let whole = Span::new(0, node.text().map_or(0, str::len));
+        let inner = place_in_scalar(&self.text, node, whole);
+        Fix::replace(if inner.is_empty() { node.span } else { inner }, with)
+    }
+}
+
+/// The state of one reading.
+pub(crate) struct Cx<'s> {
+    pub(crate) source: &'s dyn Source,
+    pub(crate) options: &'s LoadOptions,
+    pub(crate) found: Vec<Diagnostic>,
+    pub(crate) files: BTreeMap<RelPath, Arc<[u8]>>,
+    pub(crate) data: BTreeSet<RelPath>,
+    pub(crate) missing: BTreeSet<RelPath>,
+}
+
+impl<'s> Cx<'s> {
+    pub(crate) fn new(source: &'s dyn Source, options: &'s LoadOptions) -> Self {
+        Self {
+            source,
+            options,
+            found: Vec::new(),
+            files: BTreeMap::new(),
+            data: BTreeSet::new(),
+            missing: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
+        self.found.push(diagnostic);
+    }
+
+    /// The path a node names, as seen from its file.
+    pub(crate) fn path(&mut self, doc: &Doc, node: &Node, text: &str) -> Option<RelPath> {
+        match doc.path.parent().join(text) {
+            Ok(path) if !path.is_root() => Some(path),
+            Ok(_) => {
+                self.report(doc.find(BAD_PATH, node.span, "this names no file: write a path relative to this file"));
+                None
+            }
+            Err(error) => {
+                self.report(doc.find(BAD_PATH, node.span, error.to_string()));
+                None
+            }
+        }
+    }
+
+    /// Reads a behaviour file that a node names, and says so if it cannot. What must be there is an error where it is not.
+    pub(crate) fn behaviour_file(&mut self, doc: &Doc, node: &Node, text: &str, must: bool) -> Option<RelPath> {
+        let path = self.path(doc, node, text)?;
+        if self.files.contains_key(&path) {
+            return Some(path);
+        }
+        if self.files.len() >= MAX_FILES {
+            self.report(doc.find(UNREADABLE_FILE, node.span, format!("more than {MAX_FILES} files are named: this one is not read")));
+            return None;
+        }
+        match self.source.read_at_most(&path, MAX_FILE) {
+            Ok(bytes) => {
+                self.files.insert(path.clone(), bytes);
+                Some(path)
+            }
+            Err(error) => {
+                self.missing.insert(path.clone());
+                if must {
+                    let finding = match error.kind {
+                        SourceErrorKind::NotFound => self.not_there(doc, node, &path, text),
+                        kind => doc.find(UNREADABLE_FILE, node.span, format!("`{path}` cannot be read: {kind}")),
+                    };
+                    self.report(finding);
+                }
+                None
+            }
+        }
+    }
+
+    /// The text of a behaviour file that was read.
+    pub(crate) fn text_of(&mut self, doc: &Doc, node: &Node, path: &RelPath) -> Option<String> {
+        let bytes = self.files.get(path)?;
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Some(text.strip_prefix('\u{feff}').unwrap_or(text).to_owned()),
+            Err(error) => {
+                let message = format!("`{path}` is not UTF-8 at byte {}: save it as UTF-8", error.valid_up_to());
+                self.report(doc.find(UNREADABLE_FILE, node.span, message));
+                None
+            }
+        }
+    }
+
+    /// A data file that a node names: watched, never part of a version, not read here.
+    pub(crate) fn data_file(&mut self, doc: &Doc, node: &Node, text: &str) -> Option<RelPath> {
+        let path = self.path(doc, node, text)?;
+        if self.source.has_file(&path) {
+            self.data.insert(path.clone());
+        } else {
+            self.missing.insert(path.clone());
+            let finding = self.not_there(doc, node, &path, text).severity(Severity::Warning);
+            self.report(finding);
+        }
+        Some(path)
+    }
+
+    fn not_there(&self, doc: &Doc, node: &Node, path: &RelPath, written: &str) -> Diagnostic {
+        let siblings = self.source.list(&path.parent()).unwrap_or_default();
+        let names: Vec<&str> = siblings.iter().filter(|entry| !entry.is_folder).map(|entry| entry.path.file_name()).collect();
+        let meant = nearest(path.file_name(), names);
+        let hint = crate::words::did_you_mean(meant);
+        let finding = doc.find(MISSING_FILE, node.span, format!("there is no file `{}`{hint}", shown(path.as_str())));
+        match meant.and_then(|meant| Some(format!("{}{meant}", written.strip_suffix(path.file_name())?))) {
+            Some(with) => finding.fix(Some(doc.replacing(node, &with))),
+            None => finding,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Literal secrets in a spec: the message names the place and never shows the text.
+
+use crate::codes::SECRET;
+use crate::cx::{Cx, Doc};
+use crate::tree::{Node, Style, place_in_scalar};
+use aic_base::Span;
+use regex::Regex;
+use std::sync::LazyLock;
+
+/// Texts with the form of a vendor's credential. The forms are those that the vendors document.
+static SHAPES: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r"\bsk-(?:ant-|proj-|svcacct-|or-v1-|live-|test-)?[A-Za-z0-9_-]{20,}",
+        r"|\b(?:sk|rk)_(?:live|test)_[A-Za-z0-9]{16,}",
+        r"|\bAIza[0-9A-Za-z_-]{35}",
+        r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
+        r"|\bgh[pousr]_[A-Za-z0-9]{36,}",
+        r"|\bgithub_pat_[A-Za-z0-9_]{40,}",
+        r"|\bglpat-[A-Za-z0-9_-]{20,}",
+        r"|\bxox[abprs]-[A-Za-z0-9-]{10,}",
+        r"|\bhf_[A-Za-z0-9]{30,}",
+        r"|\bgsk_[A-Za-z0-9]{40,}",
+        r"|\bpcsk_[A-Za-z0-9_]{40,}",
+        r"|\bnpm_[A-Za-z0-9]{36}\b",
+        r"|\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
+        r"|-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----",
+    ))
+    .ok()
+});
+
+/// Keys whose value is a secret unless it names a variable.
+const SECRET_KEYS: [&str; 8] = ["authorization", "api_key", "apikey", "x-api-key", "password", "secret", "access_token", "token"];
+
+/// Reports every literal secret of a document.
+pub(crate) fn scan(cx: &mut Cx<'_>, doc: &Doc, root: &Node) {
+    let mut stack: Vec<(&Node, Option<&str>, bool)> = vec![(root, None, false)];
+    while let Some((node, key, in_map_of_values)) = stack.pop() {
+        if node.style == Style::Alias {
+            continue;
+        }
+        for entry in node.entries() {
+            // Where values go out: what stands here under a telling name is a credential, whatever its form.
+            let values = matches!(entry.key.text(), Some("headers" | "env" | "extra"));
+            stack.push((&entry.value, entry.key.text(), values));
+            stack.push((&entry.key, None, false));
+            if in_map_of_values || values {
+                for inner in entry.value.entries() {
+                    stack.push((&inner.value, inner.key.text(), true));
+                }
+            }
+        }
+        stack.extend(node.items().iter().map(|item| (item, key, in_map_of_values)));
+        let Some(text) = node.text() else { continue };
+        for inside in secrets_in(text, key, in_map_of_values) {
+            let span = place_in_scalar(&doc.text, node, inside);
+            let message = "this looks like a secret, and specs are shared: name the variable that holds it (`api_key_env`, `${secret:NAME}`), \
+                           and revoke it if it was ever committed";
+            cx.report(doc.find(SECRET, span, message));
+        }
+    }
+}
+
+fn secrets_in(text: &str, key: Option<&str>, is_value: bool) -> Vec<Span> {
+    let Some(shapes) = SHAPES.as_ref() else { return Vec::new() };
+    let mut found: Vec<Span> = shapes.find_iter(text).map(|found| Span::from(found.range())).collect();
+    let telling = is_value && key.is_some_and(|key| SECRET_KEYS.contains(&key.to_lowercase().as_str()));
+    let literal = text.split_whitespace().last().unwrap_or("");
+    if found.is_empty() && telling && literal.len() >= 12 && !text.contains("${") {
+        found.push(Span::new(0, text.len()));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_of_vendors_are_recognised_and_names_of_variables_are_not() {
+        let key = ["sk-", "proj-", "abcdefghijklmnopqrstuvwx1234"].concat();
+        assert_eq!(secrets_in(&format!("Bearer {key}"), None, false).len(), 1);
+        for text in ["OPENAI_API_KEY", "sk-short", "${secret:ORDERS_TOKEN}", "ask-someone-else-about-it", "risk-free"] {
+            assert!(secrets_in(text, None, false).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_header_with_a_literal_credential_is_a_secret_whatever_its_form() {
+        assert_eq!(secrets_in("Bearer 0123456789abcdef", Some("Authorization"), true).len(), 1);
+        assert!(secrets_in("Bearer ${secret:T}", Some("Authorization"), true).is_empty());
+        assert!(secrets_in("application/json; charset", Some("Accept"), true).is_empty());
+    }
+}

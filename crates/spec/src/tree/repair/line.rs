@@ -1,0 +1,233 @@
+//! What one line of YAML looks like, told without a parser: for lines that the parser cannot read.
+
+use std::ops::Range;
+
+/// The blanks a line begins with, in bytes.
+pub(super) fn indent(line: &str) -> usize {
+    line.len() - line.trim_start_matches([' ', '\t']).len()
+}
+
+/// Whether it holds nothing but blanks or a comment.
+pub(super) fn is_blank(line: &str) -> bool {
+    let text = line.trim();
+    text.is_empty() || text.starts_with('#')
+}
+
+/// The bracket that closes this one.
+pub(super) fn closing(open: u8) -> Option<char> {
+    match open {
+        b'{' => Some('}'),
+        b'[' => Some(']'),
+        _ => None,
+    }
+}
+
+/// A position in a line, told from quotes and brackets.
+struct Scan {
+    quote: Option<(usize, char)>,
+    comment: Option<usize>,
+    /// Brackets open at the end.
+    depth: usize,
+}
+
+/// Walks a line as if it began outside of quotes. `visit` sees each byte outside of quotes with the depth of brackets.
+fn scan(line: &str, mut visit: impl FnMut(usize, char, usize)) -> Scan {
+    let mut quote: Option<(usize, char)> = None;
+    let mut depth = 0_usize;
+    // A quote opens only where a token begins; elsewhere it is a letter (`don't`).
+    let mut token_begins = true;
+    let mut chars = line.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        if let Some((_, open)) = quote {
+            match c {
+                '\\' if open == '"' => {
+                    chars.next();
+                }
+                '\'' if open == '\'' && chars.peek().is_some_and(|(_, next)| *next == '\'') => {
+                    chars.next();
+                }
+                _ if c == open => quote = None,
+                _ => {}
+            }
+            token_begins = false;
+            continue;
+        }
+        match c {
+            '"' | '\'' if token_begins => {
+                quote = Some((at, c));
+                continue;
+            }
+            '#' if at == 0 || line[..at].ends_with([' ', '\t']) => {
+                return Scan { quote: None, comment: Some(at), depth };
+            }
+            '[' | '{' => depth += 1,
+            ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        visit(at, c, depth);
+        token_begins = match c {
+            ' ' | '\t' => token_begins || line[..at].ends_with([':', '-', ',', '?']),
+            '[' | '{' | ',' => true,
+            ':' => depth > 0,
+            _ => false,
+        };
+    }
+    Scan { quote, comment: None, depth }
+}
+
+/// Where a quote opens that the line does not close.
+pub(super) fn open_quote(line: &str) -> Option<(usize, char)> {
+    scan(line, |_, _, _| {}).quote
+}
+
+/// The line up to its comment.
+pub(super) fn without_comment(line: &str) -> &str {
+    scan(line, |_, _, _| {}).comment.and_then(|at| line.get(..at)).unwrap_or(line)
+}
+
+/// Whether it begins like an item or a key of a block.
+pub(super) fn begins_block(line: &str) -> bool {
+    let text = line.trim_start();
+    text == "-" || text.starts_with("- ") || key_end(text).is_some()
+}
+
+/// The offset after `key:` at the start of a text.
+fn key_end(text: &str) -> Option<usize> {
+    let mut end = None;
+    scan(text, |at, c, depth| {
+        let next = text.get(at + 1..).unwrap_or("");
+        if c == ':' && depth == 0 && end.is_none() && (next.is_empty() || next.starts_with([' ', '\t', '\r'])) {
+            end = Some(at + 1);
+        }
+    });
+    end.filter(|end| !text[..*end].starts_with(['[', '{', '-', '#', '&', '*', '!', '|', '>', '@', '`', '%']))
+}
+
+/// The bytes before the content of an item: indentation and `- `.
+fn item_start(line: &str) -> usize {
+    let mut at = indent(line);
+    while let Some(rest) = line.get(at..).filter(|rest| rest.starts_with("- ")) {
+        at += rest.len() - rest[1..].trim_start_matches([' ', '\t']).len();
+    }
+    at
+}
+
+/// The value of `key: value` or `- value`, comment and blanks left out.
+pub(super) fn value_of(line: &str) -> Option<Range<usize>> {
+    let start = item_start(line);
+    let rest = &line[start..];
+    let (after, is_item) = match key_end(rest) {
+        Some(end) => (start + end, false),
+        None => (start, start > indent(line)),
+    };
+    if after == start && !is_item {
+        return None;
+    }
+    let value = without_comment(line).get(after..)?;
+    let from = after + (value.len() - value.trim_start().len());
+    let to = after + value.trim_end().len();
+    (from < to).then_some(from..to)
+}
+
+/// A value without quotes that no plain scalar can be.
+pub(super) fn value_that_needs_quotes(line: &str) -> Option<Range<usize>> {
+    let range = value_of(line)?;
+    let value = line.get(range.clone())?;
+    let reserved = value.starts_with(['@', '`', '%', '*', '&', '!', '?']);
+    let colon = !value.starts_with(['"', '\'', '[', '{', '|', '>']) && (value.contains(": ") || value.ends_with(':'));
+    // A list or map with something behind it: `[a, b] -> c`.
+    let trailing = value.starts_with(['[', '{']) && {
+        let mut closed_at = None;
+        scan(value, |at, c, depth| {
+            if depth == 0 && matches!(c, ']' | '}') && closed_at.is_none() {
+                closed_at = Some(at + 1);
+            }
+        });
+        closed_at.is_some_and(|end| !value[end..].trim().is_empty())
+    };
+    (reserved || colon || trailing).then_some(range)
+}
+
+/// A word where a key and a colon are expected.
+pub(super) fn is_bare_word(line: &str) -> bool {
+    let text = without_comment(line).get(item_start(line)..).unwrap_or("").trim();
+    !text.is_empty()
+        && key_end(text).is_none()
+        && !text.starts_with(['"', '\'', '[', '{', '-', '|', '>', '#', ']', '}', '&', '*', '!', '@', '`', '%'])
+}
+
+/// `${…}` without quotes inside of brackets, with the text it is part of.
+pub(super) fn bare_interpolations(line: &str) -> Vec<Range<usize>> {
+    let mut starts = Vec::new();
+    let mut token = 0;
+    let mut previous = '\0';
+    scan(line, |at, c, depth| {
+        // The `{` of `${` counts as a bracket of its own.
+        if c == '{' && previous == '$' && depth > 1 {
+            starts.push((token, at));
+        }
+        let begins = matches!(c, '[' | '{' | ',') && previous != '$' || c == ' ' && previous == ':';
+        if begins {
+            token = at + 1;
+        }
+        previous = c;
+    });
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for (token, open) in starts {
+        if found.last().is_some_and(|last| last.end > open) {
+            continue;
+        }
+        let start = token + (line[token..].len() - line[token..].trim_start().len());
+        let mut end = open;
+        // Up to the end of the token: each `${…}` in it is stepped over.
+        loop {
+            let Some(close) = line[end..].find('}') else { return found };
+            end += close + 1;
+            let rest = &line[end..];
+            let stop = rest.find([',', ']', '}']).unwrap_or(rest.len());
+            match rest.find("${") {
+                Some(next) if next < stop => end += next + 2,
+                _ => {
+                    end += rest[..stop].trim_end().len();
+                    break;
+                }
+            }
+        }
+        found.push(start..end);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quote_opens_only_where_a_token_begins() {
+        assert_eq!(open_quote("a: \"b"), Some((3, '"')));
+        assert_eq!(open_quote("- 'b"), Some((2, '\'')));
+        assert_eq!(open_quote("a: don't"), None);
+        assert_eq!(open_quote("a: \"b\\\" c\""), None);
+        assert_eq!(open_quote("a: 'b''c'"), None);
+        assert_eq!(open_quote("a: x # \"comment"), None);
+    }
+
+    #[test]
+    fn values_that_need_quotes_are_found() {
+        let value = |line: &'static str| value_that_needs_quotes(line).map(|range| &line[range]);
+        assert_eq!(value("  title: one: two # c"), Some("one: two"));
+        assert_eq!(value("  - [a, b] -> c"), Some("[a, b] -> c"));
+        assert_eq!(value("- @here"), Some("@here"));
+        assert_eq!(value("a: [b]"), None);
+        assert_eq!(value("a: plain"), None);
+    }
+
+    #[test]
+    fn interpolations_in_brackets_are_found_with_their_text() {
+        let found = |line: &'static str| bare_interpolations(line).into_iter().map(|range| &line[range]).collect::<Vec<_>>();
+        assert_eq!(found("user: {template: ${INPUT}}"), ["${INPUT}"]);
+        assert_eq!(found("a: {url: http://x/${id}/${n}, b: c}"), ["http://x/${id}/${n}"]);
+        assert_eq!(found("a: [${A}, \"${B}\", ${C}]"), ["${A}", "${C}"]);
+        assert_eq!(found("template: ${INPUT}"), Vec::<&str>::new());
+    }
+}

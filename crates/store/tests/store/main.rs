@@ -1,0 +1,15 @@
+//! The store from outside: on a real disk, across processes, and when it is killed.
+//!
+//! One binary, so that SQLite is linked once.
+
+mod child;
+mod concurrent;
+mod kill;
+mod laws;
+mod measure;
+mod opening;
+mod recording;
+mod rollback;
+mod support;
+mod undo;
+mod versions;
