@@ -1,1 +1,14 @@
-//! The AIContainer workbench.
+//! The AIContainer workbench: the program `aic`.
+//!
+//! `cli/` has one file a subcommand; [`workspace`] finds the folder, the specs and the store; [`session`] is the road from
+//! a saved file to a verdict that `test`, `watch` and `rollback` share; [`report`] turns what came of it into text or
+//! JSON; [`watch`] follows saves.
+
+pub mod cli;
+mod host;
+pub mod output;
+mod recording;
+pub mod report;
+pub mod session;
+pub mod watch;
+pub mod workspace;

@@ -1,1 +1,7 @@
-fn main() {}
+//! `aic`: the command line. Everything it does is in the library beside it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    aicontainer::cli::main()
+}

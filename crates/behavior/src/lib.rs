@@ -13,5 +13,6 @@ mod verdict;
 pub use expect::{ExpectError, Expectation};
 pub use plan::{Case, Plan, PlanError};
 pub use report::{CaseReport, Failure, TestReport};
-pub use runner::{RunSettings, run};
+pub use plan::PlannedTest;
+pub use runner::{RecorderOf, RunSettings, run};
 pub use verdict::{Tally, Verdict};

@@ -16,6 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+/// Makes the recorder of a case, by the case's id.
+pub type RecorderOf = Arc<dyn Fn(&str) -> Arc<dyn Recorder> + Send + Sync>;
+
 /// What all cases of a test session share.
 #[derive(Clone)]
 pub struct RunSettings {
@@ -33,8 +36,8 @@ pub struct RunSettings {
     pub parallel: usize,
     /// Ends the session.
     pub cancel: CancellationToken,
-    /// Who writes down what happens.
-    pub recorder: Arc<dyn Recorder>,
+    /// Who writes down what happens in a case of this id.
+    pub recorder: RecorderOf,
     /// The beginning of the runs' names.
     pub run_prefix: String,
 }
@@ -323,7 +326,7 @@ fn options(test: &PlannedTest, case: &Case, settings: &RunSettings, name: &str) 
         data: settings.snapshots.case(),
         seed: seed_of(case.digest),
         cancel: settings.cancel.child_token(),
-        recorder: settings.recorder.clone(),
+        recorder: (settings.recorder)(&case.id),
         // Counters start empty in each case.
         counters: Arc::new(MemoryCounters::default()),
         run_prefix: name.to_owned(),

@@ -47,6 +47,8 @@ pub(crate) struct Cx<'s> {
     pub(crate) files: BTreeMap<RelPath, Arc<[u8]>>,
     pub(crate) data: BTreeSet<RelPath>,
     pub(crate) missing: BTreeSet<RelPath>,
+    /// The files of the language among `files`: the spec and its files of tests.
+    pub(crate) docs: BTreeSet<RelPath>,
 }
 
 impl<'s> Cx<'s> {
@@ -58,6 +60,7 @@ impl<'s> Cx<'s> {
             files: BTreeMap::new(),
             data: BTreeSet::new(),
             missing: BTreeSet::new(),
+            docs: BTreeSet::new(),
         }
     }
 

@@ -10,6 +10,7 @@ pub mod codes;
 mod cx;
 mod de;
 mod diagnostic;
+mod digest;
 mod files;
 mod load;
 mod lower;

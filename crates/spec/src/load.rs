@@ -10,7 +10,7 @@ use crate::files::{FileKind, file_kind};
 use crate::schema;
 use crate::tree::{MAX_TEXT, Node, SyntaxKind};
 use crate::words::{did_you_mean, nearest, shown};
-use crate::{Diagnostic, LANGUAGE_VERSIONS, Severity, Spec, lower, parse, secrets, toml};
+use crate::{Diagnostic, LANGUAGE_VERSIONS, Severity, Spec, digest, lower, parse, secrets, toml};
 use aic_base::{RelPath, Source, SourceErrorKind, Span, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -69,6 +69,7 @@ pub fn load(source: &dyn Source, path: &RelPath, options: &LoadOptions) -> Loade
     diagnostics.dedup_by(|a, b| a.file == b.file && a.span == b.span && a.code == b.code && a.message == b.message);
     let has_errors = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
     let spec = spec.filter(|_| !has_errors).map(|mut spec| {
+        spec.behaviour = digest::behaviour(spec.behaviour, &cx.files, &cx.docs);
         spec.files.clone_from(&cx.files);
         Arc::new(spec)
     });
@@ -110,6 +111,7 @@ pub(crate) fn read_doc(cx: &mut Cx<'_>, path: &RelPath) -> Option<Doc> {
         }
     };
     cx.files.insert(path.clone(), bytes.clone());
+    cx.docs.insert(path.clone());
     let text = match std::str::from_utf8(&bytes) {
         Ok(text) if !text.contains('\0') => Arc::from(text),
         Ok(text) => {

@@ -8,6 +8,11 @@
 //! readers have connections of their own and never wait for it. A write returns when it is on the disk, except what
 //! goes through a [`Recorder`], which [`Recorder::flush`] waits for. Several processes may hold the same store.
 //!
+//! In `.aic/`: `store.db` with its `-wal` (what was committed last; part of the database) and `-shm` (readers' marks),
+//! `open.lock`, `rollback.lock` and `lease` (only locked; the system frees them when a process dies), and a
+//! `.gitignore` that keeps all of it out of git. Nothing in it is ever deleted by this crate but what is erased or
+//! pruned on request.
+//!
 //! Left for later: payloads are stored as they are (the column `enc` is there for encrypted ones), and versions keep
 //! the bytes of files, not their mode bits (a file that is replaced keeps the bits it has on disk).
 

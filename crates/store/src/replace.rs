@@ -156,10 +156,19 @@ impl Replacement<'_> {
     /// Takes away what is staged and was not used, from this try or one that was cut short.
     pub(crate) fn clean(&self) {
         for (index, path) in self.to.keys().enumerate() {
-            if let Ok(Place::Ready { dest, .. }) = self.place(path)
-                && let Some(temp) = self.temp(index, &dest)
-            {
-                let _ = fs::remove_file(temp);
+            let named = path.under(self.disk.root());
+            // Where the place was a link, the file was staged where that led; the named folder holds even if
+            // something is in the file's place now.
+            let real = match self.place(path) {
+                Ok(Place::Ready { dest, .. }) => Some(dest),
+                _ => None,
+            };
+            for dest in [Some(named), real].into_iter().flatten() {
+                let Some(temp) = self.temp(index, &dest) else { continue };
+                let inside = temp.parent().and_then(|folder| folder.canonicalize().ok());
+                if inside.is_some_and(|folder| folder.starts_with(self.disk.root())) {
+                    let _ = fs::remove_file(temp);
+                }
             }
         }
     }
@@ -323,8 +332,9 @@ fn is_below(path: &RelPath, folder: &RelPath) -> bool {
     path.as_str().strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with('/'))
 }
 
+/// Makes what was made or renamed in a folder last.
 #[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     match File::open(folder) {
         Ok(folder) => folder.sync_all(),
         // Taken away again by this very replacement.
@@ -334,7 +344,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
 

@@ -216,6 +216,10 @@ impl Store {
         let _lock = self.lock_rollback()?.ok_or_else(|| self.at_work())?;
         let Some(journal) = self.read(open_journal)? else { return Ok(None) };
         let (pending, at, reason) = (pending(&journal), self.now(), reason.to_owned());
+        if let (Ok(from), Ok(to)) = (self.files_of(journal.plan.from), self.files_of(journal.plan.to)) {
+            let (disk, shared) = (&self.inner.workspace, &BTreeSet::new());
+            Replacement { disk, journal: journal.id, from: &from, to: &to, remove: false, shared }.clean();
+        }
         self.write(move |conn| {
             let plan = &journal.plan;
             let description = format!("gave up going from {} to {}: {reason}", plan.from.short(), plan.to.short());
@@ -281,8 +285,19 @@ impl Store {
         observer: &Observer,
     ) -> Result<RollbackReport, StoreError> {
         let Journal { id, plan, operation, .. } = journal;
-        let (from, to) = (self.files_of(plan.from)?, self.files_of(plan.to)?);
-        let shared = self.read(|conn| needed_by_others(conn, &plan.spec))?;
+        // While nothing has moved, whatever is wrong ends it here, as if it had been refused at once.
+        let refuse = |error: StoreError| -> StoreError {
+            if operation.is_none() {
+                let at = self.now();
+                // Where even that cannot be written, it stays pending, and the next start tries again.
+                let _ = self.write(move |conn| close(conn, id, at, "refused"));
+            }
+            error
+        };
+        let loaded = self.files_of(plan.from).and_then(|from| {
+            Ok((from, self.files_of(plan.to)?, self.read(|conn| needed_by_others(conn, &plan.spec))?))
+        });
+        let (from, to, shared) = loaded.map_err(refuse)?;
         let replacement = Replacement {
             disk: &self.inner.workspace,
             journal: id,
@@ -291,17 +306,7 @@ impl Store {
             remove: plan.remove,
             shared: &shared,
         };
-        let staged = match replacement.stage() {
-            Ok(staged) => staged,
-            Err(error) => {
-                if operation.is_none() {
-                    // Nothing has moved yet: it ends here, as if it had been refused.
-                    let at = self.now();
-                    self.write(move |conn| close(conn, id, at, "refused"))?;
-                }
-                return Err(error);
-            }
-        };
+        let staged = replacement.stage().map_err(refuse)?;
         observer(&Step::Staged);
         let operation = self.commit(id, &plan, observer)?;
         observer(&Step::Committed);
@@ -388,7 +393,10 @@ pub(crate) fn carry_out(conn: &Connection, plan: &Plan, at: Timestamp) -> Result
             set_current(conn, &plan.spec, plan.to)?;
         }
         for (digest, reason) in &plan.quarantine {
-            put_quarantine(conn, *digest, Some(reason), at)?;
+            // One that somebody set for another reason keeps it: undoing this must not touch it.
+            if by_digest(conn, &plan.spec, *digest)?.quarantined.is_none() {
+                put_quarantine(conn, *digest, Some(reason), at)?;
+            }
         }
         for digest in &plan.lift {
             put_quarantine(conn, *digest, None, at)?;

@@ -3,6 +3,7 @@
 use crate::error::{Fault, StoreError, unwritable};
 use crate::readers::Readers;
 use crate::recorder::Backlog;
+use crate::replace::sync_folder;
 use crate::rollback::Recovered;
 use crate::schema::{Access, check, connect, migrate};
 use crate::writer::Writer;
@@ -191,12 +192,14 @@ fn copy_database(db: &Path) -> Result<(tempfile::TempDir, PathBuf), StoreError> 
 
 fn make_folder(folder: &Path) -> Result<(), StoreError> {
     refuse_link(folder)?;
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "only Unix has mode bits"))]
     let mut builder = fs::DirBuilder::new();
     // What people wrote to a model lies in here: it is nobody else's.
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     match builder.create(folder) {
-        Ok(()) => {}
+        // The database looks after itself once its folder is sure to be there after a power cut.
+        Ok(()) => folder.parent().map_or(Ok(()), sync_folder).map_err(|error| unwritable(folder, &error))?,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let why = "a file lies where the store's folder belongs".into();

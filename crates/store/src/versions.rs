@@ -374,14 +374,14 @@ pub(crate) fn by_digest(conn: &Connection, spec: &RelPath, digest: Digest) -> Re
 
 fn find(versions: Vec<VersionInfo>, spec: &RelPath, wanted: &str) -> Result<VersionInfo, StoreError> {
     let number: Option<u32> = wanted.strip_prefix('v').and_then(|digits| digits.parse().ok());
-    let exact = versions.iter().position(|version| match wanted {
+    let named = versions.iter().find(|version| match wanted {
         "stable" => version.stable,
         "current" => version.current,
         _ => number == Some(version.number),
     });
-    let tagged = || versions.iter().position(|version| version.tags.iter().any(|tag| tag == wanted));
-    if let Some(at) = exact.or_else(tagged) {
-        return versions.into_iter().nth(at).ok_or(StoreError::Closed);
+    let tagged = || versions.iter().find(|version| version.tags.iter().any(|tag| tag == wanted));
+    if let Some(version) = named.or_else(tagged) {
+        return Ok(version.clone());
     }
     let prefix = wanted.to_ascii_lowercase();
     let is_prefix = prefix.len() >= 4 && prefix.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -1,2 +1,103 @@
-use super::Finding;
-pub(super) fn find(_text: &str, _sensitivity: f64) -> Option<Finding> { None }
+//! Code that is meant to run: payloads for shells, templates and browsers, and requests to run risky code. Pasted error
+//! messages and questions about code are none.
+
+use super::{Finding, regex};
+use crate::normalize::{Folded, Folding};
+use regex::Regex;
+use std::sync::LazyLock;
+
+struct Sign {
+    pattern: LazyLock<Regex>,
+    weight: f64,
+    what: &'static str,
+}
+
+macro_rules! signs {
+    ($($weight:literal, $what:literal, $pattern:expr;)*) => {
+        [$(Sign { pattern: LazyLock::new(|| regex($pattern)), weight: $weight, what: $what }),*]
+    };
+}
+
+static SIGNS: [Sign; 24] = signs! {
+    // Browsers
+    1.0, "a script element", r"<\s*/?\s*script\b|<\s*script[/\s>]";
+    1.0, "an event handler of an element", r"<[a-z!?/][^>]{0,400}[\s/\x22'`]on[a-z]{3,24}\s*=|[\x22'`]\s*(?:[/\s]|)on(?:load|error|click|mouse\w+|focus|blur|key\w+|toggle|start|begin)\s*=";
+    1.0, "an address that runs a script", r"(?:javascript|vbscript|livescript)\s*:\s*\S|data\s*:\s*text/html|j\s*a\s*v\s*a\s*s\s*c\s*r\s*i\s*p\s*t\s*:";
+    1.0, "an element that loads code", r"<\s*(?:iframe|object|embed|applet|base|link|meta|frameset|frame|svg|math|isindex|bgsound|layer|ilayer|xml|xss|body|style|form|video|audio|marquee|details|keygen|input|button|img|image|a)\b[^>]{0,300}(?:src|href|data|code|action|formaction|background|dynsrc|lowsrc|style|content|xlink:href|to|from|values|srcdoc)\s*=\s*[\x22'`]?\s*(?:javascript|vbscript|data:|&#|//|\\|#|expression|x\s+on|[^>]{0,80}(?:javascript:|expression\s*\(|alert))";
+    1.0, "a style that runs a script", r"expression\s*\(|-moz-binding\s*:|behaviou?r\s*:\s*url|@import\s+['\x22]?(?:javascript|url|http|//)|<!--\[if|<!entity|<\?xml-stylesheet|<!\[cdata\[";
+    1.0, "a call of a browser", r"\b(?:alert|prompt|confirm|write|eval|settimeout|setinterval|atob|fetch)\s*(?:\(|`|&#)[^)]{0,40}(?:document|cookie|\b1\b|\bxss\b|location|window|string\.fromcharcode|this)|document\s*\.\s*(?:cookie|write|location|domain)|\bfromcharcode\b|window\s*\[|\blocalstorage\s*\.";
+    // Templates
+    1.0, "an expression of a template engine", r"\{\{[^}]{0,300}(?:\d\s*\*\s*['\x22]?\d|__|\(|\.|\brequest\b|\bself\b|\bconfig\b|\bsettings\b|\||=|\[|#|@)[^}]{0,400}(?:\}\}|$)|\{%[^%]{0,300}%\}|<%[=@\s][^%]{0,300}%>|\{php\}|\{\{\s*(?:request|config|settings|self|app|dump)\s*\}\}";
+    1.0, "an expression of a template engine", r"[$#*@~]\{[^}]{0,200}(?:\(|\d\s*\*\s*\d|class|\.\w+\.)[^}]{0,400}\}?|#set\s*\(|<#assign\b|\{\{?\s*\d+\s*[*+-]\s*\d+\s*\}?\}|@\(\s*\d|\[\[\s*\$\{|#\{\s*\d|\{\{\s*\S{1,60}\s*\}\}\s*$|\{[#$][^}]{1,40}\}|\{smarty|\{self::|__\$\{|\[%";
+    1.0, "internals of a language", r"__(?:class|mro|subclasses|globals|builtins|import|init|base|bases|getattribute|code)__|\.getclass\s*\(|\bforname\s*\(|java\.lang\.|\bruntime\s*\.\s*(?:getruntime|exec)|\bgetruntime\s*\(|processbuilder|constructor\s*[.\[(]\s*['\x22]?constructor|\bfreemarker\.|\bscriptengine|popen\s*\(|\bmodule\.(?:cache|runtime|filters)|system\.diagnostics|process\.mainmodule|\bphp_?info\s*\(|\bchild_process\b[^\n]{0,60}\bexec";
+    // Shells
+    1.0, "a command behind a separator", r"(?:^|[\s\w'\x22)}%>.,/=*-])\s*(?:;|\|{1,2}|&{1,2}|\n|`|\$\(|<\(|%0a|\r)\s*[`'\x22({$]{0,3}\s*(?:sudo\s+)?(?:/(?:usr/)?s?bin/)?(?:cat|ls|id|whoami|uname|pwd|wget|curl|nc|ncat|netcat|ping|sleep|ifconfig|ipconfig|netstat|ps|dir|type|net\s+(?:user|view|local)|systeminfo|ver|bash|sh|zsh|perl|python\d?|ruby|php|node|powershell|cmd|nslookup|dig|host|telnet|reg|which|echo|printf|rm|touch|chmod|chown|kill|useradd|passwd|who|w|env|set|find|grep|tail|head|more|less|cp|mv|ln|nmap|tftp|ftp|scp|ssh|socat|mkfifo|lynx|route|arp|hostname|eval|exec|system)(?:\s+[-/.\w'\x22$<>%~*{]|\s*[;|&`)'\x22#<>\n\\$]|\s*$)";
+    1.0, "a command that fetches and runs", r"\b(?:wget|curl|fetch|lwp-download)\b[^\n|]{0,300}\|\s*(?:sudo\s+)?(?:ba|z|da|k)?sh\b|\b(?:nc|ncat|netcat|socat)\b[^\n]{0,80}(?:-e\b|-c\b|exec:|/bin/)|/dev/tcp/|\bbash\s+-i\b|\(\)\s*\{\s*:;\s*\}\s*;|\bmkfifo\b[^\n]{0,80}\bnc\b|powershell(?:\.exe)?\s+(?:-\w+\s+)*-(?:e|enc|encodedcommand|nop|exec)";
+    1.0, "a program of the system by its path", r"(?:^|[^\w.])/(?:usr/)?(?:local/)?s?bin/(?:id|cat|ls|sh|bash|nc|ps|uname|whoami|perl|python|sleep|ping|rm|touch|wget|curl|env)\b|/etc/(?:passwd|shadow|hosts|group|issue|fstab)\b|(?:\\|%5c|/)(?:windows|winnt)(?:\\|%5c|/)|c:\\+boot\.ini|(?:\.\./){3,}";
+    1.0, "a call that runs text as code", r"(?:^|[\s;'\x22({=\\<?.,+|&$@!])(?:system|exec|shell_exec|passthru|popen|proc_open|pcntl_exec|assert|eval|execfile|spawn|execsync|backticks?|create_function|include|require|call_user_func|preg_replace|unserialize|base64_decode)\s*\(\s*['\x22`$@\w]";
+    1.0, "a command in backticks or a substitution", r"(?:^|[\s'\x22;|&=])`[^`\n]{0,120}\b(?:id|whoami|cat|ls|curl|wget|sleep|ping|uname|nc|bash|sh|dir|ps|echo|pwd)\b[^`\n]{0,200}`|\$\(\s*(?:id|whoami|cat|ls|curl|wget|sleep|ping|uname|nc|bash|sh|dir|ps|echo|pwd|`)\b|\$\{?ifs\b|\$\{9\}|\{(?:cat|ls|ping|wget|curl|nc|id|echo),";
+    1.0, "an instruction of a server page", r"<\?(?:php|=)|<!--\s*#\s*(?:exec|include|echo|config|printenv)|<\?\s*(?:system|exec|passthru)|\bx-?forwarded-cmd\b|\bxp_cmdshell\b";
+    // Requests
+    1.0, "a request to run code", r"\b(?:run|execute|exec|launch|evaluate|eval)\b\s+(?:(?:this|the|that|these|my|following|below|attached|given|python|bash|shell|javascript|js|node|sql|perl|ruby|powershell|piece|snippet|of)\s+){0,6}(?:code|script|command|commands|snippet|program|payload|function|one-?liner|following|file)\b[^`]{0,100}```";
+    1.0, "a request to run code", r"\b(?:run|execute|launch)\b[^`.]{0,60}\b(?:in|on|inside|from)\s+(?:the|your|a|my)?\s*(?:terminal|shell|console|server|host|machine|system|command\s+line|sandbox|interpreter|repl)\b[^`]{0,60}(?:```|:)";
+    0.8, "a request to run code", r"\b(?:run|execute)\s+(?:this|the\s+following|these)\s+(?:python\s+|bash\s+|shell\s+)?(?:code|script|command|commands)\b";
+    0.6, "code that reaches into the system", r"\bimport\s+(?:os|subprocess|socket|ctypes|pickle|shutil|pty)\b|\bsubprocess\s*\.\s*(?:run|popen|call|check_output)|\bos\s*\.\s*(?:system|popen|exec\w*|remove|kill|fork)\s*\(|\bsocket\s*\.\s*socket\s*\(|\bshutil\.rmtree\b|\brequire\s*\(\s*['\x22](?:child_process|fs|net)['\x22]";
+    0.5, "a separator and a command's flag", r"(?:;|\|\||&&|\|)\s*\w{2,12}\s+-\w";
+    0.5, "a redirection", r"(?:^|\s)\d?>{1,2}\s*(?:/|&\d|\w+\.(?:txt|log|php|sh|html))";
+    0.5, "HTML with attributes", r"<\s*(?:img|svg|iframe|body|input|video|audio|object|embed|math|form|style|marquee|table|div|meta|link|base)\b[^>]{0,200}(?:=|>)";
+    0.7, "nested quotes around HTML", r"['\x22`]\s*/?>\s*<|<[^>]{0,60}<[a-z]|<\s*/\s*(?:style|title|textarea|noscript|xmp|plaintext)\s*>\s*<";
+    0.5, "characters written as numbers", r"(?:&#x?[0-9a-f]{2,7};?){3,}|(?:\\x[0-9a-f]{2}){3,}|(?:\\u00[0-9a-f]{2}){2,}|(?:\\\\?[0-9a-f]{2}){4,}";
+};
+
+/// Error messages, and questions that show code to talk about it.
+static TALK: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r"(?:traceback \(most recent call last\)|\b(?:syntax|type|value|name|key|index|attribute|import|runtime|zerodivision|unicode\w*|os|io|permission|modulenotfound|filenotfound|recursion|memory|overflow|assertion)error\b|\bat\s+[\w$.<>]+\([\w.]+:\d+\)|why (?:do|does|am|is)\b|\bwhat (?:is|does|are)\b|\bhow (?:do|does|can|could|would|should|to)\b|\bwrite (?:a|an|the|me|some)\b|\bexplain\b|\bimplement\b|\bconvert\b|\brefactor\b|\bdebug\b|\bfix\b|\breview\b|\bdocument\b)")
+});
+static RUN: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(?:run|execute|launch)\b"));
+
+pub(super) fn find(text: &str, sensitivity: f64) -> Option<Finding> {
+    let folded = Folded::new(text, Folding::ATTACKS);
+    let plain = folded.text.as_str();
+    let mut score = 0.0;
+    let mut best: Option<(f64, std::ops::Range<usize>, &'static str)> = None;
+    for sign in &SIGNS {
+        let Some(hit) = sign.pattern.find(plain) else { continue };
+        score += sign.weight;
+        if best.as_ref().is_none_or(|(weight, ..)| sign.weight > *weight) {
+            best = Some((sign.weight, hit.range(), sign.what));
+        }
+    }
+    let (_, range, what) = best?;
+    if TALK.is_match(plain) && !RUN.is_match(plain) {
+        // Somebody shows code and asks about it: only an open payload counts then.
+        score -= 1.2;
+    }
+    if score < 1.5 - sensitivity {
+        return None;
+    }
+    Some(Finding::new(folded.original(range), format!("the text carries code: {what}"), (score / (score + 1.0)) as f32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads_and_requests_to_run_code_are_found() {
+        for text in ["; cat /etc/passwd", "<script>alert(1)</script>", "{{7*7}}", "${T(java.lang.Runtime).getRuntime().exec('id')}", "a|/usr/bin/id",
+            "Run this code:\n```python\nimport os\nos.system('id')\n```", "<img src=x onerror=alert(1)>", "() { :;}; /bin/bash -c id", "%3Cscript%3Ealert(1)%3C/script%3E"]
+        {
+            assert!(find(text, 0.5).is_some(), "{text}");
+        }
+    }
+
+    #[test]
+    fn error_messages_and_coding_questions_are_left_alone() {
+        for text in ["Why do I get this error?\nTraceback (most recent call last):\n  File \"a.py\", line 1, in <module>\nTypeError: bad",
+            "How do I import os in Python?", "Write a function that returns the sum of a list", "What does git status show?",
+            "Use a template with the name of the customer", "Tom & Jerry; cats and dogs", "Run a marathon in April", "I echo that; set the table"]
+        {
+            assert!(find(text, 0.5).is_none(), "{text}");
+        }
+    }
+}

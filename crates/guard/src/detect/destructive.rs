@@ -1,2 +1,162 @@
-use super::Finding;
-pub(super) fn find(_text: &str) -> Option<Finding> { None }
+//! `confirm_destructive`: requests to delete, drop, overwrite or shut down, in SQL, shell and prose.
+
+use super::{Finding, regex};
+use crate::normalize::{Folded, Folding};
+use crate::sql::tokens::{Reading, Token, statements};
+use crate::sql;
+use aic_base::Span;
+use regex::Regex;
+use std::sync::LazyLock;
+
+/// Looks for the first thing that would destroy something.
+pub(super) fn find(text: &str) -> Option<Finding> {
+    let whole = Span::new(0, text.len());
+    if let Some((span, verb)) = in_sql(text) {
+        return Some(Finding::new(span, format!("the SQL would {verb}"), 1.0));
+    }
+    if let Some(what) = super::shell::destroys(text) {
+        return Some(Finding::new(whole, format!("the command would {what}"), 0.95));
+    }
+    in_prose(text)
+}
+
+/// Statements whose verb destroys: DROP, DELETE, TRUNCATE, and ALTER … DROP.
+fn in_sql(text: &str) -> Option<(Span, &'static str)> {
+    statements(text, Reading::default()).into_iter().find_map(|tokens| {
+        let tokens = match tokens.iter().position(|token| token.is("delete") || token.is("truncate") || token.is("drop")) {
+            // The verb of `WITH … DELETE` and `EXPLAIN ANALYZE DELETE` stands later.
+            Some(at) if tokens.first().is_some_and(|token| token.is("with") || token.is("explain")) => tokens.get(at..)?.to_vec(),
+            _ => tokens,
+        };
+        let verb = match tokens.first().and_then(Token::word)? {
+            "drop" => "drop what it names",
+            "delete" => "delete rows",
+            "truncate" => "empty a table",
+            "alter" if tokens.iter().enumerate().any(|(at, token)| token.is("drop") && drops(tokens.get(at + 1..).unwrap_or(&[]))) => "drop a part of it",
+            _ => return None,
+        };
+        let span = tokens.first()?.span.to(tokens.last()?.span);
+        (sql::looks_like_statement(&tokens) || parsed(&tokens, text)).then_some((span, verb))
+    })
+}
+
+/// What an ALTER drops that holds data or guards it.
+fn drops(rest: &[Token]) -> bool {
+    let word = rest.first().and_then(Token::word).unwrap_or("");
+    !matches!(word, "default" | "not" | "expression" | "identity")
+}
+
+/// SQL of other dialects that no list of words covers: every word of a short statement in capitals, or one that parses and
+/// is not a sentence.
+fn parsed(tokens: &[Token], text: &str) -> bool {
+    const SENTENCE: [&str; 30] = ["the", "a", "an", "my", "me", "your", "our", "all", "every", "this", "that", "these", "those", "please", "i",
+        "you", "it", "them", "some", "any", "and", "by", "off", "down", "out", "in", "on", "at", "for", "to"];
+    let second = tokens.get(1).and_then(Token::word).unwrap_or("");
+    if SENTENCE.contains(&second) || tokens.len() < 2 {
+        return false;
+    }
+    let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else { return false };
+    let statement = first.span.to(last.span).of(text);
+    let shouted = |token: &&Token| token.span.of(text).chars().all(|c| !c.is_lowercase());
+    let capitals = tokens.iter().take(2).all(|token| shouted(&token));
+    let kinds = ["policy", "constraint", "domain", "owned", "publication", "subscription", "foreign", "aggregate", "operator", "cast",
+        "rule", "server", "statistics", "event", "language", "conversion", "collation", "warehouse", "stage", "stream", "task", "pipe",
+        "share", "integration", "connection", "package", "synonym", "assembly", "partition", "routine", "logfile", "external", "network",
+        "resource", "file", "masking", "row", "snapshot", "vault", "model", "macro", "text", "access", "transform", "catalog", "dynamic",
+        "undo", "spatial", "reservation", "capacity", "assignment", "search", "vector", "if"];
+    (kinds.contains(&second) && (capitals || tokens.len() <= 12)) || (capitals && tokens.len() <= 30) || (second == "from" && sql::parses_as_one(statement))
+}
+
+/// Verbs of destruction in the imperative; `(?:ing)?` forms follow words such as "go ahead with".
+const VERBS: &str = r"(?:delete|drop|erase|wipe|purge|destroy|remove|truncate|overwrite|nuke|obliterate|annihilate|eradicate|demolish|expunge|deprovision|decommission|terminate|shut\s*down|shutdown|power\s*off|turn\s+off|take\s+down|tear\s+down|kill|halt|reboot|restart|reformat|format|uninstall|clear(?:\s+out)?|flush|get\s+rid\s+of|throw\s+away|blow\s+away|trash|empty|reset|revoke|cancel|disable|deactivate|scrub|discard|dump|unpublish|zero\s+out|force[- ]push)";
+/// What can be lost.
+const OBJECTS: &str = r"(?:users?|accounts?|customers?|clients?|members?|employees?|people|everyone|everybody|everything|anything|data|database|databases|db|dbs|tables?|rows?|records?|entries|entry|columns?|indexes|indices|schemas?|views?|files?|folders?|director(?:y|ies)|documents?|backups?|snapshots?|logs?|history|repos?(?:itor(?:y|ies))?|branch(?:es)?|commits?|tags?|buckets?|volumes?|disks?|drives?|partitions?|servers?|hosts?|machines?|vms?|instances?|clusters?|nodes?|pods?|namespaces?|containers?|images?|deployments?|services?|process(?:es)?|environments?|production|prod|staging|systems?|network|firewall|queues?|topics?|cache|caches|keys?|secrets?|credentials?|passwords?|tokens?|certificates?|orders?|invoices?|transactions?|payments?|subscriptions?|tickets?|messages?|e?mails?|inbox|photos?|videos?|contacts?|projects?|workspaces?|tenants?|sessions?|roles?|permissions?|collections?|datasets?|archives?|configs?|configurations?|settings|hard\s+drive|home|laptop|computer|phone|website|site|posts?|comments?|profiles?|stacks?|resources?|infrastructure|tests?|stuff|contents?)";
+
+static REQUEST: LazyLock<Regex> = LazyLock::new(|| {
+    regex(&format!(
+        r"(?:^|[.!?;:,\n>\x22'(*-]\s*|\b(?:please|pls|kindly|then|and|now|just|immediately|also|simply|first|next|finally|quickly|to|let'?s|must|should|will|go\s+ahead\s+and|i\s+(?:want|need|would\s+like)\s+(?:you\s+)?to|i'?d\s+like\s+(?:you\s+)?to|can\s+you|could\s+you|would\s+you|will\s+you|you\s+can|you\s+should|you\s+must|need\s+to|want\s+to|have\s+to|help\s+me)\s+(?:please\s+|just\s+|also\s+|permanently\s+|completely\s+|immediately\s+|safely\s+|now\s+)*)(?:permanently\s+|completely\s+|immediately\s+|forcefully\s+|force[- ])?({VERBS})\b(?:[^.?!\n]{{0,60}}?)\b({OBJECTS})\b"
+    ))
+});
+/// Questions, prohibitions and talk, in the clause before the verb or at the start of the sentence.
+static TALK: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r"\b(?:how|what|why|when|where|who|which|whether|explain|describe|discuss|tell\s+me\s+about|difference|example|examples|tutorial|steps|best\s+practices?|never|do\s+not|don'?t|doesn'?t|didn'?t|cannot|can'?t|avoid|without|instead\s+of|rather\s+than|prevent|should\s+i|do\s+i|did|does|is\s+it|are\s+there|was|were|write|generate|create|compose|draft|imagine|story|poem|essay|suppose|if|would|given|list|show|find|count|summari[sz]e|translate|rewrite|rephrase|sentence|paragraph|article|code|function|program|script|algorithm|string|array|list|text|recipe|stain|odor|noise|outliers?|duplicates?|consequences?|ensure|remember|recommend|advice|tips|ways|learn|understand|guide)\b")
+});
+/// After the verb, what is taken away from a text or an answer rather than from a system.
+static HARMLESS: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r"\b(?:sentence|sentences|word|words|paragraph|spaces?|punctuation|characters?|letters?|duplicates?|noise|stains?|outliers|adjectives?|from\s+(?:the\s+)?(?:list|text|string|array|answer|response|summary|draft|essay|sentence|paragraph)|bullet|headers?\s+from|first\s+drop|a\s+line|a\s+message|by\s+the|the\s+ball|as\s+(?:csv|json|yaml|a\s+table|a\s+list)|in(?:to)?\s+(?:csv|json|yaml|markdown|a\s+table)|password|passcode)\b")
+});
+
+fn in_prose(text: &str) -> Option<Finding> {
+    let folded = Folded::new(text, Folding::ATTACKS);
+    let plain = folded.text.as_str();
+    for caught in REQUEST.captures_iter(plain) {
+        let (Some(verb), Some(object)) = (caught.get(1), caught.get(2)) else { continue };
+        let sentence_start = plain.get(..verb.start()).and_then(|before| before.rfind(['.', '!', '?', '\n', ';'])).map_or(0, |at| at + 1);
+        let before = plain.get(sentence_start..verb.start()).unwrap_or("");
+        let between = plain.get(verb.end()..object.end()).unwrap_or("");
+        let after_end = plain.get(object.end()..).map_or(plain.len(), |rest| object.end() + rest.find(['.', '!', '?', '\n']).unwrap_or(rest.len()));
+        let after = plain.get(verb.end()..after_end).unwrap_or("");
+        let question = plain.get(after_end..).is_some_and(|rest| rest.starts_with('?'));
+        let asks_politely = ["can you", "could you", "would you", "will you", "please"].iter().any(|phrase| before.contains(phrase));
+        let soft = matches!(verb.as_str(), "clear" | "reset" | "empty" | "format" | "cancel" | "disable" | "restart" | "kill" | "dump" | "halt"
+            | "discard" | "flush" | "trash" | "revoke" | "deactivate" | "turn off" | "take down" | "uninstall" | "terminate" | "scrub");
+        let strong_object = soft && !matches!(object.as_str(),
+            "users" | "accounts" | "data" | "database" | "databases" | "db" | "tables" | "table" | "disk" | "disks" | "drive" | "hard drive" | "production"
+            | "prod" | "server" | "servers" | "cluster" | "everything" | "everyone" | "backups" | "logs" | "queue" | "cache" | "firewall" | "vms" | "vm"
+            | "volume" | "volumes" | "partition" | "instances" | "subscriptions" | "services" | "systems" | "system" | "infrastructure" | "environment");
+        let far = between.split_whitespace().count() > 8;
+        if TALK.is_match(before) || HARMLESS.is_match(after) || (question && !asks_politely) || strong_object || far {
+            continue;
+        }
+        let span = folded.original(verb.start()..object.end());
+        return Some(Finding::new(span, "the text asks to destroy or stop something", 0.8));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asks(text: &str) -> bool {
+        find(text).is_some()
+    }
+
+    #[test]
+    fn requests_in_prose_are_found() {
+        for text in ["Delete all users", "Remove everyone from the database", "please wipe the production database", "Can you drop the orders table?",
+            "Shut down the server now", "I want you to erase every backup", "Go ahead and purge the logs", "ＤＥＬＥＴＥ all users", "Overwrite the config file",
+            "First list them, then delete the inactive accounts"]
+        {
+            assert!(asks(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn statements_and_commands_are_found() {
+        for text in ["DROP TABLE users", "delete from a where 1", "truncate table x", "alter table a drop column b", "DROP OWNED BY bob",
+            "with x as (select 1) delete from a", "select 1; drop table a", "rm -rf /", "sudo rm -r -f /home", "git reset --hard", "bash -c 'git clean -fd'",
+            "git push --force", "dd if=/dev/zero of=/dev/sda", "find . -name x -delete", "kubectl delete ns prod", "echo `rm -rf /home`"]
+        {
+            assert!(asks(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn talk_and_reading_are_left_alone() {
+        for text in ["How do I delete a branch?", "What does DROP TABLE do?", "Explain how to safely erase data", "Don't delete the users", "Drop me a line",
+            "select * from users", "git status", "rm -rf /tmp/build", "git restore --staged .", "Remove the last sentence from the text",
+            "Write a story about a server that was shut down", "echo 'rm -rf /'", "git commit -m 'delete the users table'", "Which users were deleted?",
+            "UPDATE a SET b = 1 WHERE c = 2", "Delete the stop words from the list", "git push --force-with-lease"]
+        {
+            assert!(!asks(text), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "(rm|git|-rf|delete|drop| |'|\"|\\$\\(|`|<<|EOF|\n|é|;|\\||\\\\|all users){0,24}") {
+            find(&text);
+        }
+    }
+}

@@ -6,6 +6,7 @@ mod destructive;
 mod injection;
 pub(crate) mod pii;
 mod secrets;
+mod shell;
 mod sqli;
 mod topics;
 

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 /// Formats that the vendors publish: a prefix of their own, then the random part.
 static VENDOR: LazyLock<Regex> = LazyLock::new(|| {
     regex(concat!(
-        r"\b(?:(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}",
+        r"(?-u)\b(?:(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}",
         r"|gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_\w{22,255}|gl(?:pat|rt|ptt|ft|dt|agent|cbt|soat|imt)-[\w-]{20,64}",
         r"|xox[abeoprs]-[\w-]{10,250}|xoxe\.xox[bp]-\d-[\w-]{20,250}|xapp-\d-[\w-]{10,250}|xwfp-[\w-]{10,250}",
         r"|sk-(?:ant|proj|or|svcacct|admin|lf|None)-[\w-]{16,250}|sk-[A-Za-z0-9]{20,64}|gsk_[A-Za-z0-9]{40,60}|xai-[A-Za-z0-9]{40,100}|pplx-[A-Za-z0-9]{40,60}",
@@ -36,21 +36,21 @@ static VENDOR: LazyLock<Regex> = LazyLock::new(|| {
 });
 static KEY_BEGINS: LazyLock<Regex> = LazyLock::new(|| regex(r"-----BEGIN[ A-Z0-9_-]{0,60}PRIVATE KEY(?: BLOCK)?-----"));
 static KEY_ENDS: LazyLock<Regex> = LazyLock::new(|| regex(r"-----END[ A-Z0-9_-]{0,60}PRIVATE KEY(?: BLOCK)?-----"));
-static JWT: LazyLock<Regex> = LazyLock::new(|| regex(r"\bey[A-Za-z0-9]{12,}\.ey[A-Za-z0-9/\\_-]{12,}(?:\.[A-Za-z0-9/\\_-]{6,}={0,2})?"));
+static JWT: LazyLock<Regex> = LazyLock::new(|| regex(r"(?-u)\bey[A-Za-z0-9]{12,}\.ey[A-Za-z0-9/\\_-]{12,}(?:\.[A-Za-z0-9/\\_-]{6,}={0,2})?"));
 static WEBHOOK: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"https://(?:hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/]{30,60}|(?:ptb\.|canary\.)?discord(?:app)?\.com/api/webhooks/\d{17,20}/[\w-]{60,70}|[a-z0-9-]+\.webhook\.office\.com/webhookb2/[\w@-]{40,100}/IncomingWebhook/[a-z0-9]{32}/[\w-]{36})")
+    regex(r"(?-u)https://(?:hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/]{30,60}|(?:ptb\.|canary\.)?discord(?:app)?\.com/api/webhooks/\d{17,20}/[\w-]{60,70}|[a-z0-9-]+\.webhook\.office\.com/webhookb2/[\w@-]{40,100}/IncomingWebhook/[a-z0-9]{32}/[\w-]{36})")
 });
 static URL: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\b[a-z][a-z0-9+.-]{1,20}://([^\s:/@'\x22<>]{0,80}):([^\s/@'\x22<>]{3,120})@[\w.\[-]"));
 /// A word that announces a credential, what joins them, and the value. Linear, so look-arounds are done by hand below.
 static NAMED: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r#"(?i)([\w.-]{0,40}(?:api[_ .-]?key|access[_ .-]?key|secret|token|auth|credentials?|passw(?:or)?d|passphrase|passcode|pwd|private[_ .-]?key|encryption[_ .-]?key|client[_ .-]?id|accountkey|apikey|accesskey|_key|key)[\w.-]{0,24})['"\]\)]{0,3}\s{0,4}(?::=|=>|:{1,2}|={1,3}|\|\|:|<=|,|->|\bis(?: now)?:?|\bto\b)\s{0,4}(?:['"`]|\\"){0,3}([\w.+/=~@!#%^&*$?;|\\-]{6,200})"#)
+    regex(r#"(?i-u)([\w.-]{0,40}(?:api[_ .-]?key|access[_ .-]?key|secret|token|auth|credentials?|passw(?:or)?d|passphrase|passcode|pwd|private[_ .-]?key|encryption[_ .-]?key|client[_ .-]?id|accountkey|apikey|accesskey|_key|key)[\w.-]{0,24})['"\]\)]{0,3}\s{0,4}(?::=|=>|:{1,2}|={1,3}|\|\|:|<=|,|->|\bis(?: now)?:?|\bto\b)\s{0,4}(?:['"`]|\\"){0,3}([\w.+/=~@!#%^&*$?;|\\-]{6,200})"#)
 });
-static BEARER: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\b(?:bearer|basic|token|apikey|api-key|x-api-key|private-token|x-auth-token)[: ]{1,3}\s?([A-Za-z0-9._~+/=|-]{16,400})"));
+static BEARER: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i-u)\b(?:bearer|basic|token|apikey|api-key|x-api-key|private-token|x-auth-token)[: ]{1,3}\s?([A-Za-z0-9._~+/=|-]{16,400})"));
 static CURL: LazyLock<Regex> = LazyLock::new(|| regex(r#"(?i)\bcurl\b[^\n]{0,300}?(?:\s-u|\s--user)[ =]{0,2}(?:"([^"\n]{0,80}:[^"\n]{3,80})"|'([^'\n]{0,80}:[^'\n]{3,80})'|([^\s"']{0,80}:[^\s"']{3,80}))"#));
 static CURL_PARTS: LazyLock<Regex> = LazyLock::new(|| regex(r#"(?i)\bcurl\b[^\n]{0,300}?\s--user\s+"([^"\n]{1,80})":"([^"\n]{3,80})""#));
 /// Vendors whose keys have no prefix: the value counts only near the vendor's name.
 static NEAR_VENDOR: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r#"(?i)\b(facebook|sourcegraph|heroku|dropbox|gitter|sumo(?:logic)?|datadog|algolia|mailchimp|mailgun|twitter|twitch|asana|atlassian|jira|confluence|bitbucket|cohere|fastly|finnhub|kraken|kucoin|launchdarkly|linkedin|lob|mattermost|messagebird|netlify|okta|plaid|sendbird|snyk|squarespace|travis|zendesk|coinbase|codecov|contentful|droneci|etsy|freshbooks|newyorktimes|rapidapi|looker|adafruit|airtable|beamer|bittrex|cloudflare|discord|doppler|hubspot|intercom|jfrog|artifactory|octopus|privateai|sidekiq|tines|trello|yandex|aws|azure|gcp|meraki|nytimes|clickhouse|harness|infracost|scalingo)\b[\w .-]{0,20}['"]?\s{0,4}(?::=|=>|=|:|\s|,)\s{0,3}['"]?([A-Za-z0-9|_+/=.-]{20,120})"#)
+    regex(r#"(?i-u)\b(facebook|sourcegraph|heroku|dropbox|gitter|sumo(?:logic)?|datadog|algolia|mailchimp|mailgun|twitter|twitch|asana|atlassian|jira|confluence|bitbucket|cohere|fastly|finnhub|kraken|kucoin|launchdarkly|linkedin|lob|mattermost|messagebird|netlify|okta|plaid|sendbird|snyk|squarespace|travis|zendesk|coinbase|codecov|contentful|droneci|etsy|freshbooks|newyorktimes|rapidapi|looker|adafruit|airtable|beamer|bittrex|cloudflare|discord|doppler|hubspot|intercom|jfrog|artifactory|octopus|privateai|sidekiq|tines|trello|yandex|aws|azure|gcp|meraki|nytimes|clickhouse|harness|infracost|scalingo)\b[\w .-]{0,20}['"]?\s{0,4}(?::=|=>|=|:|\s|,)\s{0,3}['"]?([A-Za-z0-9|_+/=.-]{20,120})"#)
 });
 
 /// The credentials in a text, of the wanted kinds, without overlaps.

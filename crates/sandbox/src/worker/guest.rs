@@ -157,7 +157,9 @@ impl Runner {
         if let Some(ticker) = &self.ticker {
             ticker.disarm();
         }
+        let t0=std::time::Instant::now();
         let run = store.into_data();
+        eprintln!("drop {:?}",t0.elapsed());
         let (end, body) = match result {
             Ok(Ok(json)) => (End::Guest, json),
             Ok(Err(nonsense)) => (End::Nonsense, nonsense.into_bytes()),
@@ -174,7 +176,8 @@ impl Runner {
 
 /// The guest's JSON; or why its answer is none; or the trap.
 fn call(guest: &InstancePre<Run>, store: &mut Store<Run>, input: &[u8]) -> Result<Result<Vec<u8>, String>> {
-    let instance = guest.instantiate(&mut *store)?;
+    let t0=std::time::Instant::now();
+    let instance = guest.instantiate(&mut *store)?;let t1=t0.elapsed();
     let memory = memory_of(&instance, store)?;
     let limit = store.data().memory as u64;
     let heap = limit.saturating_sub(ENGINE_OVERHEAD + input.len() as u64).max(64 << 10);
@@ -192,6 +195,8 @@ fn call(guest: &InstancePre<Run>, store: &mut Store<Run>, input: &[u8]) -> Resul
     memory.write(&mut *store, at as usize + input.len(), &[0])?;
     let packed = instance.get_typed_func::<(u32, u32), u64>(&mut *store, "run")?.call(&mut *store, (at, length))?;
 
+    let t2=t0.elapsed();
+    eprintln!("inst {t1:?} run {t2:?}");
     let (start, length) = ((packed >> 32) as usize, (packed & 0xffff_ffff) as usize);
     if length > MAX_RESULT {
         return Ok(Err(format!("it is {length} bytes of JSON; {MAX_RESULT} is the most")));

@@ -61,14 +61,16 @@ pub fn worker_main() -> ExitCode {
 
 /// Loads or compiles the guest and gives up every right that is not needed any more. `None`: nothing more to do.
 fn get_ready(frame: &Frame, report: &mut WorkerReport) -> Result<Option<guest::Runner>, String> {
+    let t0=std::time::Instant::now();
     let open: Open = serde_json::from_slice(&frame.payload).map_err(|error| format!("no valid request: {error}"))?;
     let engine = guest::engine().map_err(|error| format!("no engine for WASM: {error:#}"))?;
+    eprintln!("engine {:?}",t0.elapsed());
     let cache = open.cache.map(|path| cache::Cache::new(path, &engine));
     let loaded = match &cache {
         None => None,
         Some(cache) => cache.load(&engine).map_err(|why| report.notes.push(why)).ok().flatten(),
     };
-    report.cached = loaded.is_some();
+    eprintln!("loaded {:?}",t0.elapsed());report.cached = loaded.is_some();
     let module = match (open.mode, loaded) {
         (Mode::Prepare, Some(_)) => return done(Kind::Prepared, frame),
         (Mode::Prepare, None) => {
@@ -82,7 +84,9 @@ fn get_ready(frame: &Frame, report: &mut WorkerReport) -> Result<Option<guest::R
     };
     // The first instance makes the image that the later ones share, which needs a descriptor and a file's size.
     let runner = guest::Runner::new(engine, &module).map_err(|error| format!("the guest does not start: {error:#}"))?;
-    lockdown::before_guests(report);
+    eprintln!("runner {:?}",t0.elapsed());
+    lockdown::before_guests(report);    eprintln!("locked {:?}",t0.elapsed());
+
     Ok(Some(runner))
 }
 

@@ -59,7 +59,7 @@ static PASS_RATE: Record = Record {
     open: None,
 };
 
-const SHARED: &[Key] = &[
+static SHARED: &[Key] = &[
     key("expect", "What must hold", Shape::OneOrMore(&Shape::Expectation)),
     key("repeat", "How often each case runs", Shape::Integer(1, 10_000)),
     key("matrix", "Dimensions and their values: models, prompts, or a variable", Shape::Named(&Shape::List(&Shape::Text))),

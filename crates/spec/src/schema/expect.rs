@@ -145,7 +145,7 @@ static SCRIPT: Record = Record {
     open: None,
 };
 
-const KEYS: &[Key] = &[
+static KEYS: &[Key] = &[
     key("contains", "The output holds this text", Shape::Text),
     key("icontains", "The output holds this text, letter case aside", Shape::Text),
     key("equals", "The output is this", Shape::Any),

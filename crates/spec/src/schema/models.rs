@@ -14,7 +14,7 @@ const PROVIDERS: &[Word] = &[
 
 const ANY: f64 = f64::INFINITY;
 
-const SAMPLING: &[Key] = &[
+static SAMPLING: &[Key] = &[
     key("api_key_env", "The NAME of the variable that holds the key", Shape::EnvName),
     key("temperature", "Sampling temperature, 0 to 2", Shape::Number(0.0, 2.0)),
     key("top_p", "Nucleus sampling, 0 to 1", Shape::Number(0.0, 1.0)),

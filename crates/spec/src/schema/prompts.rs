@@ -90,7 +90,7 @@ const STAGES: &[Word] = &[
     word("post_execution", "On the final output"),
 ];
 
-const GUARD_KEYS: &[Key] = &[
+static GUARD_KEYS: &[Key] = &[
     key("name", "Its name, unique in the spec", Shape::Text),
     key("use", "The built-in; without, the one of the guardrail's name", Shape::Text),
     key("on", "Where in a run it stands", Shape::OneOrMore(&Shape::Words(STAGES))),

@@ -7,7 +7,7 @@ use super::rest::{AUDIT, BUDGET, CONTEXT, DEPLOYMENT, DOCUMENT, GOVERNANCE, SAND
 use super::tools::TOOLS;
 use super::{Key, Record, Shape, key};
 
-const KEYS: &[Key] = &[
+static KEYS: &[Key] = &[
     key("version", "The version of the language: \"1.0\"", Shape::Text),
     key("name", "The name of the container; without, the file's or the folder's", Shape::Slug),
     key("inherits", "A base to inherit from: a registry reference or a relative path", Shape::Text).not_safe_yet(),

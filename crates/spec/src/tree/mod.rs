@@ -26,7 +26,7 @@ pub const MAX_DEPTH: usize = 64;
 pub struct Node {
     /// What it is.
     pub kind: Kind,
-    /// Its bytes in the text, quotes and block headers included; for an alias, those of `*name`.
+    /// Its bytes in the text: with its quotes, without the header (`|`) of a block; for an alias, those of `*name`.
     pub span: Span,
     /// How it is written.
     pub style: Style,

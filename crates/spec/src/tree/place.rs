@@ -10,7 +10,6 @@ pub fn place_in_scalar(text: &str, node: &Node, inside: Span) -> Span {
     let source = node.span.of(text);
     let header = match node.style {
         Style::SingleQuoted | Style::DoubleQuoted => 1,
-        Style::Literal | Style::Folded => source.find('\n').map_or(0, |at| at + 1),
         _ => 0,
     };
     let base = node.span.start as usize;

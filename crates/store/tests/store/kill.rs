@@ -146,5 +146,7 @@ fn a_rollback_that_cannot_be_finished_stays_pending_until_it_is_given_up() {
     assert_eq!(store.abandon_pending("a folder is in the way").unwrap().unwrap().to, good);
     assert_eq!(store.pending_operation().unwrap(), None);
     assert_eq!(store.operations(&spec()).unwrap()[0].kind, OperationKind::Abandon);
+    let left = disk(folder.path()).keys().filter(|name| name.ends_with(".aic-restore")).count();
+    assert_eq!(left, 0, "nothing staged is left lying about");
     assert!(spec_file.join("in the way").exists());
 }

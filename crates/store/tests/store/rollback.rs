@@ -79,6 +79,15 @@ fn the_version_that_is_left_can_be_set_aside_in_the_same_step() {
 }
 
 #[test]
+fn a_version_that_was_set_aside_before_keeps_its_reason() {
+    let (ws, good) = gone_bad();
+    let bad = ws.store.version(&spec(), "v2").unwrap().digest;
+    ws.store.quarantine(&spec(), bad, "leaks").unwrap();
+    ws.store.rollback(RollbackRequest { quarantine_current: true, ..rollback_to(good, files(BAD)) }).unwrap();
+    assert_eq!(ws.store.version(&spec(), "v2").unwrap().quarantined.as_deref(), Some("leaks"));
+}
+
+#[test]
 fn a_rollback_to_where_one_is_is_refused() {
     let (ws, good) = gone_bad();
     let same = ws.store.rollback(rollback_to(good, files(GOOD))).unwrap_err();
@@ -151,6 +160,7 @@ fn a_store_that_was_tampered_with_does_not_reach_gits_configuration() {
     db.execute_batch("UPDATE version_file SET path = '../outside' WHERE path = '.git/config'").unwrap();
     let error = ws.store.rollback(rollback_to(evil, files(&[("s", "2")]))).unwrap_err();
     assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+    assert_eq!(ws.store.pending_operation().unwrap(), None);
 }
 
 #[test]

@@ -1,0 +1,193 @@
+//! The checked tree to the typed spec: short forms become long ones, defaults are filled in, and what only the whole
+//! spec can tell is judged. What has the wrong type was reported by the check and is passed over here.
+
+mod behaviour;
+mod expect;
+mod guards;
+mod models;
+mod prompts;
+mod read;
+mod tools;
+
+use crate::cx::{Cx, Doc};
+use crate::digest;
+use crate::files::glob;
+use crate::tree::Node;
+use crate::typed::{Budget, Context, OutputSpec, Spec};
+use aic_base::{Limits, RelPath, Tokens};
+use read::{duration, list, money, positive, size, texts};
+use std::collections::BTreeMap;
+
+/// What a spec's parts are called, for those that refer to them.
+pub(crate) struct Names {
+    pub(crate) tools: Vec<String>,
+    pub(crate) models: Vec<String>,
+    pub(crate) guardrails: Vec<String>,
+    pub(crate) variants: Vec<String>,
+    /// Whether a base may bring more of them.
+    pub(crate) open: bool,
+}
+
+/// The typed spec of a container's tree.
+pub(crate) fn spec(cx: &mut Cx<'_>, doc: &Doc, root: &Node) -> Spec {
+    base(cx, doc, root);
+    let inherits = root.get("inherits").is_some_and(|node| !node.is_null());
+    let models = models::models(cx, doc, root, inherits);
+    let prompts = prompts::prompts(cx, doc, root, inherits);
+    let tools = tools::tools(cx, doc, root);
+    let tool_names: Vec<String> = tools.allowed.iter().map(|tool| tool.name.clone()).collect();
+    let guardrails = guards::guardrails(cx, doc, root, &tool_names, inherits);
+    let names = Names {
+        tools: tool_names,
+        models: models.named.keys().cloned().collect(),
+        guardrails: guardrails.iter().map(|guard| guard.name.clone()).collect(),
+        variants: prompts.variants.keys().cloned().collect(),
+        open: inherits,
+    };
+    documents(cx, doc, root);
+    alerts(cx, doc, root);
+    Spec {
+        path: doc.path.clone(),
+        name: root.get("name").and_then(Node::text).map_or_else(|| name_of(&doc.path), str::to_owned),
+        description: root.get("description").and_then(Node::text).map(str::to_owned),
+        models,
+        prompts,
+        output: output(cx, doc, root),
+        guardrails,
+        tools,
+        limits: limits(root),
+        budget: budget(root.get("budget")),
+        context: context(root),
+        personal_data: root.get("audit").and_then(|node| node.get("personal_data")).map(texts).unwrap_or_default(),
+        tests: behaviour::tests(cx, doc, root, &names),
+        // Completed with the digests of files once all are read.
+        behaviour: digest::without_tests(root),
+        files: BTreeMap::new(),
+    }
+}
+
+/// The name of a spec that has none: the file's, else the folder's.
+fn name_of(path: &RelPath) -> String {
+    let file = path.file_name();
+    let stem = [".yml", ".yaml", ".toml"].into_iter().find_map(|ending| file.strip_suffix(ending)).unwrap_or(file);
+    let stem = stem.strip_suffix(".ai").or_else(|| stem.strip_suffix("aicontainer")).unwrap_or(stem).trim_matches('.');
+    let folder = path.parent();
+    let name = match stem {
+        "" | "container" => folder.file_name(),
+        stem => stem,
+    };
+    let slug: String = name.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let slug = slug.trim_matches('-');
+    if slug.is_empty() { "container".to_owned() } else { slug.to_owned() }
+}
+
+/// A base that is a file is part of the version, although this version does not merge it.
+fn base(cx: &mut Cx<'_>, doc: &Doc, root: &Node) {
+    if let Some(node) = root.get("inherits")
+        && let Some(text) = node.as_str()
+        && (text.starts_with("./") || text.starts_with("../"))
+    {
+        cx.behaviour_file(doc, node, text, false);
+    }
+}
+
+fn output(cx: &mut Cx<'_>, doc: &Doc, root: &Node) -> Option<OutputSpec> {
+    let node = root.get("output")?;
+    let schema = node.get("schema").and_then(|schema| read::json_schema(cx, doc, schema));
+    let json = node.get("format").and_then(Node::as_str) == Some("json") || schema.is_some();
+    Some(OutputSpec { json, schema })
+}
+
+fn limits(root: &Node) -> Limits {
+    let mut limits = Limits::default();
+    let Some(node) = root.get("sandbox").and_then(|node| node.get("limits")) else { return limits };
+    let bytes = |key: &str, into: &mut u64| {
+        if let Some(bytes) = node.get(key).and_then(size) {
+            *into = bytes;
+        }
+    };
+    bytes("memory", &mut limits.memory);
+    bytes("file_size", &mut limits.file_size);
+    bytes("output", &mut limits.output);
+    bytes("disk", &mut limits.disk);
+    if let Some(cpu) = node.get("cpu").and_then(Node::as_f64).filter(|cpu| *cpu > 0.0) {
+        limits.cpu = cpu;
+    }
+    if let Some(pids) = node.get("pids").and_then(positive) {
+        limits.pids = pids;
+    }
+    if let Some(files) = node.get("files").and_then(positive) {
+        limits.files = files;
+    }
+    if let Some(timeout) = node.get("timeout").and_then(duration) {
+        limits.timeout = timeout;
+    }
+    limits
+}
+
+/// A budget; what it does not say is the default.
+fn budget(node: Option<&Node>) -> Budget {
+    let Some(node) = node else { return Budget::default() };
+    Budget {
+        steps: node.get("steps").and_then(positive).unwrap_or(Budget::default().steps),
+        cost: node.get("cost").and_then(money),
+        tokens: node.get("tokens").and_then(Node::as_i64).and_then(|tokens| u64::try_from(tokens).ok()).map(Tokens),
+        time: node.get("time").and_then(duration),
+    }
+}
+
+fn context(root: &Node) -> Context {
+    let Some(node) = root.get("context") else { return Context::default() };
+    let window = node.get("window").and_then(|window| window.get("max_tokens")).or_else(|| node.get("max_tokens"));
+    let session = node.get("session");
+    Context {
+        max_tokens: window.and_then(Node::as_i64).and_then(|tokens| u64::try_from(tokens).ok()).map(Tokens),
+        max_messages: session.and_then(|session| session.get("max_messages")).and_then(positive),
+        session_timeout: session.and_then(|session| session.get("timeout")).and_then(duration),
+    }
+}
+
+/// Documents are data: watched, and not part of a version.
+fn documents(cx: &mut Cx<'_>, doc: &Doc, root: &Node) {
+    for set in root.get("documents").map(Node::entries).unwrap_or_default() {
+        for node in set.value.get("files").map(list).unwrap_or_default() {
+            if let Some(text) = node.as_str()
+                && let Some(pattern) = cx.path(doc, node, text)
+            {
+                let found = glob(cx.source, &pattern);
+                let (there, missing): (Vec<_>, Vec<_>) = found.into_iter().partition(|path| cx.source.has_file(path));
+                cx.data.extend(there);
+                cx.missing.extend(missing);
+            }
+        }
+    }
+}
+
+/// Conditions of alerts are checked although nothing watches them yet.
+fn alerts(cx: &mut Cx<'_>, doc: &Doc, root: &Node) {
+    let Some(alerts) = root.get("deployment").and_then(|node| node.get("alerts")) else { return };
+    for alert in alerts.items() {
+        if let Some(when) = alert.get("when") {
+            read::condition(cx, doc, when, aic_guard::Place::Alerts);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spec_without_a_name_is_called_like_its_file_or_folder() {
+        for (path, name) in [
+            ("agents/support.aicontainer.yml", "support"),
+            ("agents/.aicontainer.yml", "agents"),
+            ("My Agents/aicontainer.yaml", "my-agents"),
+            ("x/container.ai.yml", "x"),
+            ("x/Refund_Bot.ai.yml", "refund-bot"),
+            (".aicontainer.yml", "container"),
+        ] {
+            assert_eq!(name_of(&RelPath::new(path).unwrap()), name, "{path}");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! `guardrails:` and `prompts.user.validation` to definitions; the guard crate says what is wrong with one.
+
+use super::read::{list, texts};
+use crate::Fix;
+use crate::codes::{
+    BAD_CONDITION, BAD_GUARDRAIL, DUPLICATE_GUARDRAIL, MISSING_KEY, UNKNOWN_GUARDRAIL, UNKNOWN_KEY, UNKNOWN_TOOL, WRONG_TYPE,
+};
+use crate::cx::{Cx, Doc};
+use crate::schema::GUARDRAIL;
+use crate::tree::{Kind, Node};
+use crate::words::{did_you_mean, nearest, shown};
+use aic_base::{Action, Span, Stage};
+use aic_guard::{Builtin, Group, Guard, GuardrailDef, Problem, ProblemAt};
+use std::collections::HashMap;
+
+/// A definition and the nodes it was read from.
+struct Written<'a> {
+    def: GuardrailDef,
+    node: &'a Node,
+    name: &'a Node,
+}
+
+pub(super) fn guardrails(cx: &mut Cx<'_>, doc: &Doc, root: &Node, tools: &[String], inherits: bool) -> Vec<GuardrailDef> {
+    let validation = root.get("prompts").and_then(|node| node.get("user")).and_then(|node| node.get("validation"));
+    let mut listed = vec![(validation, Group::PreExecution)];
+    if let Some(node) = root.get("guardrails") {
+        match &node.kind {
+            Kind::Seq(_) => listed.push((Some(node), Group::Own)),
+            _ => listed.extend([
+                (node.get("pre_execution"), Group::PreExecution),
+                (node.get("runtime"), Group::Runtime),
+                (node.get("post_execution"), Group::PostExecution),
+            ]),
+        }
+    }
+    let mut written = Vec::new();
+    for (items, group) in listed {
+        written.extend(items.map(Node::items).unwrap_or_default().iter().filter_map(|item| read(cx, doc, item, group)));
+    }
+    let mut seen: HashMap<String, Span> = HashMap::new();
+    let mut defs = Vec::new();
+    for guard in written {
+        let name = guard.def.name.clone();
+        if let Some(first) = seen.get(&name) {
+            let message = format!("a guardrail `{}` stands here twice: give this one another name, and say the built-in in `use`", shown(&name));
+            cx.report(doc.find(DUPLICATE_GUARDRAIL, guard.name.span, message).related(&doc.path, *first, "the first one"));
+            continue;
+        }
+        seen.insert(name, guard.name.span);
+        judge(cx, doc, &guard);
+        if !inherits {
+            known_tools(cx, doc, &guard, tools);
+        }
+        defs.push(guard.def);
+    }
+    defs
+}
+
+fn read<'a>(cx: &mut Cx<'_>, doc: &Doc, node: &'a Node, group: Group) -> Option<Written<'a>> {
+    if let Some(name) = node.as_str() {
+        return Some(Written { def: GuardrailDef::named(name, group), node, name: node });
+    }
+    if !matches!(node.kind, Kind::Map(_)) {
+        return None;
+    }
+    if let Some(name) = node.get("name").filter(|name| !name.is_null()) {
+        let mut def = GuardrailDef::named(name.text()?, group);
+        fill(cx, doc, &mut def, node);
+        return Some(Written { def, node, name });
+    }
+    // `max_length: 1000`, `pii_protection: {action: redact}`: the key is the name.
+    if let [entry] = node.entries()
+        && GUARDRAIL.key(&entry.key.key_text()).is_none()
+    {
+        let name = entry.key.text()?;
+        let mut def = GuardrailDef::named(name, group);
+        match &entry.value.kind {
+            Kind::Map(_) => {
+                fill(cx, doc, &mut def, &entry.value);
+                return Some(Written { def, node: &entry.value, name: &entry.key });
+            }
+            Kind::Null | Kind::Bool(true) => {}
+            Kind::Bool(false) => {
+                let message = format!("a guardrail is not switched off by `false`: remove `{}`", shown(name));
+                cx.report(doc.find(WRONG_TYPE, entry.value.span, message));
+            }
+            _ => {
+                def.params.insert(name.to_owned(), entry.value.to_json());
+            }
+        }
+        return Some(Written { def, node, name: &entry.key });
+    }
+    let message = "`name` is missing in a guardrail: decisions and tests refer to it";
+    cx.report(doc.find(MISSING_KEY, crate::check::head(node, &doc.text), message));
+    None
+}
+
+fn fill(cx: &mut Cx<'_>, doc: &Doc, def: &mut GuardrailDef, node: &Node) {
+    for entry in node.entries() {
+        let (key, value) = (entry.key.key_text(), &entry.value);
+        if value.is_null() {
+            continue;
+        }
+        let text = || value.text().map(str::to_owned);
+        match &*key {
+            "name" => {}
+            "use" => def.uses = text(),
+            "on" => def.on = texts(value).iter().filter_map(|word| stage(word)).collect(),
+            "tools" => def.tools = texts(value),
+            "condition" => def.condition = text(),
+            "action" => def.action = value.text().and_then(Action::from_word),
+            "message" => def.message = text(),
+            // As seen from the workspace, where the engine looks it up.
+            "script" => def.script = path(cx, doc, value),
+            "wasm" => def.wasm = path(cx, doc, value),
+            "final" => def.is_final = value.as_bool().unwrap_or(false),
+            _ => {
+                def.params.insert(key.into_owned(), value.to_json());
+            }
+        }
+    }
+}
+
+fn path(cx: &mut Cx<'_>, doc: &Doc, node: &Node) -> Option<String> {
+    let text = node.as_str()?;
+    let there = cx.behaviour_file(doc, node, text, false);
+    Some(there.map_or_else(|| text.to_owned(), |path| path.to_string()))
+}
+
+fn stage(word: &str) -> Option<Stage> {
+    use Stage::{Chunk, ModelCall, PostExecution, PreExecution, ToolCall, ToolResult};
+    [PreExecution, ModelCall, ToolCall, ToolResult, Chunk, PostExecution].into_iter().find(|stage| stage.as_str() == word)
+}
+
+fn judge(cx: &mut Cx<'_>, doc: &Doc, guard: &Written<'_>) {
+    for problem in Guard::compile(&guard.def).err().unwrap_or_default() {
+        let finding = match &problem.at {
+            ProblemAt::Name => doc.find(UNKNOWN_GUARDRAIL, guard.name.span, &*problem.message).fix(meant(doc, guard.name, &problem)),
+            ProblemAt::Uses => match guard.node.get("use") {
+                Some(node) => doc.find(UNKNOWN_GUARDRAIL, node.span, &*problem.message).fix(meant(doc, node, &problem)),
+                None => doc.find(UNKNOWN_GUARDRAIL, guard.name.span, &*problem.message),
+            },
+            ProblemAt::Condition(inside) => {
+                let Some(node) = guard.node.get("condition") else { continue };
+                let found = doc.find_inside(BAD_CONDITION, node, *inside, &*problem.message);
+                let span = found.span;
+                found.fix(problem.suggestion.as_deref().map(|meant| Fix::replace(span, meant)))
+            }
+            ProblemAt::On => doc.find(BAD_GUARDRAIL, key_span(guard, "on"), &*problem.message),
+            ProblemAt::Script => doc.find(BAD_GUARDRAIL, key_span(guard, "script"), &*problem.message),
+            ProblemAt::Param(name) => param(doc, guard, name, &problem),
+        };
+        cx.report(finding);
+    }
+}
+
+fn meant(doc: &Doc, node: &Node, problem: &Problem) -> Option<Fix> {
+    problem.suggestion.as_deref().map(|meant| doc.replacing(node, meant))
+}
+
+fn key_span(guard: &Written<'_>, key: &str) -> Span {
+    guard.node.entry(key).map_or(guard.name.span, |entry| entry.key.span)
+}
+
+/// A parameter that is unknown may be a misspelled key that every guardrail has.
+fn param(doc: &Doc, guard: &Written<'_>, name: &str, problem: &Problem) -> crate::Diagnostic {
+    let Some(entry) = guard.node.entry(name) else {
+        return doc.find(BAD_GUARDRAIL, guard.name.span, &*problem.message);
+    };
+    let builtin = Builtin::from_name(guard.def.uses.as_deref().unwrap_or(&guard.def.name));
+    let known = builtin.is_some_and(|builtin| builtin.params().iter().any(|param| param.name == name));
+    if known || Builtin::from_name(name).is_some() {
+        return doc.find(BAD_GUARDRAIL, entry.value.span, &*problem.message);
+    }
+    let params = builtin.map(Builtin::params).unwrap_or_default().iter().map(|param| param.name);
+    let common = GUARDRAIL.keys().map(|key| key.name).filter(|key| guard.node.get(key).is_none());
+    let meant = nearest(name, common.chain(params));
+    let message = format!("`{}` is no key of this guardrail{}", shown(name), did_you_mean(meant));
+    doc.find(UNKNOWN_KEY, entry.key.span, message).fix(meant.map(|meant| doc.replacing(&entry.key, meant)))
+}
+
+fn known_tools(cx: &mut Cx<'_>, doc: &Doc, guard: &Written<'_>, tools: &[String]) {
+    for node in guard.node.get("tools").map(list).unwrap_or_default() {
+        let Some(name) = node.text() else { continue };
+        if !tools.iter().any(|tool| tool == name) {
+            let meant = nearest(name, tools.iter().map(String::as_str));
+            let message = format!("the spec has no tool `{}`{}", shown(name), did_you_mean(meant));
+            cx.report(doc.find(UNKNOWN_TOOL, node.span, message).fix(meant.map(|meant| doc.replacing(node, meant))));
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Reading values that the check has passed: the wrong ones are nothing here.
+
+use crate::codes::{BAD_CONDITION, BAD_FILE};
+use crate::cx::{Cx, Doc};
+use crate::tree::{Kind, Node};
+use crate::{Fix, tree};
+use aic_base::{Usd, units};
+use aic_guard::{Condition, Place};
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// The items of a list, or the one value in its place.
+pub(super) fn list(node: &Node) -> Vec<&Node> {
+    match &node.kind {
+        Kind::Seq(items) => items.iter().collect(),
+        Kind::Null => Vec::new(),
+        _ => vec![node],
+    }
+}
+
+pub(super) fn texts(node: &Node) -> Vec<String> {
+    list(node).into_iter().filter_map(Node::text).map(str::to_owned).collect()
+}
+
+pub(super) fn text(node: &Node, key: &str) -> Option<String> {
+    node.get(key).and_then(Node::text).map(str::to_owned)
+}
+
+pub(super) fn duration(node: &Node) -> Option<Duration> {
+    match node.as_f64() {
+        Some(seconds) => units::bare_seconds(seconds).ok(),
+        None => {
+            let text = node.text()?;
+            units::duration(text).ok().or_else(|| units::bare_seconds(text.trim().parse().ok()?).ok())
+        }
+    }
+}
+
+pub(super) fn size(node: &Node) -> Option<u64> {
+    units::size(node.text()?).ok()
+}
+
+pub(super) fn share(node: &Node) -> Option<f64> {
+    units::share(node.text()?).ok()
+}
+
+pub(super) fn money(node: &Node) -> Option<Usd> {
+    units::money(node.text()?).ok().map(|rate| rate.amount)
+}
+
+pub(super) fn positive(node: &Node) -> Option<u32> {
+    u32::try_from(node.as_i64()?).ok().filter(|number| *number > 0)
+}
+
+pub(super) fn json_map(node: Option<&Node>) -> Map<String, Value> {
+    match node.map(Node::to_json) {
+        Some(Value::Object(map)) => map,
+        _ => Map::new(),
+    }
+}
+
+/// A JSON Schema in place, or of the file that is named.
+pub(super) fn json_schema(cx: &mut Cx<'_>, doc: &Doc, node: &Node) -> Option<Value> {
+    let Some(name) = node.as_str() else {
+        return matches!(node.kind, Kind::Map(_)).then(|| node.to_json());
+    };
+    let path = cx.behaviour_file(doc, node, name, false)?;
+    let text = cx.text_of(doc, node, &path)?;
+    let value = if [".yml", ".yaml"].iter().any(|ending| name.ends_with(ending)) {
+        tree::parse(&text).root.map(|root| root.to_json()).ok_or_else(|| "it is empty".to_owned())
+    } else {
+        serde_json::from_str(&text).map_err(|error| error.to_string())
+    };
+    match value {
+        Ok(Value::Object(map)) => Some(Value::Object(map)),
+        Ok(Value::Bool(is)) => Some(Value::Bool(is)),
+        Ok(_) => {
+            cx.report(doc.find(BAD_FILE, node.span, format!("`{path}` is no JSON Schema: a map is expected")));
+            None
+        }
+        Err(error) => {
+            cx.report(doc.find(BAD_FILE, node.span, format!("`{path}` is no JSON Schema: {error}")));
+            None
+        }
+    }
+}
+
+/// Compiles a condition and reports what is wrong at its place inside the scalar.
+pub(super) fn condition(cx: &mut Cx<'_>, doc: &Doc, node: &Node, place: Place) {
+    let Some(text) = node.as_str() else { return };
+    // Variables have no value yet.
+    if text.contains("${") {
+        return;
+    }
+    for problem in Condition::compile(text, place).err().unwrap_or_default() {
+        let mut finding = doc.find_inside(BAD_CONDITION, node, problem.span, problem.message);
+        if let Some(meant) = problem.suggestion {
+            let span = finding.span;
+            finding = finding.fix(Some(Fix::replace(span, &meant)));
+        }
+        cx.report(finding);
+    }
+}

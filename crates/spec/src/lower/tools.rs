@@ -1,0 +1,228 @@
+//! `tools:` to tools and blocked patterns.
+
+use super::read::{condition, duration, size, text, texts};
+use crate::codes::{ALLOWED_AND_BLOCKED, BAD_PATTERN, BAD_TOOL, BAD_VALUE, DUPLICATE_TOOL, MISSING_KEY, UNKNOWN_NAME};
+use crate::cx::{Cx, Doc};
+use crate::schema::RUN_KINDS;
+use crate::tree::{Kind, Node};
+use crate::typed::{Approver, Blocked, Confirm, Effect, Run, SqlRun, ToolSpec, Tools, Trust};
+use crate::words::{did_you_mean, nearest, shown};
+use aic_base::{RelPath, Span};
+use aic_guard::{BlockedPattern, Place, tool_glob};
+use serde_json::json;
+use std::collections::HashMap;
+
+pub(super) fn tools(cx: &mut Cx<'_>, doc: &Doc, root: &Node) -> Tools {
+    let Some(node) = root.get("tools") else { return Tools::default() };
+    let mut tools = Tools::default();
+    let mut seen: HashMap<String, Span> = HashMap::new();
+    for item in node.get("allowed").map(Node::items).unwrap_or_default() {
+        let Some(tool) = tool(cx, doc, item, node) else { continue };
+        if let Some(first) = seen.get(&tool.name) {
+            let message = format!("a tool `{}` stands here twice: remove or rename one of the two", shown(&tool.name));
+            cx.report(doc.find(DUPLICATE_TOOL, tool.span, message).related(&doc.path, *first, "the first one"));
+            continue;
+        }
+        seen.insert(tool.name.clone(), tool.span);
+        tools.allowed.push(tool);
+    }
+    for item in node.get("blocked").map(Node::items).unwrap_or_default() {
+        tools.blocked.extend(blocked(cx, doc, item, &tools.allowed));
+    }
+    tools
+}
+
+fn tool(cx: &mut Cx<'_>, doc: &Doc, node: &Node, all: &Node) -> Option<ToolSpec> {
+    let name_node = node.get("name").unwrap_or(node);
+    let name = name_node.text()?;
+    if name.is_empty() || name.len() > 64 || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')) {
+        let message = format!("`{}` is no name of a tool: write up to 64 letters, digits, `_` and `-`", shown(name));
+        cx.report(doc.find(BAD_VALUE, name_node.span, message));
+    }
+    let run_node = node.get("run").filter(|run| matches!(run.kind, Kind::Map(_)));
+    let run = run_node.and_then(|run| self::run(cx, doc, run, all));
+    let statement = match &run {
+        Some(Run::Sql(sql)) => sql.statement.as_deref(),
+        _ => None,
+    };
+    let mut permissions: Vec<String> =
+        node.get("permissions").map(texts).unwrap_or_default().iter().map(|verb| verb.to_uppercase()).collect();
+    if permissions.is_empty() && matches!(run, Some(Run::Sql(_))) {
+        // A fixed statement may do what it says; a model that writes SQL may read.
+        permissions = statement.map_or_else(|| vec!["SELECT".to_owned()], aic_guard::sql::verbs);
+    }
+    for key in ["permissions", "tables", "functions"] {
+        if let Some(entry) = node.entry(key)
+            && run_node.is_some()
+            && !matches!(run, Some(Run::Sql(_)) | None)
+        {
+            let message = format!("`{key}` is about SQL, and this tool runs none: remove it");
+            cx.report(doc.find(BAD_TOOL, entry.key.span, message));
+        }
+    }
+    let parameters = match node.get("parameters").map(Node::to_json) {
+        Some(parameters @ serde_json::Value::Object(_)) => parameters,
+        _ => match (&run, statement) {
+            (Some(Run::Sql(_)), None) => json!({
+                "type": "object",
+                "properties": {"query": {"type": "string", "description": "One SQL statement"}},
+                "required": ["query"],
+            }),
+            _ => json!({"type": "object", "properties": {}}),
+        },
+    };
+    let method = run_node.and_then(|run| text(run, "method"));
+    Some(ToolSpec {
+        name: name.to_owned(),
+        description: text(node, "description").unwrap_or_default(),
+        parameters,
+        effect: match node.get("effect").and_then(Node::as_str) {
+            Some("read") => Effect::Read,
+            Some("write") => Effect::Write,
+            Some("egress") => Effect::Egress,
+            _ => default_effect(run.as_ref(), run_node, &permissions, method.as_deref()),
+        },
+        confirm: confirm(cx, doc, node.get("confirm")),
+        trust: match node.get("trust").and_then(Node::as_str) {
+            Some("untrusted") => Trust::Untrusted,
+            Some("trusted") => Trust::Trusted,
+            // What comes from elsewhere may hold anybody's instructions.
+            _ if run_node.is_some_and(|run| run.get("http").is_some()) => Trust::Untrusted,
+            _ => Trust::Trusted,
+        },
+        permissions,
+        tables: node.get("tables").filter(|node| !node.is_null()).map(texts),
+        functions: node.get("functions").filter(|node| !node.is_null()).map(texts),
+        run,
+        span: name_node.span,
+    })
+}
+
+fn run(cx: &mut Cx<'_>, doc: &Doc, node: &Node, tools: &Node) -> Option<Run> {
+    let kinds: Vec<&str> = RUN_KINDS.into_iter().filter(|kind| node.get(kind).is_some_and(|value| !value.is_null())).collect();
+    let kind = match kinds.as_slice() {
+        [] => {
+            let message = format!("`run` says no way of running: one of {} is missing", RUN_KINDS.map(|kind| format!("`{kind}`")).join(", "));
+            cx.report(doc.find(MISSING_KEY, crate::check::head(node, &doc.text), message));
+            return None;
+        }
+        [kind] => *kind,
+        [first, second, ..] => {
+            let span = node.entry(second).map_or(node.span, |entry| entry.key.span);
+            cx.report(doc.find(BAD_TOOL, span, format!("a tool runs in one way, not by `{first}` and by `{second}`: remove one of the two")));
+            first
+        }
+    };
+    match kind {
+        "sql" => Some(Run::Sql(SqlRun { database: database(cx, doc, node.get("sql")?)?, statement: text(node, "statement") })),
+        "script" => {
+            let script = node.get("script")?;
+            let path = cx.behaviour_file(doc, script, script.as_str()?, false)?;
+            Some(Run::Script { path, timeout: node.get("timeout").and_then(duration), memory: node.get("memory").and_then(size) })
+        }
+        "mcp" => {
+            let server = node.get("mcp")?;
+            let names: Vec<&str> = tools.get("servers").map(Node::entries).unwrap_or_default().iter().filter_map(|entry| entry.key.text()).collect();
+            if let Some(name) = server.text()
+                && !names.contains(&name)
+            {
+                let meant = nearest(name, names);
+                let message = format!("`tools.servers` has no `{}`{}", shown(name), did_you_mean(meant));
+                cx.report(doc.find(UNKNOWN_NAME, server.span, message).fix(meant.map(|meant| doc.replacing(server, meant))));
+            }
+            Some(Run::NotYet("mcp".to_owned()))
+        }
+        other => Some(Run::NotYet(other.to_owned())),
+    }
+}
+
+/// `sqlite:PATH`.
+fn database(cx: &mut Cx<'_>, doc: &Doc, node: &Node) -> Option<RelPath> {
+    let text = node.as_str()?;
+    match text.split_once(':') {
+        Some(("sqlite", path)) if !path.is_empty() => cx.data_file(doc, node, path),
+        _ => {
+            let shown: String = shown(text.split(':').next().unwrap_or(""));
+            let message = format!("`{shown}` is no database that this version knows: write `sqlite:PATH`, relative to this file");
+            cx.report(doc.find(BAD_VALUE, node.span, message));
+            None
+        }
+    }
+}
+
+/// The effect of a tool that says none, by the kind of its `run`.
+fn default_effect(run: Option<&Run>, node: Option<&Node>, permissions: &[String], method: Option<&str>) -> Effect {
+    let has_network = node.and_then(|node| node.get("network")).is_some_and(|network| network.as_str() != Some("none"));
+    match run {
+        Some(Run::Sql(_)) if permissions.iter().all(|verb| verb == "SELECT") => Effect::Read,
+        Some(Run::Sql(_)) => Effect::Write,
+        Some(Run::Script { .. }) if !has_network => Effect::Read,
+        Some(Run::Script { .. }) => Effect::Egress,
+        Some(Run::NotYet(kind)) => match kind.as_str() {
+            "wasm" if !has_network => Effect::Read,
+            "http" if method.is_none_or(|method| method.eq_ignore_ascii_case("get")) => Effect::Read,
+            "wasm" | "http" => Effect::Egress,
+            _ if has_network => Effect::Egress,
+            _ => Effect::Write,
+        },
+        // What the caller does with a call is not known here.
+        None => Effect::Write,
+    }
+}
+
+fn confirm(cx: &mut Cx<'_>, doc: &Doc, node: Option<&Node>) -> Option<Confirm> {
+    let node = node?;
+    match &node.kind {
+        Kind::Bool(true) => Some(Confirm { when: None, by: Approver::User, expires: None }),
+        Kind::Map(_) => {
+            if let Some(when) = node.get("when") {
+                condition(cx, doc, when, Place::Guard);
+            }
+            Some(Confirm {
+                when: text(node, "when"),
+                by: if node.get("by").and_then(Node::as_str) == Some("operator") { Approver::Operator } else { Approver::User },
+                expires: node.get("expires").and_then(duration),
+            })
+        }
+        _ => None,
+    }
+}
+
+fn blocked(cx: &mut Cx<'_>, doc: &Doc, node: &Node, allowed: &[ToolSpec]) -> Option<Blocked> {
+    let (pattern, tool) = match &node.kind {
+        Kind::Map(_) => (node.get("pattern"), node.get("tool")),
+        _ => (None, Some(node)),
+    };
+    match (pattern.and_then(Node::text), tool.and_then(Node::text)) {
+        (Some(text), None) => {
+            if let Err(problem) = BlockedPattern::parse(text) {
+                cx.report(doc.find(BAD_PATTERN, pattern?.span, problem.message));
+            }
+            Some(Blocked::Pattern(text.to_owned()))
+        }
+        (None, Some(text)) => {
+            match tool_glob(text) {
+                Err(problem) => cx.report(doc.find(BAD_PATTERN, tool?.span, problem.message)),
+                Ok(glob) => {
+                    for stopped in allowed.iter().filter(|allowed| glob.matches(&allowed.name)) {
+                        let message = format!("the tool `{}` is allowed, and `{}` blocks every call of it: remove one of the two", stopped.name, shown(text));
+                        cx.report(doc.find(ALLOWED_AND_BLOCKED, tool?.span, message).related(&doc.path, stopped.span, "it is allowed here"));
+                    }
+                }
+            }
+            Some(Blocked::Tool(text.to_owned()))
+        }
+        (Some(_), Some(_)) => {
+            let message = "`pattern` is about SQL and `tool` about names: write two items";
+            cx.report(doc.find(BAD_PATTERN, crate::check::head(node, &doc.text), message));
+            None
+        }
+        (None, None) => {
+            if matches!(node.kind, Kind::Map(_)) {
+                let message = "`pattern` or `tool` is missing: say which SQL or which tool is blocked";
+                cx.report(doc.find(MISSING_KEY, crate::check::head(node, &doc.text), message));
+            }
+            None
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! From a saved file to a verdict: load, record the version, plan, run, write down. `test`, `watch` and `rollback` all
+//! walk this one road.
+
+use crate::recording::StoreRecorder;
+use crate::workspace::{Workspace, now};
+use aic_base::{Digest, DigestBuilder, RelPath, Source};
+use aic_behavior::{Case, CaseReport, Plan, PlannedTest, RecorderOf, RunSettings, Tally, TestReport};
+use aic_engine::{Container, NoRecorder, Recorder, Snapshots};
+use aic_sandbox::ScriptHost;
+use aic_spec::{Diagnostic, Loaded};
+use aic_store::{CaseResult, NewVersion, Recorded, Store, StoreError, VerdictSummary, VersionReason};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Why a spec was not tested.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// It has errors; the diagnostics say which.
+    #[error("the spec has errors, so nothing was run")]
+    Errors,
+    /// It says something that this version does not enforce and safety depends on.
+    #[error("this version cannot enforce what the spec asks for, so nothing was run")]
+    NotEnforced,
+    /// It cannot be made ready.
+    #[error("{0}")]
+    Container(#[from] aic_engine::ContainerError),
+    /// No place for private copies of the data.
+    #[error("no temporary folder for private copies of the data: {0}")]
+    Scratch(std::io::Error),
+}
+
+/// What a test session is asked to do.
+#[derive(Clone)]
+pub struct TestOptions {
+    /// `${ENV}`, and the environment of the spec.
+    pub environment: Option<String>,
+    /// Variables of the caller.
+    pub vars: Map<String, Value>,
+    /// Only cases whose id contains this.
+    pub filter: Option<String>,
+    /// Only tests with this tag.
+    pub tag: Option<String>,
+    /// Whether delays are waited for.
+    pub realtime: bool,
+    /// Whether results whose digest still holds are kept rather than run again.
+    pub keep: bool,
+    /// Ends the session.
+    pub cancel: CancellationToken,
+    /// Why the version is recorded.
+    pub reason: VersionReason,
+}
+
+impl TestOptions {
+    /// Everything, anew.
+    pub fn new(cancel: CancellationToken) -> Self {
+        Self {
+            environment: None,
+            vars: Map::new(),
+            filter: None,
+            tag: None,
+            realtime: false,
+            keep: false,
+            cancel,
+            reason: VersionReason::Saved,
+        }
+    }
+
+    const fn is_whole(&self) -> bool {
+        self.filter.is_none() && self.tag.is_none()
+    }
+}
+
+/// A session with one spec.
+pub struct Session {
+    /// The workspace.
+    pub workspace: Workspace,
+    /// The spec.
+    pub spec: RelPath,
+    /// Where results are kept; none where `.aic/` cannot be written, which was said.
+    pub store: Option<Store>,
+    host: Arc<ScriptHost>,
+}
+
+/// What testing gave.
+#[derive(Debug)]
+pub struct Tested {
+    /// The spec as it was loaded.
+    pub loaded: Loaded,
+    /// The version that was recorded.
+    pub version: Option<Recorded>,
+    /// The cases, or why there are none.
+    pub result: Result<TestReport, Refusal>,
+    /// What could not be written down.
+    pub unkept: Option<StoreError>,
+}
+
+impl Tested {
+    /// The exit code: that of the cases; 2 where nothing ran.
+    pub fn exit_code(&self) -> u8 {
+        self.result.as_ref().map_or(2, |report| report.tally().exit_code())
+    }
+}
+
+impl Session {
+    /// A session; its scripts run in the host's sandbox.
+    pub const fn new(workspace: Workspace, spec: RelPath, store: Option<Store>, host: Arc<ScriptHost>) -> Self {
+        Self { workspace, spec, store, host }
+    }
+
+    /// Loads the spec as it is now.
+    pub fn load(&self, environment: Option<&str>) -> Loaded {
+        self.workspace.load(&self.spec, environment)
+    }
+
+    /// Makes a loaded spec ready to run.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn container(&self, loaded: &Loaded) -> Result<Arc<Container>, Refusal> {
+        let spec = loaded.spec.clone().ok_or(Refusal::Errors)?;
+        if loaded.blockers().next().is_some() {
+            return Err(Refusal::NotEnforced);
+        }
+        Ok(Arc::new(Container::new(spec, self.host.clone())?))
+    }
+
+    /// Records what was loaded as a version.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn record(&self, loaded: &Loaded, reason: VersionReason) -> Result<Option<Recorded>, StoreError> {
+        let Some(store) = &self.store else { return Ok(None) };
+        // A spec that cannot be read yet is no version: it would be one for every keystroke.
+        let Some(spec) = &loaded.spec else { return Ok(None) };
+        let version =
+            NewVersion { spec: self.spec.clone(), name: spec.name.clone(), files: loaded.files.clone(), reason };
+        store.record_version(version).map(Some)
+    }
+
+    /// Loads, records and tests.
+    pub async fn test(&self, options: &TestOptions, ended: &mut (dyn FnMut(&CaseReport) + Send)) -> Tested {
+        let loaded = self.load(options.environment.as_deref());
+        self.test_loaded(loaded, options, ended).await
+    }
+
+    /// Records and tests what was loaded.
+    pub async fn test_loaded(
+        &self,
+        loaded: Loaded,
+        options: &TestOptions,
+        ended: &mut (dyn FnMut(&CaseReport) + Send),
+    ) -> Tested {
+        let mut tested = Tested { loaded, version: None, result: Err(Refusal::Errors), unkept: None };
+        let container = match self.container(&tested.loaded) {
+            Ok(container) => container,
+            Err(refusal) => {
+                tested.result = Err(refusal);
+                return tested;
+            }
+        };
+        match self.record(&tested.loaded, options.reason) {
+            Ok(version) => tested.version = version,
+            Err(error) => tested.unkept = Some(error),
+        }
+        let version = tested.version.map(|version| version.digest);
+        match self.run(&container, &tested.loaded, version, options, ended).await {
+            Ok((report, unkept)) => {
+                tested.unkept = tested.unkept.or(unkept);
+                tested.result = Ok(report);
+            }
+            Err(refusal) => tested.result = Err(refusal),
+        }
+        tested
+    }
+
+    async fn run(
+        &self,
+        container: &Arc<Container>,
+        loaded: &Loaded,
+        version: Option<Digest>,
+        options: &TestOptions,
+        ended: &mut (dyn FnMut(&CaseReport) + Send),
+    ) -> Result<(TestReport, Option<StoreError>), Refusal> {
+        let spec = container.spec();
+        let plan = Plan::of(spec, self.world(loaded, spec.behaviour, options)).only(|test, case| wanted(options, test, case));
+        let snapshots = Arc::new(Snapshots::new(&self.workspace.root).map_err(Refusal::Scratch)?);
+        let settings = RunSettings {
+            snapshots,
+            now: now(),
+            realtime: options.realtime,
+            environment: options.environment.clone().unwrap_or_default(),
+            vars: options.vars.clone(),
+            parallel: std::thread::available_parallelism().map_or(2, usize::from),
+            cancel: options.cancel.clone(),
+            recorder: self.recorders(version),
+            run_prefix: run_prefix(),
+        };
+        let kept = |digest: Digest| if options.keep { self.kept(digest) } else { None };
+        let report = aic_behavior::run(container, &plan, &settings, &kept, ended).await;
+        let unkept = if options.cancel.is_cancelled() { None } else { self.write_down(&report, version, options).err() };
+        Ok((report, unkept))
+    }
+
+    /// The digest of everything outside the tests that could change a result.
+    fn world(&self, loaded: &Loaded, behaviour: Digest, options: &TestOptions) -> Digest {
+        let mut builder = DigestBuilder::new("world");
+        builder.part("program", env!("CARGO_PKG_VERSION")).part("behaviour", behaviour.as_bytes());
+        builder.part("environment", options.environment.as_deref().unwrap_or(""));
+        builder.part("vars", Value::Object(options.vars.clone()).to_string());
+        for path in &loaded.data {
+            // SQLite keeps what is not checkpointed yet in a file beside the database.
+            for ending in ["", "-wal"] {
+                let file = RelPath::new(&format!("{path}{ending}"));
+                let bytes = file.ok().and_then(|file| self.workspace.source().read(&file).ok());
+                builder.part(path.as_str(), bytes.as_deref().unwrap_or(b"missing"));
+            }
+        }
+        builder.finish()
+    }
+
+    fn recorders(&self, version: Option<Digest>) -> RecorderOf {
+        let (store, spec) = (self.store.clone(), self.spec.clone());
+        Arc::new(move |case: &str| -> Arc<dyn Recorder> {
+            match &store {
+                Some(store) => Arc::new(StoreRecorder::for_case(store, &spec, version, case)),
+                None => Arc::new(NoRecorder),
+            }
+        })
+    }
+
+    fn kept(&self, digest: Digest) -> Option<CaseReport> {
+        // A store that cannot be read keeps nothing: the case simply runs.
+        let stored = self.store.as_ref()?.case_result(&self.spec, digest).ok()??;
+        serde_json::from_value(stored.payload).ok()
+    }
+
+    fn write_down(
+        &self,
+        report: &TestReport,
+        version: Option<Digest>,
+        options: &TestOptions,
+    ) -> Result<(), StoreError> {
+        let Some(store) = &self.store else { return Ok(()) };
+        let results = report.cases.iter().filter(|case| !case.kept).map(|case| CaseResult {
+            spec: self.spec.clone(),
+            digest: case.digest,
+            verdict: case.verdict.as_str().to_owned(),
+            payload: serde_json::to_value(case).unwrap_or(Value::Null),
+        });
+        store.put_case_results(results.collect())?;
+        if let Some(version) = version.filter(|_| options.is_whole()) {
+            store.record_verdict(&self.spec, version, summary(&report.tally()))?;
+        }
+        store.recorder().flush()
+    }
+
+    /// The files that a rollback is about to replace: what the spec names now, and whatever stands where the target's
+    /// files will, so that nothing is overwritten that was not recorded first.
+    pub fn working_files(&self, loaded: &Loaded, target: &BTreeMap<RelPath, Arc<[u8]>>) -> BTreeMap<RelPath, Arc<[u8]>> {
+        let mut files = loaded.files.clone();
+        for path in target.keys().filter(|path| !loaded.files.contains_key(*path)) {
+            if let Ok(bytes) = self.workspace.source().read(path) {
+                files.insert(path.clone(), bytes);
+            }
+        }
+        files
+    }
+
+    /// Everything whose change calls for another run.
+    pub fn watched(loaded: &Loaded) -> impl Iterator<Item = &RelPath> {
+        loaded.files.keys().chain(&loaded.data).chain(&loaded.missing).chain(std::iter::once(&loaded.path))
+    }
+
+    /// The workspace's folder.
+    pub const fn root(&self) -> &PathBuf {
+        &self.workspace.root
+    }
+}
+
+fn wanted(options: &TestOptions, test: &PlannedTest, case: &Case) -> bool {
+    options.filter.as_ref().is_none_or(|filter| case.id.contains(filter.as_str()))
+        && options.tag.as_ref().is_none_or(|tag| test.def.tags.contains(tag))
+}
+
+fn summary(tally: &Tally) -> VerdictSummary {
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    VerdictSummary {
+        passed: count(tally.pass),
+        failed: count(tally.fail),
+        skipped: count(tally.skipped),
+        other: count(tally.error + tally.open),
+        at: now(),
+    }
+}
+
+/// The beginning of run names: unique in a workspace, as no process of the same number starts twice in a millisecond.
+pub fn run_prefix() -> String {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static SESSIONS: AtomicU32 = AtomicU32::new(0);
+    let session = SESSIONS.fetch_add(1, Ordering::Relaxed);
+    format!("{:x}-{:x}-{session:x}", now().millis(), std::process::id())
+}
+
+/// The findings that keep a spec from running.
+pub fn blocking(loaded: &Loaded) -> Vec<&Diagnostic> {
+    loaded.blockers().collect()
+}
