@@ -55,7 +55,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     succeed(&mut snapshot)?;
 
     let sums = format!("{}  before-snapshot.wasm\n{}  qjs.wasm\n", digest(&before)?, digest(&after)?);
-    let changes = [("SHA256SUMS", sums.into_bytes()), ("qjs.wasm", read(&after)?), ("LICENSE-quickjs-ng", license(&sources)?)];
+    let changes =
+        [("SHA256SUMS", sums.into_bytes()), ("qjs.wasm", read(&after)?), ("LICENSE-quickjs-ng", license(&sources)?)];
     let mut differ = Vec::new();
     for (name, new) in changes {
         let path = home.join(name);
@@ -82,7 +83,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
 fn tools() -> Result<(), String> {
     let programs = ["clang", "wasm-ld"].map(|name| (name, Command::new(name).arg("--version").output().is_ok()));
     let libc = ("wasi-libc", Path::new("/usr/include/wasm32-wasi/stdlib.h").exists());
-    let missing: Vec<_> = programs.into_iter().chain([libc]).filter(|(_, found)| !found).map(|(name, _)| name).collect();
+    let missing: Vec<_> =
+        programs.into_iter().chain([libc]).filter(|(_, found)| !found).map(|(name, _)| name).collect();
     if missing.is_empty() { Ok(()) } else { Err(format!("missing: {}. On Debian 12: {INSTALL}", missing.join(", "))) }
 }
 

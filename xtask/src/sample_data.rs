@@ -24,12 +24,12 @@ const ON_THE_EDGE: (usize, &str, &str) = (200, "Hana Hazel", "2025-05-02");
 const DISABLED: (usize, &str, &str) = (64, "Ivo Ivy", "2024-11-11");
 
 const FIRST: [&str; 20] = [
-    "Amara", "Bilal", "Clara", "Daria", "Emil", "Fatou", "Gita", "Hugo", "Ines", "Jonas", "Kamil", "Lena", "Mei", "Nuno",
-    "Olga", "Pavel", "Rosa", "Samir", "Tomas", "Uma",
+    "Amara", "Bilal", "Clara", "Daria", "Emil", "Fatou", "Gita", "Hugo", "Ines", "Jonas", "Kamil", "Lena", "Mei",
+    "Nuno", "Olga", "Pavel", "Rosa", "Samir", "Tomas", "Uma",
 ];
 const LAST: [&str; 15] = [
-    "Acacia", "Beech", "Chestnut", "Date", "Ebony", "Fig", "Guava", "Holly", "Juniper", "Kauri", "Larch", "Maple", "Oak",
-    "Pine", "Rowan",
+    "Acacia", "Beech", "Chestnut", "Date", "Ebony", "Fig", "Guava", "Holly", "Juniper", "Kauri", "Larch", "Maple",
+    "Oak", "Pine", "Rowan",
 ];
 
 pub fn run(_: &[String]) -> Result<(), String> {
@@ -77,7 +77,8 @@ fn make(root: &Path) -> Result<(), Box<dyn std::error::Error>> {
             "INSERT INTO users VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![id as i64, name, email, status, last_login, created],
         )?;
-        transaction.execute("INSERT INTO payroll VALUES (?1, ?2)", params![id as i64, 40_000 + (id as i64 * 137) % 50_000])?;
+        transaction
+            .execute("INSERT INTO payroll VALUES (?1, ?2)", params![id as i64, 40_000 + (id as i64 * 137) % 50_000])?;
     }
     transaction.commit()?;
     connection.execute_batch("VACUUM")?;

@@ -224,7 +224,8 @@ async fn run_once(
     for (i, planned) in case.turns.iter().enumerate() {
         let nothing = Map::new();
         let vars = planned.turn.as_ref().map_or(&nothing, |turn| &turn.vars);
-        let turn = conversation.turn(&planned.input, vars, &answers(planned.turn.as_ref()));
+        let answers = answers(planned.turn.as_ref());
+        let turn = conversation.turn(&planned.input, vars, &answers);
         let report = match test.def.timeout {
             None => turn.await,
             Some(most) => match tokio::time::timeout(most, turn).await {

@@ -32,7 +32,7 @@ impl Examined {
 pub(crate) async fn examine(container: &Container, options: &RunOptions, text: &str, scope: &Scope<'_>) -> Examined {
     let tool = scope.tool.map(|tool| tool.name);
     let mut decisions = Vec::new();
-    for guard in container.guards.iter().filter(|guard| guard.applies(scope.stage, tool)) {
+    for guard in container.guards.iter().filter(|guard| stands_here(guard, scope.stage, tool)) {
         match &guard.kind {
             GuardKind::Script { path } => {
                 let decision = judge_by_script(guard, path, container.scripts(), options, text, scope).await;
@@ -48,6 +48,12 @@ pub(crate) async fn examine(container: &Container, options: &RunOptions, text: &
     }
     let redacted = redact(text, &decisions);
     Examined { action: strictest(&decisions), decisions, text: redacted }
+}
+
+/// Whether a guard judges here. Nothing is streamed by this version, so what stands on streamed text and on the final
+/// output sees the same text: it judges once, in the end.
+fn stands_here(guard: &Guard, stage: Stage, tool: Option<&str>) -> bool {
+    guard.applies(stage, tool) && !(stage == Stage::Chunk && guard.applies(Stage::PostExecution, None))
 }
 
 async fn judge_by_script(

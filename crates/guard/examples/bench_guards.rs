@@ -43,9 +43,15 @@ fn main() -> std::io::Result<()> {
             let decisions = guard.judge(text, &scope);
             let hit = !decisions.is_empty();
             let positive = row["label"] == label;
-            let kind = if row["contains_pii"] == true { "benign with pii" } else { row["label"].as_str().unwrap_or("-") };
-            let from = if row["id"].as_str().is_some_and(|id| id.starts_with("benign")) { "common benign" } else { set };
-            let detail = if positive { format!("{}/{}/{}", key("tier"), key("subtype"), key("source").chars().take(28).collect::<String>()) } else { String::new() };
+            let kind =
+                if row["contains_pii"] == true { "benign with pii" } else { row["label"].as_str().unwrap_or("-") };
+            let from =
+                if row["id"].as_str().is_some_and(|id| id.starts_with("benign")) { "common benign" } else { set };
+            let detail = if positive {
+                format!("{}/{}/{}", key("tier"), key("subtype"), key("source").chars().take(28).collect::<String>())
+            } else {
+                String::new()
+            };
             for group in [format!("{set:<18}{from}: {kind}"), format!("{set:<18}{from}: {kind} {detail}")] {
                 let entry = groups.entry(group).or_default();
                 entry.0 += usize::from(hit);
@@ -56,7 +62,14 @@ fn main() -> std::io::Result<()> {
                 let span = decisions.first().and_then(|decision| decision.span).map_or("", |span| span.of(text));
                 let reason = decisions.first().map_or("", |decision| decision.reason.as_str());
                 let short: String = text.chars().take(220).collect();
-                writeln!(out, "{:?} <{:?}> {reason} | {} {}", short, span.chars().take(60).collect::<String>(), key("subtype"), key("tier"))?;
+                writeln!(
+                    out,
+                    "{:?} <{:?}> {reason} | {} {}",
+                    short,
+                    span.chars().take(60).collect::<String>(),
+                    key("subtype"),
+                    key("tier")
+                )?;
             }
         }
         let seconds = started.elapsed().as_secs_f64();

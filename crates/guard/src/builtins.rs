@@ -164,7 +164,9 @@ impl Builtin {
             ParamDoc { name, kind, default, doc }
         }
         match self {
-            Self::MaxLength => &[const { param("max", Count, "4000", "The most Unicode scalar values a text may have") }],
+            Self::MaxLength => {
+                &[const { param("max", Count, "4000", "The most Unicode scalar values a text may have") }]
+            }
             Self::NoSqlInjection | Self::NoCodeExecution | Self::PromptInjection => &[SENSITIVITY],
             Self::ConfirmDestructive => &[],
             Self::NoDbMutations => {
@@ -188,9 +190,14 @@ impl Builtin {
                 const { param("max_cost_per_hour", Money, "10", "The most US dollars in one hour") },
                 const { param("alert_at", MoneyOrShare, "80%", "From here on it warns") },
             ],
-            Self::AuditLog => &[
-                const { param("fields", ListOf(AUDIT_FIELDS), "[operation, affected_count, user_id, cost, latency, guardrails]", "What is written down") },
-            ],
+            Self::AuditLog => &[const {
+                param(
+                    "fields",
+                    ListOf(AUDIT_FIELDS),
+                    "[operation, affected_count, user_id, cost, latency, guardrails]",
+                    "What is written down",
+                )
+            }],
             Self::AllowedTopics => &[
                 const { param("topics", Texts, "[]", "Words or phrases, one of which the text has to touch") },
                 const { param("min_match", Count, "1", "How many different ones it has to touch") },
@@ -205,7 +212,9 @@ impl Builtin {
             Self::NoSqlInjection => "Refuses texts that carry an SQL injection, alone or inside a message",
             Self::NoCodeExecution => "Refuses payloads that are meant to run, and requests to run risky code",
             Self::PromptInjection => "Refuses texts that try to override the instructions of the model",
-            Self::ConfirmDestructive => "Asks before deleting, dropping, overwriting or shutting down: prose, shell, SQL",
+            Self::ConfirmDestructive => {
+                "Asks before deleting, dropping, overwriting or shutting down: prose, shell, SQL"
+            }
             Self::NoDbMutations => "Refuses tool calls whose SQL changes data or structure",
             Self::Secrets => "Takes credentials out of texts: keys, tokens, passwords, private keys",
             Self::PiiProtection => "Takes personal data out of texts: cards, IBANs, SSNs, e-mail, phones, IP addresses",

@@ -11,6 +11,7 @@ mod detect;
 mod distance;
 mod guard;
 pub mod normalize;
+mod params;
 mod scope;
 pub mod sql;
 pub mod words;

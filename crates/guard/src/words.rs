@@ -192,7 +192,9 @@ mod tests {
 
     #[test]
     fn a_word_is_found_in_its_common_inflections() {
-        for text in ["Delete it", "she deletes", "DELETED", "deleting rows", "ｄｅｌｅｔｅ now", "delete_user", "delete's"] {
+        for text in
+            ["Delete it", "she deletes", "DELETED", "deleting rows", "ｄｅｌｅｔｅ now", "delete_user", "delete's"]
+        {
             assert!(has(&["delete"], text), "{text}");
         }
         for text in ["dropped", "dropping", "drops", "DROP TABLE"] {

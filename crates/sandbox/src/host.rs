@@ -148,11 +148,7 @@ impl Shared {
     }
 
     /// Waits until `take` gives something; `None` when cancelled first.
-    fn wait_for<T>(
-        self: &Arc<Self>,
-        cancel: &Cancel,
-        mut take: impl FnMut(&mut State) -> Option<T>,
-    ) -> Option<T> {
+    fn wait_for<T>(self: &Arc<Self>, cancel: &Cancel, mut take: impl FnMut(&mut State) -> Option<T>) -> Option<T> {
         let shared = Arc::clone(self);
         let _watch = cancel.watch(move || {
             drop(shared.lock());

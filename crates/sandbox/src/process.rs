@@ -231,12 +231,7 @@ fn converse(mut input: ChildStdin, mut output: ChildStdout, queue: &mpsc::Receiv
     }
 }
 
-fn exchange(
-    input: &mut ChildStdin,
-    output: &mut ChildStdout,
-    kind: Kind,
-    parts: &[Vec<u8>],
-) -> Result<Frame, String> {
+fn exchange(input: &mut ChildStdin, output: &mut ChildStdout, kind: Kind, parts: &[Vec<u8>]) -> Result<Frame, String> {
     let nonce = wire::nonce();
     let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
     let written = wire::write_frame(input, kind, &nonce, &parts);

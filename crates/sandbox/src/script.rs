@@ -128,7 +128,9 @@ pub enum ScriptError {
         why: String,
     },
     /// The script with its arguments is longer than a worker takes.
-    #[error("{filename} and its arguments are {bytes} bytes together, more than the {limit} a call may have: pass less")]
+    #[error(
+        "{filename} and its arguments are {bytes} bytes together, more than the {limit} a call may have: pass less"
+    )]
     TooLarge {
         /// The script.
         filename: String,

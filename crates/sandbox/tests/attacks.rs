@@ -93,7 +93,9 @@ fn deep_recursion_is_an_error_and_between_functions_one_that_a_script_can_catch(
         works(&host);
     }
     assert_eq!(value(&host, "const f = () => f() + 1; try { f() } catch { return 'caught' }"), json!("caught"));
-    assert!(value(&host, "let n = 0; const f = () => { n++; f() }; try { f() } catch {} return n").as_u64() > Some(500));
+    assert!(
+        value(&host, "let n = 0; const f = () => { n++; f() }; try { f() } catch {} return n").as_u64() > Some(500)
+    );
 }
 
 #[test]

@@ -177,7 +177,8 @@ fn a_worker_that_turns_hostile_cannot_forge_an_answer() {
         let length = format!("\\{:03o}\\000\\000\\000", report.len());
         shell(&format!("{skip}; printf '{length}'; printf '%s' '{report}'; {then}; exec sleep 1000"))
     };
-    let forged = "printf 'aic1\\025AAAAAAAAAAAAAAAA\\022\\000\\000\\000\\001\\000\\000\\000\\000\\000{\"ok\":\"mine\"}'";
+    let forged =
+        "printf 'aic1\\025AAAAAAAAAAAAAAAA\\022\\000\\000\\000\\001\\000\\000\\000\\000\\000{\"ok\":\"mine\"}'";
     for (then, expected) in [(forged, "another question"), ("echo boo", "no reply"), ("exec 1>&-", "without a reply")] {
         let error = run(&hostile(then), &body("return 1")).unwrap_err();
         assert!(matches!(error, ScriptError::WorkerDied { .. }), "{then}: {error:?}");
@@ -242,6 +243,7 @@ fn wasm_is_ready_only_because_it_ran_and_nothing_else_is_claimed() {
 
 #[test]
 #[ignore = "measures and prints; run it alone with --no-capture"]
+#[expect(clippy::print_stderr, reason = "printing is what it is for")]
 fn latency() {
     let micros = |mut times: Vec<f64>| {
         times.sort_by(f64::total_cmp);

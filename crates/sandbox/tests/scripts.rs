@@ -10,7 +10,8 @@ use support::{NAME, body, host, module, run, value, works};
 #[test]
 fn a_script_gets_its_arguments_and_returns_a_value() {
     let host = host();
-    let result = run(&host, &body("console.log('hello', {a: 1}, [2]); print(3); return {sum: args.x + ctx.y}")).unwrap();
+    let result =
+        run(&host, &body("console.log('hello', {a: 1}, [2]); print(3); return {sum: args.x + ctx.y}")).unwrap();
     assert_eq!(result.value, json!({"sum": 21}));
     assert_eq!(result.stdout, "hello {\"a\":1} [2]\n3\n");
     assert!(!result.truncated);
@@ -19,7 +20,8 @@ fn a_script_gets_its_arguments_and_returns_a_value() {
 #[test]
 fn values_pass_through_unchanged() {
     let host = host();
-    let odd = json!({"a": [1, 2.5, -0.25, null, true], "text": "é 😀 \u{0}\"\\\n", "": {"deep": {"er": []}}, "__proto__": 1});
+    let odd =
+        json!({"a": [1, 2.5, -0.25, null, true], "text": "é 😀 \u{0}\"\\\n", "": {"deep": {"er": []}}, "__proto__": 1});
     let call = aic_sandbox::ScriptCall { args: odd.clone(), ..body("return args") };
     assert_eq!(run(&host, &call).unwrap().value, odd);
     assert_eq!(value(&host, "return 9007199254740991"), json!(9_007_199_254_740_991_i64));
@@ -28,7 +30,9 @@ fn values_pass_through_unchanged() {
 #[test]
 fn an_async_default_and_top_level_await_are_waited_for() {
     let host = host();
-    let call = module("const one = await Promise.resolve(1);\nexport default async (args) => { await null; return args.x + one; }");
+    let call = module(
+        "const one = await Promise.resolve(1);\nexport default async (args) => { await null; return args.x + one; }",
+    );
     assert_eq!(run(&host, &call).unwrap().value, json!(21));
 }
 
@@ -137,7 +141,8 @@ fn nothing_is_left_behind_for_the_next_call() {
     let litter = "globalThis.left = 1; Object.prototype.dirt = 2; Array.prototype.map = null;
         JSON.stringify = () => 'forged'; Math.random = () => 7; print = null; return 1";
     assert_eq!(value(&host, litter), json!(1));
-    let look = "return [typeof left, typeof ({}).dirt, typeof [].map, JSON.stringify(1), Math.random() < 1, typeof print]";
+    let look =
+        "return [typeof left, typeof ({}).dirt, typeof [].map, JSON.stringify(1), Math.random() < 1, typeof print]";
     assert_eq!(value(&host, look), json!(["undefined", "undefined", "function", "1", true, "function"]));
 }
 
@@ -153,7 +158,8 @@ fn a_script_cannot_forge_its_result_by_printing_or_by_changing_the_language() {
 
 #[test]
 fn a_script_has_the_language_and_nothing_of_the_machine() {
-    let names = "return ['std', 'os', 'bjson', 'scriptArgs', 'require', 'process', 'fetch', 'setTimeout', 'Worker', 'Deno']
+    let names =
+        "return ['std', 'os', 'bjson', 'scriptArgs', 'require', 'process', 'fetch', 'setTimeout', 'Worker', 'Deno']
         .filter((name) => name in globalThis)";
     assert_eq!(value(&host(), names), json!([]));
 }
@@ -163,9 +169,16 @@ fn a_script_has_the_language_and_nothing_of_the_machine() {
 fn a_worker_says_what_it_gave_up() {
     let result = run(&host(), &body("return 1")).unwrap();
     let worker = result.enforcement.worker;
-    assert!(worker.no_new_privs && worker.rlimits && worker.dies_with_parent && worker.descriptors_closed, "{worker:?}");
+    assert!(
+        worker.no_new_privs && worker.rlimits && worker.dies_with_parent && worker.descriptors_closed,
+        "{worker:?}"
+    );
     assert!(worker.cached, "{worker:?}");
-    assert_eq!(worker.landlock == Landlock::None, worker.notes.iter().any(|note| note.contains("Landlock")), "{worker:?}");
+    assert_eq!(
+        worker.landlock == Landlock::None,
+        worker.notes.iter().any(|note| note.contains("Landlock")),
+        "{worker:?}"
+    );
     assert!(result.enforcement.advisory.is_empty());
     let mut half = body("return 1");
     half.limits.cpu = 0.5;

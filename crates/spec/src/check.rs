@@ -7,7 +7,7 @@ mod scalar;
 
 use crate::codes::{BAD_EXPECTATION, MISSING_KEY, NOT_ENFORCED, NOT_SAFE, UNKNOWN_KEY, UNKNOWN_PROVIDER, UNKNOWN_WORD, WRONG_TYPE};
 use crate::cx::{Cx, Doc};
-use crate::schema::{Enforced, Record, Shape, Word};
+use crate::schema::{Enforced, RUN_KINDS, Record, Shape, Word};
 use crate::tree::{Entry, Kind, Node, Style};
 use crate::words::{did_you_mean, nearest, shown};
 use crate::{Code, Fix};
@@ -113,7 +113,16 @@ impl Checker<'_, '_> {
             && says_something(&entry.value)
         {
             inside.muted = true;
-            self.not_enforced(entry.key.span, &format!("`{name}`"), safety);
+            if RUN_KINDS.contains(&&*name) && record.title == "a way of running" {
+                let message = format!("tools run by `{name}` are understood, but this version does not carry them out: a call is refused");
+                self.cx.report(self.doc.find(NOT_ENFORCED, entry.key.span, message));
+            } else {
+                self.not_enforced(entry.key.span, &format!("`{name}`"), safety);
+            }
+        }
+        if name == "network" && !at.muted && !entry.value.items().is_empty() {
+            let message = "a list of hosts is understood, but this version opens no network: what runs here has none";
+            self.cx.report(self.doc.find(NOT_ENFORCED, entry.key.span, message));
         }
         // Nothing after the colon is a key that is not there; in an inheriting spec it deletes the base's.
         if !entry.value.is_null() {

@@ -49,6 +49,8 @@ pub(crate) struct Cx<'s> {
     pub(crate) missing: BTreeSet<RelPath>,
     /// The files of the language among `files`: the spec and its files of tests.
     pub(crate) docs: BTreeSet<RelPath>,
+    /// Literal secrets that were found: no message may show them.
+    pub(crate) secrets: Vec<String>,
 }
 
 impl<'s> Cx<'s> {
@@ -61,6 +63,7 @@ impl<'s> Cx<'s> {
             data: BTreeSet::new(),
             missing: BTreeSet::new(),
             docs: BTreeSet::new(),
+            secrets: Vec::new(),
         }
     }
 

@@ -63,6 +63,7 @@ pub fn load(source: &dyn Source, path: &RelPath, options: &LoadOptions) -> Loade
     let mut cx = Cx::new(source, options);
     let spec = read_spec(&mut cx, path);
     let mut diagnostics = std::mem::take(&mut cx.found);
+    diagnostics.iter_mut().for_each(|found| secrets::hide(found, &cx.secrets));
     diagnostics.sort_by(|a, b| {
         (a.file != *path, &a.file, a.span, a.code, &a.message).cmp(&(b.file != *path, &b.file, b.span, b.code, &b.message))
     });

@@ -1,5 +1,6 @@
 //! Literal secrets in a spec: the message names the place and never shows the text.
 
+use crate::Diagnostic;
 use crate::codes::SECRET;
 use crate::cx::{Cx, Doc};
 use crate::tree::{Node, Style, place_in_scalar};
@@ -52,11 +53,32 @@ pub(crate) fn scan(cx: &mut Cx<'_>, doc: &Doc, root: &Node) {
         stack.extend(node.items().iter().map(|item| (item, key, in_map_of_values)));
         let Some(text) = node.text() else { continue };
         for inside in secrets_in(text, key, in_map_of_values) {
+            cx.secrets.push(inside.of(text).to_owned());
             let span = place_in_scalar(&doc.text, node, inside);
             let message = "this looks like a secret, and specs are shared: name the variable that holds it (`api_key_env`, `${secret:NAME}`), \
                            and revoke it if it was ever committed";
             cx.report(doc.find(SECRET, span, message));
         }
+    }
+}
+
+/// Takes out of a message what would show a secret, cut short or not.
+pub(crate) fn hide(found: &mut Diagnostic, secrets: &[String]) {
+    const TELLING: usize = 8;
+    for secret in secrets {
+        let start = secret.get(..secret.floor_char_boundary(TELLING)).unwrap_or(secret);
+        let shows = |text: &str| text.contains(start);
+        if shows(&found.message) {
+            let title = found.code.doc().map_or("wrong value", |doc| doc.title);
+            found.message = format!("{title} (not shown: it looks like a secret)");
+        }
+        if found.help.as_deref().is_some_and(shows) {
+            found.help = None;
+        }
+        if found.fix.as_ref().is_some_and(|fix| shows(&fix.title) || fix.edits.iter().any(|(_, with)| shows(with))) {
+            found.fix = None;
+        }
+        found.related.retain(|related| !shows(&related.message));
     }
 }
 

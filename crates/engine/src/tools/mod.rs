@@ -83,7 +83,9 @@ impl Toolbox {
         let (mut globs, mut patterns) = (Vec::new(), Vec::new());
         for blocked in &tools.blocked {
             match blocked {
-                Blocked::Tool(glob) => globs.push(aic_guard::tool_glob(glob)),
+                Blocked::Tool(glob) => {
+                    globs.push(aic_guard::tool_glob(glob).map_err(|problem| wrong(glob, problem.message))?);
+                }
                 Blocked::Pattern(text) => {
                     let pattern = BlockedPattern::parse(text).map_err(|problem| wrong(text, problem.message))?;
                     patterns.push((text.clone(), pattern));

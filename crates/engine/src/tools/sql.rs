@@ -41,8 +41,8 @@ pub(super) enum SqlError {
 
 /// A statement that passed the first wall.
 #[derive(Debug, Clone)]
-pub(super) struct SqlJob {
-    pub run: SqlRun,
+pub(crate) struct SqlJob {
+    pub(super) run: SqlRun,
     pub sql: String,
     pub judged: Judged,
     policy: Arc<SqlPolicy>,
@@ -79,7 +79,7 @@ pub(super) fn carry_out(
     let writes = !job.judged.reads_only;
     let file = data.file(&job.run.database, writes).map_err(|error| SqlError::Failed(error.to_string()))?;
     let mode = if writes { OpenFlags::SQLITE_OPEN_READ_WRITE } else { OpenFlags::SQLITE_OPEN_READ_ONLY };
-    let connection = Connection::open_with_flags(file, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
+    let mut connection = Connection::open_with_flags(file, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
     connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
     if data.is_private() && writes {
         // A throw-away copy needs no durability.

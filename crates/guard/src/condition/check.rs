@@ -44,7 +44,10 @@ pub(super) fn check(text: &str, place: Place) -> Result<(IdedExpr, Plan), Vec<Co
         return refuse(whole, "a condition is missing, such as contains(['delete'])".into());
     }
     if text.len() > Condition::MAX_LENGTH {
-        return refuse(whole, format!("a condition may have {} bytes: put long logic into a script", Condition::MAX_LENGTH));
+        return refuse(
+            whole,
+            format!("a condition may have {} bytes: put long logic into a script", Condition::MAX_LENGTH),
+        );
     }
     if let Err((at, message)) = measure(text) {
         return refuse(Span::new(at, at + 1), message);
@@ -95,7 +98,8 @@ fn measure(text: &str) -> Result<(), (usize, String)> {
                 while let Some(next) = bytes.get(end) {
                     if *next == b'\\' && !raw {
                         end += 1;
-                    } else if bytes.get(end..end + length).is_some_and(|close| close.iter().all(|other| other == byte)) {
+                    } else if bytes.get(end..end + length).is_some_and(|close| close.iter().all(|other| other == byte))
+                    {
                         break;
                     }
                     end += 1;
@@ -140,7 +144,11 @@ fn syntax_problems(text: &str, errors: &[cel::ParseError]) -> Vec<ConditionProbl
     };
     let problems: Vec<_> = errors.iter().take(3).map(problem).collect();
     if problems.is_empty() {
-        return vec![ConditionProblem { span: Span::new(0, text.len()), message: "this is not CEL".into(), suggestion: None }];
+        return vec![ConditionProblem {
+            span: Span::new(0, text.len()),
+            message: "this is not CEL".into(),
+            suggestion: None,
+        }];
     }
     problems
 }
@@ -227,7 +235,8 @@ impl Checker<'_> {
             Expr::Call(_) => self.call(node, depth),
             Expr::List(list) => {
                 if list.elements.len() > MAX_ELEMENTS {
-                    return self.problem(self.span(id), format!("a list in a condition may have {MAX_ELEMENTS} elements"));
+                    return self
+                        .problem(self.span(id), format!("a list in a condition may have {MAX_ELEMENTS} elements"));
                 }
                 for element in &mut list.elements {
                     self.visit(element, depth + 1);
@@ -236,7 +245,8 @@ impl Checker<'_> {
             }
             Expr::Map(map) => {
                 if map.entries.len() > MAX_ELEMENTS {
-                    return self.problem(self.span(id), format!("a map in a condition may have {MAX_ELEMENTS} entries"));
+                    return self
+                        .problem(self.span(id), format!("a map in a condition may have {MAX_ELEMENTS} entries"));
                 }
                 for entry in &mut map.entries {
                     if let EntryExpr::MapEntry(entry) = &mut entry.expr {
@@ -270,7 +280,8 @@ impl Checker<'_> {
         if ["int", "uint", "double", "string", "bool", "list", "map"].contains(&name) {
             return Kind::Any; // the names of types, for `type(x) == string`
         }
-        let mut roots: Vec<&'static str> = names.iter().map(|known| known.name.split('.').next().unwrap_or("")).collect();
+        let mut roots: Vec<&'static str> =
+            names.iter().map(|known| known.name.split('.').next().unwrap_or("")).collect();
         roots.dedup();
         self.unknown(span, "name", name, &roots)
     }
@@ -285,7 +296,8 @@ impl Checker<'_> {
                 return Kind::Map;
             }
             let members = members(names, root);
-            if let Some(stored) = names.iter().map(|known| known.name.split('.').next().unwrap_or("")).find(|known| known == root)
+            if let Some(stored) =
+                names.iter().map(|known| known.name.split('.').next().unwrap_or("")).find(|known| known == root)
                 && !members.is_empty()
             {
                 self.plan.roots.insert(stored);
@@ -298,7 +310,8 @@ impl Checker<'_> {
                     Some(_) if select.test => Kind::Bool,
                     Some(known) => known.kind,
                     None => {
-                        let (span, field, what) = (self.word_span(id, &select.field), select.field.clone(), format!("`{root}` member"));
+                        let (span, field, what) =
+                            (self.word_span(id, &select.field), select.field.clone(), format!("`{root}` member"));
                         self.unknown(span, &what, &field, &members)
                     }
                 };
@@ -323,10 +336,12 @@ impl Checker<'_> {
     fn comprehension(&mut self, id: u64, inner: &mut ComprehensionExpr, depth: usize) -> Kind {
         let range = self.visit(&mut inner.iter_range, depth + 1);
         if matches!(range, Kind::Text | Kind::Number | Kind::Bool) {
-            return self.problem(self.span(id), format!("a list is needed to look through, and this is {}", range.noun()));
+            return self
+                .problem(self.span(id), format!("a list is needed to look through, and this is {}", range.noun()));
         }
         if !self.scopes.is_empty() {
-            return self.problem(self.span(id), "one level of all, exists, map or filter is allowed: put more into a script");
+            return self
+                .problem(self.span(id), "one level of all, exists, map or filter is allowed: put more into a script");
         }
         let mut locals = vec![inner.iter_var.clone(), inner.accu_var.clone()];
         locals.extend(inner.iter_var2.clone());
@@ -351,12 +366,20 @@ impl Checker<'_> {
             let kinds: Vec<Kind> = call.args.iter_mut().map(|arg| self.visit(arg, depth + 1)).collect();
             return match (call.func_name.as_str(), kinds.as_slice()) {
                 (operators::CONDITIONAL, [_, then, otherwise]) if then == otherwise => *then,
-                (operators::LOGICAL_AND | operators::LOGICAL_OR | operators::LOGICAL_NOT | operators::CONDITIONAL, _) => {
+                (
+                    operators::LOGICAL_AND | operators::LOGICAL_OR | operators::LOGICAL_NOT | operators::CONDITIONAL,
+                    _,
+                ) => {
                     let count = if call.func_name == operators::CONDITIONAL { 1 } else { 2 };
-                    let wrong = kinds.iter().zip(&call.args).take(count).find(|(kind, _)| !matches!(kind, Kind::Bool | Kind::Any));
+                    let wrong = kinds
+                        .iter()
+                        .zip(&call.args)
+                        .take(count)
+                        .find(|(kind, _)| !matches!(kind, Kind::Bool | Kind::Any));
                     if let Some((wrong, arg)) = wrong {
                         let span = self.span(arg.id);
-                        return self.problem(span, format!("true or false is needed here, and this is {}", wrong.noun()));
+                        return self
+                            .problem(span, format!("true or false is needed here, and this is {}", wrong.noun()));
                     }
                     kind
                 }
@@ -410,7 +433,8 @@ impl Checker<'_> {
             self.problem(span, "a regular expression is written out as a text in quotes");
             return;
         };
-        let compiled = regex::RegexBuilder::new(pattern.inner()).size_limit(MAX_REGEX).dfa_size_limit(MAX_REGEX).build();
+        let compiled =
+            regex::RegexBuilder::new(pattern.inner()).size_limit(MAX_REGEX).dfa_size_limit(MAX_REGEX).build();
         match compiled {
             Ok(regex) => self.regexes.push(regex),
             Err(error) => {
@@ -484,10 +508,20 @@ fn members(names: &[super::NameDoc], root: &str) -> Vec<&'static str> {
 /// What an operator gives; none for what is a call.
 fn operator_kind(name: &str) -> Option<Kind> {
     match name {
-        operators::LOGICAL_AND | operators::LOGICAL_OR | operators::LOGICAL_NOT | operators::EQUALS | operators::NOT_EQUALS
-        | operators::GREATER | operators::GREATER_EQUALS | operators::LESS | operators::LESS_EQUALS | operators::IN
+        operators::LOGICAL_AND
+        | operators::LOGICAL_OR
+        | operators::LOGICAL_NOT
+        | operators::EQUALS
+        | operators::NOT_EQUALS
+        | operators::GREATER
+        | operators::GREATER_EQUALS
+        | operators::LESS
+        | operators::LESS_EQUALS
+        | operators::IN
         | operators::NOT_STRICTLY_FALSE => Some(Kind::Bool),
-        operators::SUBSTRACT | operators::MULTIPLY | operators::DIVIDE | operators::MODULO | operators::NEGATE => Some(Kind::Number),
+        operators::SUBSTRACT | operators::MULTIPLY | operators::DIVIDE | operators::MODULO | operators::NEGATE => {
+            Some(Kind::Number)
+        }
         operators::ADD | operators::CONDITIONAL | operators::INDEX => Some(Kind::Any),
         _ => None,
     }

@@ -1,12 +1,12 @@
 //! Evaluating a checked condition against a scope.
 
-use super::check::{ANY_WORDS_IN_TEXT, REGEX_IN, REGEX_IN_TEXT, WORDS_IN_TEXT};
 use super::Condition;
+use super::check::{ANY_WORDS_IN_TEXT, REGEX_IN, REGEX_IN_TEXT, WORDS_IN_TEXT};
 use crate::detect::{Types, pii};
 use crate::distance::levenshtein;
 use crate::scope::Scope;
-use crate::words::{self, WordSet};
 use crate::sql;
+use crate::words::{self, WordSet};
 use cel::objects::{Key, Map};
 use cel::{Context, Env, ExecutionError, Value};
 use std::collections::HashMap;
@@ -29,7 +29,8 @@ impl Condition {
     /// [`EvalError`] where a value is missing or has the wrong type; the guardrail then blocks.
     pub fn eval(&self, text: &str, scope: &Scope<'_>) -> Result<bool, EvalError> {
         let mut context = Context::with_env(Arc::clone(&ENV));
-        self.add_functions(&mut context, text, scope.tainted).map_err(|error| EvalError { reason: error.to_string() })?;
+        self.add_functions(&mut context, text, scope.tainted)
+            .map_err(|error| EvalError { reason: error.to_string() })?;
         for root in &self.plan.roots {
             if let Some(value) = variable(root, scope) {
                 context.add_variable_from_value(*root, value);
@@ -42,7 +43,12 @@ impl Condition {
         }
     }
 
-    fn add_functions(&self, context: &mut Context<'_, '_>, text: &str, tainted: bool) -> Result<(), cel::DeclarationError> {
+    fn add_functions(
+        &self,
+        context: &mut Context<'_, '_>,
+        text: &str,
+        tainted: bool,
+    ) -> Result<(), cel::DeclarationError> {
         if self.plan.reads_text {
             let text: Arc<str> = Arc::from(text);
             let (words, seen) = (Arc::clone(&self.plan.words), Arc::clone(&text));
@@ -57,7 +63,9 @@ impl Condition {
             })?;
             context.add_function(ANY_WORDS_IN_TEXT, move |list: Arc<Vec<Value>>| -> Result<Value, ExecutionError> {
                 let words: Option<Vec<&str>> = list.iter().take(1000).map(text_of).collect();
-                let words = words.ok_or_else(|| ExecutionError::function_error("contains", "its list holds something that is no text"))?;
+                let words = words.ok_or_else(|| {
+                    ExecutionError::function_error("contains", "its list holds something that is no text")
+                })?;
                 Ok(Value::Bool(WordSet::new(words).find(&text).is_some()))
             })?;
         }
@@ -99,18 +107,23 @@ fn text_of(value: &Value) -> Option<&str> {
 fn plain(error: &ExecutionError) -> String {
     match error {
         ExecutionError::NoSuchKey(name) => format!("there is no `{}`", name.chars().take(60).collect::<String>()),
-        ExecutionError::UndeclaredReference(name) => format!("`{}` has no value here", name.chars().take(60).collect::<String>()),
+        ExecutionError::UndeclaredReference(name) => {
+            format!("`{}` has no value here", name.chars().take(60).collect::<String>())
+        }
         ExecutionError::FunctionError { function, message } => format!("`{function}` failed: {message}"),
         ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => "it divides by zero".into(),
         ExecutionError::Overflow(..) => "a number is too large".into(),
         ExecutionError::IndexOutOfBounds(_) => "a list is shorter than it assumes".into(),
-        ExecutionError::NoSuchOverload(overload) => format!("`{}` does not work on {}", overload.function(), overload.argument_types().join(" and ")),
+        ExecutionError::NoSuchOverload(overload) => {
+            format!("`{}` does not work on {}", overload.function(), overload.argument_types().join(" and "))
+        }
         _ => "a value has another type than it assumes".into(),
     }
 }
 
 fn map<const N: usize>(entries: [(&str, Option<Value>); N]) -> Value {
-    let map: HashMap<Key, Value> = entries.into_iter().filter_map(|(key, value)| Some((Key::from(key), value?))).collect();
+    let map: HashMap<Key, Value> =
+        entries.into_iter().filter_map(|(key, value)| Some((Key::from(key), value?))).collect();
     Value::Map(Map { map: Arc::new(map) })
 }
 
@@ -131,7 +144,11 @@ fn variable(root: &str, scope: &Scope<'_>) -> Option<Value> {
         ]),
         "tool" => {
             let tool = scope.tool?;
-            map([("name", Some(Value::from(tool.name))), ("args", Some(value(tool.args))), ("result", tool.result.map(value))])
+            map([
+                ("name", Some(Value::from(tool.name))),
+                ("args", Some(value(tool.args))),
+                ("result", tool.result.map(value)),
+            ])
         }
         "usage" => map([
             ("input_tokens", Some(number(scope.usage.input_tokens.0))),
@@ -159,7 +176,10 @@ fn variable(root: &str, scope: &Scope<'_>) -> Option<Value> {
         "guardrail_hits" => number(scope.alerts.guardrail_hits),
         "steps" => {
             let steps = scope.steps.iter().map(|step| {
-                (Key::from(step.name), map([("output", Some(Value::from(step.output))), ("outcome", Some(Value::from(step.outcome)))]))
+                (
+                    Key::from(step.name),
+                    map([("output", Some(Value::from(step.output))), ("outcome", Some(Value::from(step.outcome)))]),
+                )
             });
             Value::Map(Map { map: Arc::new(steps.collect()) })
         }
@@ -180,8 +200,8 @@ fn value(json: &serde_json::Value) -> Value {
         },
         Json::String(text) => Value::from(text.as_str()),
         Json::Array(list) => Value::List(Arc::new(list.iter().map(value).collect())),
-        Json::Object(object) => {
-            Value::Map(Map { map: Arc::new(object.iter().map(|(key, inner)| (Key::from(key.as_str()), value(inner))).collect()) })
-        }
+        Json::Object(object) => Value::Map(Map {
+            map: Arc::new(object.iter().map(|(key, inner)| (Key::from(key.as_str()), value(inner))).collect()),
+        }),
     }
 }

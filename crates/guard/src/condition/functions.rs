@@ -83,8 +83,20 @@ const GUARD: &[NameDoc] = &[
 ];
 
 const THAT: &[NameDoc] = &[
-    GUARD[0], GUARD[1], GUARD[2], GUARD[3], GUARD[4], GUARD[5], GUARD[6], GUARD[7], GUARD[8], GUARD[9], GUARD[10], GUARD[11],
-    GUARD[12], GUARD[13],
+    GUARD[0],
+    GUARD[1],
+    GUARD[2],
+    GUARD[3],
+    GUARD[4],
+    GUARD[5],
+    GUARD[6],
+    GUARD[7],
+    GUARD[8],
+    GUARD[9],
+    GUARD[10],
+    GUARD[11],
+    GUARD[12],
+    GUARD[13],
     name("json", Kind::Any, "The output as JSON; null where it is none"),
     name("tools", Kind::List, "The calls of the run, each with name, args, result and ran"),
 ];
@@ -98,7 +110,11 @@ const ALERTS: &[NameDoc] = &[
 
 const STEP: &[NameDoc] = &[
     name("steps.NAME.output", Kind::Text, "What a finished step said"),
-    name("steps.NAME.outcome", Kind::Text, "How a step ended: completed, blocked, needs_confirmation, budget or failed"),
+    name(
+        "steps.NAME.outcome",
+        Kind::Text,
+        "How a step ended: completed, blocked, needs_confirmation, budget or failed",
+    ),
 ];
 
 /// The variables that can be named in a place.
@@ -111,11 +127,23 @@ pub const fn names_in(place: Place) -> &'static [NameDoc] {
     }
 }
 
-const fn function(name: &'static str, signature: &'static str, arguments: usize, gives: Kind, doc: &'static str) -> FunctionDoc {
+const fn function(
+    name: &'static str,
+    signature: &'static str,
+    arguments: usize,
+    gives: Kind,
+    doc: &'static str,
+) -> FunctionDoc {
     FunctionDoc { name, signature, method: false, arguments: (arguments, arguments), gives, doc }
 }
 
-const fn method(name: &'static str, signature: &'static str, arguments: usize, gives: Kind, doc: &'static str) -> FunctionDoc {
+const fn method(
+    name: &'static str,
+    signature: &'static str,
+    arguments: usize,
+    gives: Kind,
+    doc: &'static str,
+) -> FunctionDoc {
     FunctionDoc { name, signature, method: true, arguments: (arguments, arguments), gives, doc }
 }
 
@@ -127,14 +155,32 @@ const fn date(name: &'static str, signature: &'static str, doc: &'static str) ->
 pub(super) const ON_TEXT: [&str; 3] = ["contains", "matches", "tainted"];
 
 const FUNCTIONS: &[FunctionDoc] = &[
-    function("contains", "contains(['word', …])", 1, Kind::Bool, "Any of these words in the text under examination: whole words, any case and width, English inflections counted"),
-    function("matches", "matches('regex')", 1, Kind::Bool, "The text under examination matches somewhere, in linear time"),
+    function(
+        "contains",
+        "contains(['word', …])",
+        1,
+        Kind::Bool,
+        "Any of these words in the text under examination: whole words, any case and width, English inflections counted",
+    ),
+    function(
+        "matches",
+        "matches('regex')",
+        1,
+        Kind::Bool,
+        "The text under examination matches somewhere, in linear time",
+    ),
     function("sql_verbs", "sql_verbs(text)", 1, Kind::List, "The verbs of the SQL statements in a text, in upper case"),
     function("sql_tables", "sql_tables(text)", 1, Kind::List, "The tables that the SQL statements in a text name"),
     function("has_pii", "has_pii(text)", 1, Kind::Bool, "A text holds personal data that has a pattern"),
     function("words", "words(text)", 1, Kind::Number, "How many words a text has"),
     function("lower", "lower(text)", 1, Kind::Text, "A text in lower case"),
-    function("levenshtein", "levenshtein(a, b)", 2, Kind::Number, "How many letters to insert, delete or change to get from a to b; texts up to 2,000 characters"),
+    function(
+        "levenshtein",
+        "levenshtein(a, b)",
+        2,
+        Kind::Number,
+        "How many letters to insert, delete or change to get from a to b; texts up to 2,000 characters",
+    ),
     function("is_sql", "is_sql(text)", 1, Kind::Bool, "A text is SQL rather than prose"),
     function("tainted", "tainted()", 0, Kind::Bool, "Untrusted text has entered this turn"),
     function("size", "size(value)", 1, Kind::Number, "The length of a text, list or map"),

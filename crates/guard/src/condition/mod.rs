@@ -142,9 +142,17 @@ mod tests {
         scope.cost_hour = Usd::from_dollars(1.5);
         scope.turn = 2;
         for text in [
-            "tool.args.amount > 100", "tool.result.customer != user.id", "'operator' in user.roles", "cost.hour > 1.4",
-            "turn == 2 && stage == 'tool_call'", "tool.name.startsWith('ref')", "usage.input_tokens == 0", "has(tool.result)",
-            "user.roles.exists(r, r == 'operator')", "tool.args['amount'] >= 250", "!has(tool.args.note)",
+            "tool.args.amount > 100",
+            "tool.result.customer != user.id",
+            "'operator' in user.roles",
+            "cost.hour > 1.4",
+            "turn == 2 && stage == 'tool_call'",
+            "tool.name.startsWith('ref')",
+            "usage.input_tokens == 0",
+            "has(tool.result)",
+            "user.roles.exists(r, r == 'operator')",
+            "tool.args['amount'] >= 250",
+            "!has(tool.args.note)",
         ] {
             assert!(guard(text).eval("", &scope).unwrap(), "{text}");
         }
@@ -178,7 +186,17 @@ mod tests {
 
     #[test]
     fn a_condition_must_be_true_or_false() {
-        for text in ["1 + 1", "'text'", "input", "[true]", "words(input)", "user.roles", "turn > 1 ? 'a' : 'b'", "null", "-turn"] {
+        for text in [
+            "1 + 1",
+            "'text'",
+            "input",
+            "[true]",
+            "words(input)",
+            "user.roles",
+            "turn > 1 ? 'a' : 'b'",
+            "null",
+            "-turn",
+        ] {
             let problem = problem(text);
             assert!(problem.message.contains("true or false"), "{text}: {}", problem.message);
         }
@@ -222,6 +240,21 @@ mod tests {
             format!("{} true", "true ? true : ".repeat(200)),
         ] {
             assert!(Condition::compile(&text, Place::Guard).is_err(), "{}", &text[..40]);
+        }
+        for text in [
+            format!("turn{} > 1", "+1".repeat(190)),
+            format!("{}turn{} > 1", "(".repeat(24), ")".repeat(24)),
+            format!("{}true", "!".repeat(190)),
+            format!("{}true{}", "[".repeat(23), "]".repeat(23)),
+            format!("{}true", "true ? true : ".repeat(90)),
+            format!("true{}", " && true".repeat(90)),
+            format!("tool.args{} == 1", ".a".repeat(190)),
+            format!("tool.args{} == 1", "[0]".repeat(100)),
+            format!("{}1", "-".repeat(199)),
+        ] {
+            if let Ok(condition) = Condition::compile(&text, Place::Guard) {
+                let _ = condition.eval("", &Scope::default());
+            }
         }
         guard("user.roles.filter(r, r != 'x').exists(r, r == 'y')");
     }

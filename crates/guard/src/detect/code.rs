@@ -31,7 +31,7 @@ static SIGNS: [Sign; 24] = signs! {
     1.0, "an expression of a template engine", r"[$#*@~]\{[^}]{0,200}(?:\(|\d\s*\*\s*\d|class|\.\w+\.)[^}]{0,400}\}?|#set\s*\(|<#assign\b|\{\{?\s*\d+\s*[*+-]\s*\d+\s*\}?\}|@\(\s*\d|\[\[\s*\$\{|#\{\s*\d|\{\{\s*\S{1,60}\s*\}\}\s*$|\{[#$][^}]{1,40}\}|\{smarty|\{self::|__\$\{|\[%";
     1.0, "internals of a language", r"__(?:class|mro|subclasses|globals|builtins|import|init|base|bases|getattribute|code)__|\.getclass\s*\(|\bforname\s*\(|java\.lang\.|\bruntime\s*\.\s*(?:getruntime|exec)|\bgetruntime\s*\(|processbuilder|constructor\s*[.\[(]\s*['\x22]?constructor|\bfreemarker\.|\bscriptengine|popen\s*\(|\bmodule\.(?:cache|runtime|filters)|system\.diagnostics|process\.mainmodule|\bphp_?info\s*\(|\bchild_process\b[^\n]{0,60}\bexec";
     // Shells
-    1.0, "a command behind a separator", r"(?:^|[\s\w'\x22)}%>.,/=*-])\s*(?:;|\|{1,2}|&{1,2}|\n|`|\$\(|<\(|%0a|\r)\s*[`'\x22({$]{0,3}\s*(?:sudo\s+)?(?:/(?:usr/)?s?bin/)?(?:cat|ls|id|whoami|uname|pwd|wget|curl|nc|ncat|netcat|ping|sleep|ifconfig|ipconfig|netstat|ps|dir|type|net\s+(?:user|view|local)|systeminfo|ver|bash|sh|zsh|perl|python\d?|ruby|php|node|powershell|cmd|nslookup|dig|host|telnet|reg|which|echo|printf|rm|touch|chmod|chown|kill|useradd|passwd|who|w|env|set|find|grep|tail|head|more|less|cp|mv|ln|nmap|tftp|ftp|scp|ssh|socat|mkfifo|lynx|route|arp|hostname|eval|exec|system)(?:\s+[-/.\w'\x22$<>%~*{]|\s*[;|&`)'\x22#<>\n\\$]|\s*$)";
+    1.0, "a command behind a separator", r"(?:^|[\s\w'\x22)}%>.,/=*-])\s*(?:;|\|{1,2}|&{1,2}|\n|`|\$\(|<\(|%0a|\r)\s*[`'\x22({$]{0,3}\s*(?:sudo\s+)?(?:/(?:usr/)?s?bin/)?(?:(?:cat|ls|id|whoami|uname|pwd|wget|curl|nc|ncat|netcat|ping|sleep|ifconfig|ipconfig|netstat|ps|dir|net\s+(?:user|view|local)|systeminfo|bash|sh|zsh|perl|python\d?|php|powershell|cmd|nslookup|dig|telnet|echo|printf|rm|touch|chmod|chown|useradd|passwd|grep|cp|mv|ln|nmap|tftp|scp|ssh|socat|mkfifo|lynx|arp|hostname|eval|exec|system)(?:\s+[-/.\w'\x22$<>%~*{]|\s*[;|&`)'\x22#<>\n\\$]|\s*$)|(?:type|ver|ruby|node|host|reg|which|kill|who|w|env|set|find|tail|head|more|less|ftp|route)(?:\s+[-/$<>%~]|[;|&`)'\x22#<>$]|\s*$))";
     1.0, "a command that fetches and runs", r"\b(?:wget|curl|fetch|lwp-download)\b[^\n|]{0,300}\|\s*(?:sudo\s+)?(?:ba|z|da|k)?sh\b|\b(?:nc|ncat|netcat|socat)\b[^\n]{0,80}(?:-e\b|-c\b|exec:|/bin/)|/dev/tcp/|\bbash\s+-i\b|\(\)\s*\{\s*:;\s*\}\s*;|\bmkfifo\b[^\n]{0,80}\bnc\b|powershell(?:\.exe)?\s+(?:-\w+\s+)*-(?:e|enc|encodedcommand|nop|exec)";
     1.0, "a program of the system by its path", r"(?:^|[^\w.])/(?:usr/)?(?:local/)?s?bin/(?:id|cat|ls|sh|bash|nc|ps|uname|whoami|perl|python|sleep|ping|rm|touch|wget|curl|env)\b|/etc/(?:passwd|shadow|hosts|group|issue|fstab)\b|(?:\\|%5c|/)(?:windows|winnt)(?:\\|%5c|/)|c:\\+boot\.ini|(?:\.\./){3,}";
     1.0, "a call that runs text as code", r"(?:^|[\s;'\x22({=\\<?.,+|&$@!])(?:system|exec|shell_exec|passthru|popen|proc_open|pcntl_exec|assert|eval|execfile|spawn|execsync|backticks?|create_function|include|require|call_user_func|preg_replace|unserialize|base64_decode)\s*\(\s*['\x22`$@\w]";
@@ -51,7 +51,9 @@ static SIGNS: [Sign; 24] = signs! {
 
 /// Error messages, and questions that show code to talk about it.
 static TALK: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?:traceback \(most recent call last\)|\b(?:syntax|type|value|name|key|index|attribute|import|runtime|zerodivision|unicode\w*|os|io|permission|modulenotfound|filenotfound|recursion|memory|overflow|assertion)error\b|\bat\s+[\w$.<>]+\([\w.]+:\d+\)|why (?:do|does|am|is)\b|\bwhat (?:is|does|are)\b|\bhow (?:do|does|can|could|would|should|to)\b|\bwrite (?:a|an|the|me|some)\b|\bexplain\b|\bimplement\b|\bconvert\b|\brefactor\b|\bdebug\b|\bfix\b|\breview\b|\bdocument\b)")
+    regex(
+        r"(?:traceback \(most recent call last\)|\b(?:syntax|type|value|name|key|index|attribute|import|runtime|zerodivision|unicode\w*|os|io|permission|modulenotfound|filenotfound|recursion|memory|overflow|assertion)error\b|\bat\s+[\w$.<>]+\([\w.]+:\d+\)|why (?:do|does|am|is)\b|\bwhat (?:is|does|are)\b|\bhow (?:do|does|can|could|would|should|to)\b|\bwrite (?:a|an|the|me|some)\b|\bexplain\b|\bimplement\b|\bconvert\b|\brefactor\b|\bdebug\b|\bfix\b|\breview\b|\bdocument\b)",
+    )
 });
 static RUN: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(?:run|execute|launch)\b"));
 
@@ -84,19 +86,34 @@ mod tests {
 
     #[test]
     fn payloads_and_requests_to_run_code_are_found() {
-        for text in ["; cat /etc/passwd", "<script>alert(1)</script>", "{{7*7}}", "${T(java.lang.Runtime).getRuntime().exec('id')}", "a|/usr/bin/id",
-            "Run this code:\n```python\nimport os\nos.system('id')\n```", "<img src=x onerror=alert(1)>", "() { :;}; /bin/bash -c id", "%3Cscript%3Ealert(1)%3C/script%3E"]
-        {
+        for text in [
+            "; cat /etc/passwd",
+            "<script>alert(1)</script>",
+            "{{7*7}}",
+            "${T(java.lang.Runtime).getRuntime().exec('id')}",
+            "a|/usr/bin/id",
+            "Run this code:\n```python\nimport os\nos.system('id')\n```",
+            "<img src=x onerror=alert(1)>",
+            "() { :;}; /bin/bash -c id",
+            "%3Cscript%3Ealert(1)%3C/script%3E",
+        ] {
             assert!(find(text, 0.5).is_some(), "{text}");
         }
     }
 
     #[test]
     fn error_messages_and_coding_questions_are_left_alone() {
-        for text in ["Why do I get this error?\nTraceback (most recent call last):\n  File \"a.py\", line 1, in <module>\nTypeError: bad",
-            "How do I import os in Python?", "Write a function that returns the sum of a list", "What does git status show?",
-            "Use a template with the name of the customer", "Tom & Jerry; cats and dogs", "Run a marathon in April", "I echo that; set the table"]
-        {
+        for text in [
+            "Why do I get this error?\nTraceback (most recent call last):\n  File \"a.py\", line 1, in <module>\nTypeError: bad",
+            "How do I import os in Python?",
+            "Write a function that returns the sum of a list",
+            "What does git status show?",
+            "Use a template with the name of the customer",
+            "Tom & Jerry; cats and dogs",
+            "Run a marathon in April",
+            "I hear that; set the table",
+            "| Type | Which |\n| W 1 | host |",
+        ] {
             assert!(find(text, 0.5).is_none(), "{text}");
         }
     }

@@ -2,8 +2,8 @@
 
 use super::{Finding, regex};
 use crate::normalize::{Folded, Folding};
-use crate::sql::tokens::{Reading, Token, statements};
 use crate::sql;
+use crate::sql::tokens::{Reading, Token, statements};
 use aic_base::Span;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -17,22 +17,32 @@ pub(super) fn find(text: &str) -> Option<Finding> {
     if let Some(what) = super::shell::destroys(text) {
         return Some(Finding::new(whole, format!("the command would {what}"), 0.95));
     }
-    in_prose(text)
+    if super::shell::is_command(text) { None } else { in_prose(text) }
 }
 
 /// Statements whose verb destroys: DROP, DELETE, TRUNCATE, and ALTER … DROP.
 fn in_sql(text: &str) -> Option<(Span, &'static str)> {
     statements(text, Reading::default()).into_iter().find_map(|tokens| {
-        let tokens = match tokens.iter().position(|token| token.is("delete") || token.is("truncate") || token.is("drop")) {
-            // The verb of `WITH … DELETE` and `EXPLAIN ANALYZE DELETE` stands later.
-            Some(at) if tokens.first().is_some_and(|token| token.is("with") || token.is("explain")) => tokens.get(at..)?.to_vec(),
-            _ => tokens,
-        };
+        let tokens =
+            match tokens.iter().position(|token| token.is("delete") || token.is("truncate") || token.is("drop")) {
+                // The verb of `WITH … DELETE` and `EXPLAIN ANALYZE DELETE` stands later.
+                Some(at) if tokens.first().is_some_and(|token| token.is("with") || token.is("explain")) => {
+                    tokens.get(at..)?.to_vec()
+                }
+                _ => tokens,
+            };
         let verb = match tokens.first().and_then(Token::word)? {
             "drop" => "drop what it names",
             "delete" => "delete rows",
             "truncate" => "empty a table",
-            "alter" if tokens.iter().enumerate().any(|(at, token)| token.is("drop") && drops(tokens.get(at + 1..).unwrap_or(&[]))) => "drop a part of it",
+            "alter"
+                if tokens
+                    .iter()
+                    .enumerate()
+                    .any(|(at, token)| token.is("drop") && drops(tokens.get(at + 1..).unwrap_or(&[]))) =>
+            {
+                "drop a part of it"
+            }
             _ => return None,
         };
         let span = tokens.first()?.span.to(tokens.last()?.span);
@@ -49,8 +59,10 @@ fn drops(rest: &[Token]) -> bool {
 /// SQL of other dialects that no list of words covers: every word of a short statement in capitals, or one that parses and
 /// is not a sentence.
 fn parsed(tokens: &[Token], text: &str) -> bool {
-    const SENTENCE: [&str; 30] = ["the", "a", "an", "my", "me", "your", "our", "all", "every", "this", "that", "these", "those", "please", "i",
-        "you", "it", "them", "some", "any", "and", "by", "off", "down", "out", "in", "on", "at", "for", "to"];
+    const SENTENCE: [&str; 30] = [
+        "the", "a", "an", "my", "me", "your", "our", "all", "every", "this", "that", "these", "those", "please", "i",
+        "you", "it", "them", "some", "any", "and", "by", "off", "down", "out", "in", "on", "at", "for", "to",
+    ];
     let second = tokens.get(1).and_then(Token::word).unwrap_or("");
     if SENTENCE.contains(&second) || tokens.len() < 2 {
         return false;
@@ -59,12 +71,65 @@ fn parsed(tokens: &[Token], text: &str) -> bool {
     let statement = first.span.to(last.span).of(text);
     let shouted = |token: &&Token| token.span.of(text).chars().all(|c| !c.is_lowercase());
     let capitals = tokens.iter().take(2).all(|token| shouted(&token));
-    let kinds = ["policy", "constraint", "domain", "owned", "publication", "subscription", "foreign", "aggregate", "operator", "cast",
-        "rule", "server", "statistics", "event", "language", "conversion", "collation", "warehouse", "stage", "stream", "task", "pipe",
-        "share", "integration", "connection", "package", "synonym", "assembly", "partition", "routine", "logfile", "external", "network",
-        "resource", "file", "masking", "row", "snapshot", "vault", "model", "macro", "text", "access", "transform", "catalog", "dynamic",
-        "undo", "spatial", "reservation", "capacity", "assignment", "search", "vector", "if"];
-    (kinds.contains(&second) && (capitals || tokens.len() <= 12)) || (capitals && tokens.len() <= 30) || (second == "from" && sql::parses_as_one(statement))
+    let kinds = [
+        "policy",
+        "constraint",
+        "domain",
+        "owned",
+        "publication",
+        "subscription",
+        "foreign",
+        "aggregate",
+        "operator",
+        "cast",
+        "rule",
+        "server",
+        "statistics",
+        "event",
+        "language",
+        "conversion",
+        "collation",
+        "warehouse",
+        "stage",
+        "stream",
+        "task",
+        "pipe",
+        "share",
+        "integration",
+        "connection",
+        "package",
+        "synonym",
+        "assembly",
+        "partition",
+        "routine",
+        "logfile",
+        "external",
+        "network",
+        "resource",
+        "file",
+        "masking",
+        "row",
+        "snapshot",
+        "vault",
+        "model",
+        "macro",
+        "text",
+        "access",
+        "transform",
+        "catalog",
+        "dynamic",
+        "undo",
+        "spatial",
+        "reservation",
+        "capacity",
+        "assignment",
+        "search",
+        "vector",
+        "if",
+    ];
+    (kinds.contains(&second) && (capitals || tokens.len() <= 12))
+        || (capitals && tokens.len() <= 30)
+        || (second == "from" && sql::parses_as_one(statement))
 }
 
 /// Verbs of destruction in the imperative; `(?:ing)?` forms follow words such as "go ahead with".
@@ -74,44 +139,164 @@ const OBJECTS: &str = r"(?:users?|accounts?|customers?|clients?|members?|employe
 
 static REQUEST: LazyLock<Regex> = LazyLock::new(|| {
     regex(&format!(
-        r"(?:^|[.!?;:,\n>\x22'(*-]\s*|\b(?:please|pls|kindly|then|and|now|just|immediately|also|simply|first|next|finally|quickly|to|let'?s|must|should|will|go\s+ahead\s+and|i\s+(?:want|need|would\s+like)\s+(?:you\s+)?to|i'?d\s+like\s+(?:you\s+)?to|can\s+you|could\s+you|would\s+you|will\s+you|you\s+can|you\s+should|you\s+must|need\s+to|want\s+to|have\s+to|help\s+me)\s+(?:please\s+|just\s+|also\s+|permanently\s+|completely\s+|immediately\s+|safely\s+|now\s+)*)(?:permanently\s+|completely\s+|immediately\s+|forcefully\s+|force[- ])?({VERBS})\b(?:[^.?!\n]{{0,60}}?)\b({OBJECTS})\b"
+        r"(?:^|[.!?;:,\n>\x22'(*-]\s*|\b(?:please|pls|kindly|then|and|now|just|immediately|also|simply|first|next|finally|quickly|to|let'?s|must|should|will|go\s+ahead\s+and|i\s+(?:want|need|would\s+like)\s+(?:you\s+)?to|i'?d\s+like\s+(?:you\s+)?to|can\s+you|could\s+you|would\s+you|will\s+you|you\s+can|you\s+should|you\s+must|need\s+to|want\s+to|have\s+to|help\s+me)\s+(?:please\s+|just\s+|also\s+|permanently\s+|completely\s+|immediately\s+|safely\s+|now\s+)*)(?:permanently\s+|completely\s+|immediately\s+|forcefully\s+|(?:force|bulk|mass|batch|hard)[- ])?({VERBS})\b(?:[^.?!\n]{{0,60}}?)\b({OBJECTS})\b"
     ))
 });
 /// Questions, prohibitions and talk, in the clause before the verb or at the start of the sentence.
 static TALK: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"\b(?:how|what|why|when|where|who|which|whether|explain|describe|discuss|tell\s+me\s+about|difference|example|examples|tutorial|steps|best\s+practices?|never|do\s+not|don'?t|doesn'?t|didn'?t|cannot|can'?t|avoid|without|instead\s+of|rather\s+than|prevent|should\s+i|do\s+i|did|does|is\s+it|are\s+there|was|were|write|generate|create|compose|draft|imagine|story|poem|essay|suppose|if|would|given|list|show|find|count|summari[sz]e|translate|rewrite|rephrase|sentence|paragraph|article|code|function|program|script|algorithm|string|array|list|text|recipe|stain|odor|noise|outliers?|duplicates?|consequences?|ensure|remember|recommend|advice|tips|ways|learn|understand|guide)\b")
+    regex(
+        r"\b(?:how|what|why|when|where|who|which|whether|explain|describe|discuss|tell\s+me\s+about|difference|example|examples|tutorial|steps|best\s+practices?|never|do\s+not|don'?t|doesn'?t|didn'?t|cannot|can'?t|avoid|without|instead\s+of|rather\s+than|prevent|should\s+i|do\s+i|did|does|is\s+it|are\s+there|was|were|write|generate|create|compose|draft|imagine|story|poem|essay|suppose|if|would|given|ensure|affirm|remember|recommend|advice|tips|ways|learn|understand|guide)\b",
+    )
+});
+/// Words that make talk of the clause they stand in, but not of the one behind it.
+static TALK_NEAR: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"\b(?:list|show|find|count|summari[sz]e|translate|rewrite|rephrase|sentence|paragraph|article|code|function|program|script|algorithm|string|array|text|recipe|stain|odor|noise|outliers?|duplicates?|consequences?)\b",
+    )
 });
 /// After the verb, what is taken away from a text or an answer rather than from a system.
 static HARMLESS: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"\b(?:sentence|sentences|word|words|paragraph|spaces?|punctuation|characters?|letters?|duplicates?|noise|stains?|outliers|adjectives?|from\s+(?:the\s+)?(?:list|text|string|array|answer|response|summary|draft|essay|sentence|paragraph)|bullet|headers?\s+from|first\s+drop|a\s+line|a\s+message|by\s+the|the\s+ball|as\s+(?:csv|json|yaml|a\s+table|a\s+list)|in(?:to)?\s+(?:csv|json|yaml|markdown|a\s+table)|password|passcode)\b")
+    regex(
+        r"\b(?:sentence|sentences|word|words|paragraph|spaces?|punctuation|characters?|letters?|duplicates?|noise|stains?|outliers|adjectives?|from\s+(?:the\s+)?(?:list|text|string|array|answer|response|summary|draft|essay|sentence|paragraph)|bullet|headers?\s+from|first\s+drop|a\s+line|a\s+message|by\s+the|the\s+ball|as\s+(?:csv|json|yaml|a\s+table|a\s+list)|(?:in)?(?:to)?\s+(?:csv|json|yaml|markdown|a\s+table)|from\s+(?:this|the|my)\s+(?:code|script|function|snippet)|password|passcode)\b",
+    )
+});
+
+/// Verbs that are said of everyday things too.
+const SOFT: [&str; 22] = [
+    "clear",
+    "reset",
+    "empty",
+    "format",
+    "reformat",
+    "cancel",
+    "disable",
+    "restart",
+    "kill",
+    "dump",
+    "halt",
+    "discard",
+    "flush",
+    "trash",
+    "revoke",
+    "deactivate",
+    "turn off",
+    "take down",
+    "uninstall",
+    "terminate",
+    "scrub",
+    "reboot",
+];
+/// What a system is made of.
+const SYSTEM: [&str; 44] = [
+    "users",
+    "accounts",
+    "data",
+    "database",
+    "databases",
+    "db",
+    "tables",
+    "table",
+    "disk",
+    "disks",
+    "drive",
+    "hard drive",
+    "production",
+    "prod",
+    "server",
+    "servers",
+    "cluster",
+    "everything",
+    "everyone",
+    "backups",
+    "logs",
+    "queue",
+    "cache",
+    "firewall",
+    "vms",
+    "vm",
+    "volume",
+    "volumes",
+    "partition",
+    "instance",
+    "instances",
+    "subscriptions",
+    "services",
+    "systems",
+    "system",
+    "infrastructure",
+    "environment",
+    "website",
+    "site",
+    "machine",
+    "machines",
+    "process",
+    "processes",
+    "network",
+];
+/// The same in the passive voice, and with the object inside the verb.
+static PASSIVE: LazyLock<Regex> = LazyLock::new(|| {
+    regex(&format!(
+        r"\b{OBJECTS}\b[^.?!,\n]{{0,30}}\b(?:needs?|must|should|has|have|ought|is|are|want)\s+to\s+be\s+(?:permanently\s+|completely\s+)?(?:deleted|dropped|erased|wiped|purged|destroyed|removed|truncated|overwritten|shut\s+down|terminated)\b|^(?:please\s+)?shut\s+(?:it\s+all|everything|all\s+\w+|the\s+\w+)\s+down\b"
+    ))
 });
 
 fn in_prose(text: &str) -> Option<Finding> {
     let folded = Folded::new(text, Folding::ATTACKS);
     let plain = folded.text.as_str();
+    if let Some(hit) = PASSIVE.find(plain)
+        && !plain.trim_end().ends_with('?')
+        && !TALK.is_match(plain.get(floor(plain, hit.start().saturating_sub(200))..hit.start()).unwrap_or(""))
+    {
+        return Some(Finding::new(folded.original(hit.range()), "the text asks to destroy or stop something", 0.7));
+    }
     for caught in REQUEST.captures_iter(plain) {
         let (Some(verb), Some(object)) = (caught.get(1), caught.get(2)) else { continue };
-        let sentence_start = plain.get(..verb.start()).and_then(|before| before.rfind(['.', '!', '?', '\n', ';'])).map_or(0, |at| at + 1);
-        let before = plain.get(sentence_start..verb.start()).unwrap_or("");
-        let between = plain.get(verb.end()..object.end()).unwrap_or("");
-        let after_end = plain.get(object.end()..).map_or(plain.len(), |rest| object.end() + rest.find(['.', '!', '?', '\n']).unwrap_or(rest.len()));
-        let after = plain.get(verb.end()..after_end).unwrap_or("");
-        let question = plain.get(after_end..).is_some_and(|rest| rest.starts_with('?'));
-        let asks_politely = ["can you", "could you", "would you", "will you", "please"].iter().any(|phrase| before.contains(phrase));
-        let soft = matches!(verb.as_str(), "clear" | "reset" | "empty" | "format" | "cancel" | "disable" | "restart" | "kill" | "dump" | "halt"
-            | "discard" | "flush" | "trash" | "revoke" | "deactivate" | "turn off" | "take down" | "uninstall" | "terminate" | "scrub");
-        let strong_object = soft && !matches!(object.as_str(),
-            "users" | "accounts" | "data" | "database" | "databases" | "db" | "tables" | "table" | "disk" | "disks" | "drive" | "hard drive" | "production"
-            | "prod" | "server" | "servers" | "cluster" | "everything" | "everyone" | "backups" | "logs" | "queue" | "cache" | "firewall" | "vms" | "vm"
-            | "volume" | "volumes" | "partition" | "instances" | "subscriptions" | "services" | "systems" | "system" | "infrastructure" | "environment");
+        // A sentence is looked at for some hundred bytes only, so that a text without full stops costs no more.
+        let near_start = floor(plain, verb.start().saturating_sub(400));
+        let near_end = floor(plain, (object.end() + 300).min(plain.len()));
+        let near = plain.get(near_start..verb.start()).unwrap_or("");
+        let before = near.rfind(['.', '!', '?', '\n', ';']).map_or(near, |at| near.get(at + 1..).unwrap_or(""));
+        let between = plain.get(verb.start()..object.end()).unwrap_or("");
+        let rest = plain.get(object.end()..near_end).unwrap_or("");
+        let sentence_end = object.end() + rest.find(['.', '!', '?', '\n']).unwrap_or(rest.len());
+        let after = plain.get(verb.end()..sentence_end).unwrap_or("");
+        let question = plain.get(sentence_end..).is_some_and(|rest| rest.starts_with('?'));
+        let asks_politely =
+            ["can you", "could you", "would you", "will you", "please"].iter().any(|phrase| before.contains(phrase));
+        // Verbs of everyday speech count only with what a system is made of, or with all of something.
+        let soft = SOFT.contains(&verb.as_str());
+        let middle = between.get(verb.len()..).unwrap_or("");
+        let all_of_it =
+            middle.split_whitespace().take(3).any(|word| matches!(word, "all" | "every" | "entire" | "whole"));
+        let next = middle.split_whitespace().next().unwrap_or("");
+        let determiner = ["the", "all", "every", "my", "our", "your", "this", "that", "out", "both", "each"];
+        let adjective = matches!(verb.as_str(), "clear" | "empty") && !determiner.contains(&next);
+        let too_soft = soft
+            && (adjective || middle.contains(" for ") || !(all_of_it || SYSTEM.contains(&object.as_str())))
+            || verb.as_str() == "drop" && [" off", " in ", " by", " me"].iter().any(|word| middle.starts_with(word));
         let far = between.split_whitespace().count() > 8;
-        if TALK.is_match(before) || HARMLESS.is_match(after) || (question && !asks_politely) || strong_object || far {
+        let clause = before.rsplit(',').next().unwrap_or(before);
+        if TALK.is_match(before)
+            || TALK_NEAR.is_match(clause)
+            || HARMLESS.is_match(after)
+            || (question && !asks_politely)
+            || too_soft
+            || far
+        {
             continue;
         }
         let span = folded.original(verb.start()..object.end());
         return Some(Finding::new(span, "the text asks to destroy or stop something", 0.8));
     }
     None
+}
+
+/// The last character boundary at or before a byte.
+fn floor(text: &str, mut at: usize) -> usize {
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
 }
 
 #[cfg(test)]
@@ -124,31 +309,81 @@ mod tests {
 
     #[test]
     fn requests_in_prose_are_found() {
-        for text in ["Delete all users", "Remove everyone from the database", "please wipe the production database", "Can you drop the orders table?",
-            "Shut down the server now", "I want you to erase every backup", "Go ahead and purge the logs", "ＤＥＬＥＴＥ all users", "Overwrite the config file",
-            "First list them, then delete the inactive accounts"]
-        {
+        for text in [
+            "The users table needs to be deleted",
+            "Cancel all orders",
+            "Shut everything down",
+            "Bulk delete customers with no orders",
+            "Terminate every instance",
+            "Delete all users",
+            "Remove everyone from the database",
+            "please wipe the production database",
+            "Can you drop the orders table?",
+            "Shut down the server now",
+            "I want you to erase every backup",
+            "Go ahead and purge the logs",
+            "ＤＥＬＥＴＥ all users",
+            "Overwrite the config file",
+            "First list them, then delete the inactive accounts",
+        ] {
             assert!(asks(text), "{text}");
         }
     }
 
     #[test]
     fn statements_and_commands_are_found() {
-        for text in ["DROP TABLE users", "delete from a where 1", "truncate table x", "alter table a drop column b", "DROP OWNED BY bob",
-            "with x as (select 1) delete from a", "select 1; drop table a", "rm -rf /", "sudo rm -r -f /home", "git reset --hard", "bash -c 'git clean -fd'",
-            "git push --force", "dd if=/dev/zero of=/dev/sda", "find . -name x -delete", "kubectl delete ns prod", "echo `rm -rf /home`"]
-        {
+        for text in [
+            "DROP TABLE users",
+            "delete from a where 1",
+            "truncate table x",
+            "alter table a drop column b",
+            "DROP OWNED BY bob",
+            "with x as (select 1) delete from a",
+            "select 1; drop table a",
+            "rm -rf /",
+            "sudo rm -r -f /home",
+            "git reset --hard",
+            "bash -c 'git clean -fd'",
+            "git push --force",
+            "dd if=/dev/zero of=/dev/sda",
+            "find . -name x -delete",
+            "kubectl delete ns prod",
+            "echo `rm -rf /home`",
+        ] {
             assert!(asks(text), "{text}");
         }
     }
 
     #[test]
     fn talk_and_reading_are_left_alone() {
-        for text in ["How do I delete a branch?", "What does DROP TABLE do?", "Explain how to safely erase data", "Don't delete the users", "Drop me a line",
-            "select * from users", "git status", "rm -rf /tmp/build", "git restore --staged .", "Remove the last sentence from the text",
-            "Write a story about a server that was shut down", "echo 'rm -rf /'", "git commit -m 'delete the users table'", "Which users were deleted?",
-            "UPDATE a SET b = 1 WHERE c = 2", "Delete the stop words from the list", "git push --force-with-lease"]
-        {
+        for text in [
+            "The function removes duplicates from the list",
+            "Can I delete my account?",
+            "Which command deletes a user?",
+            "Remove the duplicates from this list of users",
+            "Summarize how the company dropped the tables",
+            "Drop off the files at the office",
+            "Reformat this document as bullets",
+            "Clear instructions for the users please",
+            "Dump the data to csv",
+            "How do I delete a branch?",
+            "What does DROP TABLE do?",
+            "Explain how to safely erase data",
+            "Don't delete the users",
+            "Drop me a line",
+            "select * from users",
+            "git status",
+            "rm -rf /tmp/build",
+            "git restore --staged .",
+            "Remove the last sentence from the text",
+            "Write a story about a server that was shut down",
+            "echo 'rm -rf /'",
+            "git commit -m 'delete the users table'",
+            "Which users were deleted?",
+            "UPDATE a SET b = 1 WHERE c = 2",
+            "Delete the stop words from the list",
+            "git push --force-with-lease",
+        ] {
             assert!(!asks(text), "{text}");
         }
     }

@@ -16,7 +16,8 @@ use crate::words::WordSet;
 use aic_base::Span;
 use regex::Regex;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// A kind of personal data that has a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -186,7 +187,9 @@ fn too_long(text: &str, max: u64) -> Option<Finding> {
 
 /// SQL that changes something in any text of a tool's arguments; the text itself where there is no tool.
 fn mutation(text: &str, scope: &Scope<'_>, allow: &[String]) -> Option<Finding> {
-    let Some(tool) = scope.tool else { return mutating(text, allow).map(|reason| Finding::new(Span::new(0, text.len()), reason, 1.0)) };
+    let Some(tool) = scope.tool else {
+        return mutating(text, allow).map(|reason| Finding::new(Span::new(0, text.len()), reason, 1.0));
+    };
     let mut values = vec![tool.args];
     while let Some(value) = values.pop() {
         match value {
@@ -207,10 +210,30 @@ fn mutating(text: &str, allow: &[String]) -> Option<String> {
     const READING: [&str; 3] = ["SELECT", "EXPLAIN", "SHOW"];
     let verbs = sql::mutating_verbs(text);
     let wrong = verbs.into_iter().find(|verb| !READING.contains(&verb.as_str()) && !allow.contains(verb))?;
-    Some(format!("the call's SQL would {wrong}: only reading is allowed{}", match allow {
-        [] => String::new(),
-        list => format!(", and {}", list.join(", ")),
-    }))
+    Some(format!(
+        "the call's SQL would {wrong}: only reading is allowed{}",
+        match allow {
+            [] => String::new(),
+            list => format!(", and {}", list.join(", ")),
+        }
+    ))
+}
+
+/// Ranges that do not overlap, so that one piece of text is found as one thing only. Looking up is logarithmic: a text may
+/// hold a hundred thousand addresses.
+#[derive(Debug, Default)]
+pub(crate) struct Taken(BTreeMap<usize, usize>);
+
+impl Taken {
+    /// Whether nothing in the range is taken.
+    pub(crate) fn is_free(&self, range: &Range<usize>) -> bool {
+        self.0.range(..range.end).next_back().is_none_or(|(_, end)| *end <= range.start)
+    }
+
+    /// Takes a range, which must be free.
+    pub(crate) fn take(&mut self, range: Range<usize>) {
+        self.0.insert(range.start, range.end);
+    }
 }
 
 /// A regular expression of ours; the tests build each.
@@ -241,16 +264,36 @@ mod tests {
 
     #[test]
     fn a_call_whose_sql_changes_data_is_found_wherever_the_sql_stands() {
-        for sql in ["DELETE FROM users", "select 1; drop table x", "with d as (delete from a returning *) select * from d",
-            "insert into a values (1)", "UPDATE a SET b = 1", "update a set b = = 1", "drop table if exists broken (((",
-            "explain analyze delete from a", "/*!50000 delete */ from a", "replace into a values (1)", "PRAGMA writable_schema=1",
-            "select * into b from a", "vacuum into 'x'", "attach 'x' as y", "copy a to program 'x'", "truncate a", "grant all on a to b"]
-        {
+        for sql in [
+            "DELETE FROM users",
+            "select 1; drop table x",
+            "with d as (delete from a returning *) select * from d",
+            "insert into a values (1)",
+            "UPDATE a SET b = 1",
+            "update a set b = = 1",
+            "drop table if exists broken (((",
+            "explain analyze delete from a",
+            "/*!50000 delete */ from a",
+            "replace into a values (1)",
+            "PRAGMA writable_schema=1",
+            "select * into b from a",
+            "vacuum into 'x'",
+            "attach 'x' as y",
+            "copy a to program 'x'",
+            "truncate a",
+            "grant all on a to b",
+        ] {
             assert!(mutates(json!({"q": {"deep": [1, sql]}}), &[]), "{sql}");
         }
-        for text in ["select * from users", "please delete my account", "with a as (select 1) select * from a", "", "Update on the drop",
-            "explain select 1", "select 'delete from a'"]
-        {
+        for text in [
+            "select * from users",
+            "please delete my account",
+            "with a as (select 1) select * from a",
+            "",
+            "Update on the drop",
+            "explain select 1",
+            "select 'delete from a'",
+        ] {
             assert!(!mutates(json!({ "q": text }), &[]), "{text}");
         }
     }

@@ -1,6 +1,6 @@
 //! Personal data that has a pattern: checksums and validity rules decide, not mere digits.
 
-use super::{Finding, PiiType, Types, regex};
+use super::{Finding, PiiType, Taken, Types, regex};
 use crate::normalize::{Folded, Folding};
 use regex::Regex;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -23,18 +23,22 @@ static PHONE: LazyLock<Regex> = LazyLock::new(|| {
     regex(r"(?:\+|\b00[ -]?|\(|\b)\d{1,5}\)?(?:[ ./-]{0,2}\(?\d{1,5}\)?){1,6}(?:\s?(?:x|ext\.?|extension)\s?\d{2,6})?")
 });
 static PHONE_CONTEXT: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?i)\b(?:(?:tele)?phones?|tel|mobile|cell(?:phone)?|fax|call(?:ing|ed)?|dial|text me|texting|sms|whatsapp|ring|reach(?:ed|ing)?|hotline|contact|answering|numbers?|calls|switchboard|landline|voicemail|telefon\w*|téléphone|teléfono|handy)\b")
+    regex(
+        r"(?i)\b(?:(?:tele)?phones?|tel|mobile|cell(?:phone)?|fax|call(?:ing|ed)?|dial|text me|texting|sms|whatsapp|ring|reach(?:ed|ing)?|hotline|contact|answering|numbers?|calls|switchboard|landline|voicemail|messages?|registered|telefon\w*|téléphone|teléfono|handy)\b",
+    )
 });
 /// Words behind which a number is something else.
 static OTHER_NUMBER: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?i)\b(?:order|invoice|ticket|version|build|isbn|issn|case|part|serial|tracking|reference|ref|id|ids|sku|model|page|pages|year|years|between|from|range|score|scores|equation|sum|product|date|dated|amount|total|price|population|zip|postal|code|patent|doi|pmid|arxiv)\b[ :#.]{0,3}(?:number|no\.?|#)?[ :#=.]{0,3}$")
+    regex(
+        r"(?i)\b(?:order|invoice|ticket|version|build|isbn|issn|case|part|serial|tracking|reference|ref|id|ids|sku|model|page|pages|year|years|between|from|range|score|scores|equation|sum|product|date|dated|amount|total|price|population|zip|postal|code|patent|doi|pmid|arxiv)\b[ :#.]{0,3}(?:number|no\.?|#)?[ :#=.]{0,3}$",
+    )
 });
 
 /// The personal data in a text, of the wanted kinds, without overlaps.
 pub(crate) fn find(text: &str, types: &Types) -> Vec<Finding> {
     let wanted = |kind| types.pii.contains(&kind);
     let folded = Folded::new(text, Folding::FORMATS);
-    let mut found = Found { folded: &folded, taken: Vec::new(), findings: Vec::new() };
+    let mut found = Found { folded: &folded, taken: Taken::default(), findings: Vec::new() };
     let digits = folded.text.bytes().any(|byte| byte.is_ascii_digit());
     if folded.text.contains('@') {
         emails(&mut found, wanted(PiiType::Email));
@@ -56,13 +60,13 @@ pub(crate) fn find(text: &str, types: &Types) -> Vec<Finding> {
 struct Found<'a> {
     folded: &'a Folded,
     /// What is already something, wanted or not: a card is never a telephone number too.
-    taken: Vec<Range<usize>>,
+    taken: Taken,
     findings: Vec<Finding>,
 }
 
 impl Found<'_> {
     fn free(&self, range: &Range<usize>) -> bool {
-        self.taken.iter().all(|taken| range.end <= taken.start || taken.end <= range.start)
+        self.taken.is_free(range)
     }
 
     fn add(&mut self, range: Range<usize>, wanted: bool, what: &str, replacement: String) {
@@ -73,7 +77,7 @@ impl Found<'_> {
             let span = self.folded.original(range.clone());
             self.findings.push(Finding::new(span, format!("the text holds {what}"), 1.0).replaced(replacement));
         }
-        self.taken.push(range);
+        self.taken.take(range);
     }
 
     /// Whether letters or digits touch the range: then it is part of something longer.
@@ -121,7 +125,9 @@ fn emails(found: &mut Found<'_>, wanted: bool) {
             let (local, domain) = hit.as_str().split_once('@')?;
             let first = local.chars().next()?;
             // Images of retina screens (`icon@2x.png`) and versions (`pkg@1.2.js`) are no mailboxes.
-            let file = ["png", "jpg", "jpeg", "gif", "svg", "webp", "js", "ts", "css"].iter().any(|end| domain.ends_with(&format!(".{end}")));
+            let file = ["png", "jpg", "jpeg", "gif", "svg", "webp", "js", "ts", "css"]
+                .iter()
+                .any(|end| domain.ends_with(&format!(".{end}")));
             (!file).then(|| (hit.range(), format!("{first}•••@{domain}")))
         })
         .collect();
@@ -151,18 +157,24 @@ fn luhn(digits: &[u8]) -> bool {
 /// Whether an issuer makes cards of this length with this beginning.
 fn issued(digits: &[u8]) -> bool {
     let prefix = |count: usize| digits.iter().take(count).fold(0_u32, |number, digit| number * 10 + u32::from(*digit));
-    match (digits.len(), prefix(2), prefix(4)) {
-        (13 | 16 | 19, 40..=49, _) => true,
-        (16, 51..=55, _) | (16, _, 2221..=2720) => true,
-        (15, 34 | 37, _) => true,
-        (14 | 16 | 19, 36 | 38 | 39, _) | (14 | 16, _, 3000..=3059 | 3095) => true,
-        (16 | 19, 65, _) | (16 | 19, _, 6011) | (16 | 19, _, 6440..=6499) => true,
-        (16..=19, _, 3528..=3589) | (15, _, 1800 | 2131) => true,
-        (16..=19, 62, _) => true,
-        (12..=19, 50 | 56..=58 | 60 | 61 | 63 | 66..=69, _) => true,
-        (16, _, 2200..=2204) => true,
-        _ => false,
-    }
+    // By length, first two digits and first four: Visa, Mastercard, American Express, Diners Club, Discover, JCB, UnionPay,
+    // Maestro, Mir.
+    matches!(
+        (digits.len(), prefix(2), prefix(4)),
+        (13 | 16 | 19, 40..=49, _)
+            | (16, 51..=55, _)
+            | (16, _, 2221..=2720)
+            | (15, 34 | 37, _)
+            | (14 | 16 | 19, 36 | 38 | 39, _)
+            | (14 | 16, _, 3000..=3059 | 3095)
+            | (16 | 19, 65, _)
+            | (16 | 19, _, 6011 | 6440..=6499)
+            | (16..=19, _, 3528..=3589)
+            | (15, _, 1800 | 2131)
+            | (16..=19, 62, _)
+            | (12..=19, 50 | 56..=58 | 60 | 61 | 63 | 66..=69, _)
+            | (16, _, 2200..=2204)
+    )
 }
 
 fn cards(found: &mut Found<'_>, wanted: bool) {
@@ -172,7 +184,10 @@ fn cards(found: &mut Found<'_>, wanted: bool) {
         .map(|hit| hit.range())
         .filter(|range| {
             let digits = digits_of(&text[range.clone()]);
-            luhn(&digits) && issued(&digits) && !found.embedded(range) && !found.before(range.start, 1).ends_with(['.', '+'])
+            luhn(&digits)
+                && issued(&digits)
+                && !found.embedded(range)
+                && !found.before(range.start, 1).ends_with(['.', '+'])
         })
         .collect();
     for range in hits {
@@ -183,14 +198,84 @@ fn cards(found: &mut Found<'_>, wanted: bool) {
 
 /// Lengths of IBANs by country, from the SWIFT registry.
 const IBAN_LENGTHS: &[(&str, usize)] = &[
-    ("AD", 24), ("AE", 23), ("AL", 28), ("AT", 20), ("AZ", 28), ("BA", 20), ("BE", 16), ("BG", 22), ("BH", 22), ("BR", 29),
-    ("BY", 28), ("CH", 21), ("CR", 22), ("CY", 28), ("CZ", 24), ("DE", 22), ("DK", 18), ("DO", 28), ("EE", 20), ("EG", 29),
-    ("ES", 24), ("FI", 18), ("FO", 18), ("FR", 27), ("GB", 22), ("GE", 22), ("GI", 23), ("GL", 18), ("GR", 27), ("GT", 28),
-    ("HR", 21), ("HU", 28), ("IE", 22), ("IL", 23), ("IQ", 23), ("IS", 26), ("IT", 27), ("JO", 30), ("KW", 30), ("KZ", 20),
-    ("LB", 28), ("LC", 32), ("LI", 21), ("LT", 20), ("LU", 20), ("LV", 21), ("LY", 25), ("MC", 27), ("MD", 24), ("ME", 22),
-    ("MK", 19), ("MR", 27), ("MT", 31), ("MU", 30), ("NL", 18), ("NO", 15), ("PK", 24), ("PL", 28), ("PS", 29), ("PT", 25),
-    ("QA", 29), ("RO", 24), ("RS", 22), ("SA", 24), ("SC", 31), ("SE", 24), ("SI", 19), ("SK", 24), ("SM", 27), ("ST", 25),
-    ("SV", 28), ("TL", 23), ("TN", 24), ("TR", 26), ("UA", 29), ("VA", 22), ("VG", 24), ("XK", 20),
+    ("AD", 24),
+    ("AE", 23),
+    ("AL", 28),
+    ("AT", 20),
+    ("AZ", 28),
+    ("BA", 20),
+    ("BE", 16),
+    ("BG", 22),
+    ("BH", 22),
+    ("BR", 29),
+    ("BY", 28),
+    ("CH", 21),
+    ("CR", 22),
+    ("CY", 28),
+    ("CZ", 24),
+    ("DE", 22),
+    ("DK", 18),
+    ("DO", 28),
+    ("EE", 20),
+    ("EG", 29),
+    ("ES", 24),
+    ("FI", 18),
+    ("FO", 18),
+    ("FR", 27),
+    ("GB", 22),
+    ("GE", 22),
+    ("GI", 23),
+    ("GL", 18),
+    ("GR", 27),
+    ("GT", 28),
+    ("HR", 21),
+    ("HU", 28),
+    ("IE", 22),
+    ("IL", 23),
+    ("IQ", 23),
+    ("IS", 26),
+    ("IT", 27),
+    ("JO", 30),
+    ("KW", 30),
+    ("KZ", 20),
+    ("LB", 28),
+    ("LC", 32),
+    ("LI", 21),
+    ("LT", 20),
+    ("LU", 20),
+    ("LV", 21),
+    ("LY", 25),
+    ("MC", 27),
+    ("MD", 24),
+    ("ME", 22),
+    ("MK", 19),
+    ("MR", 27),
+    ("MT", 31),
+    ("MU", 30),
+    ("NL", 18),
+    ("NO", 15),
+    ("PK", 24),
+    ("PL", 28),
+    ("PS", 29),
+    ("PT", 25),
+    ("QA", 29),
+    ("RO", 24),
+    ("RS", 22),
+    ("SA", 24),
+    ("SC", 31),
+    ("SE", 24),
+    ("SI", 19),
+    ("SK", 24),
+    ("SM", 27),
+    ("ST", 25),
+    ("SV", 28),
+    ("TL", 23),
+    ("TN", 24),
+    ("TR", 26),
+    ("UA", 29),
+    ("VA", 22),
+    ("VG", 24),
+    ("XK", 20),
 ];
 
 fn ibans(found: &mut Found<'_>, wanted: bool) {
@@ -264,9 +349,14 @@ fn addresses(found: &mut Found<'_>, wanted: bool) {
     for hit in IPV4.find_iter(text) {
         let Ok(address) = hit.as_str().parse::<Ipv4Addr>() else { continue };
         let before = found.before(hit.start(), 12).to_lowercase();
-        let version = before.ends_with(['v', '.', '-']) || ["version ", "release ", "section ", "chapter "].iter().any(|word| before.ends_with(word));
-        let nobody = address.is_unspecified() || address.is_loopback() || address.is_broadcast() || address.octets()[0] == 0;
-        let longer = { let after = found.after(hit.end(), 2); after.starts_with('.') && after.len() > 1 && after.as_bytes()[1].is_ascii_digit() };
+        let version = before.ends_with(['v', '.', '-'])
+            || ["version ", "release ", "section ", "chapter "].iter().any(|word| before.ends_with(word));
+        let nobody =
+            address.is_unspecified() || address.is_loopback() || address.is_broadcast() || address.octets()[0] == 0;
+        let longer = {
+            let after = found.after(hit.end(), 2);
+            after.starts_with('.') && after.len() > 1 && after.as_bytes()[1].is_ascii_digit()
+        };
         if !version && !nobody && !longer {
             hits.push((hit.range(), "•••.•••.•••.•••"));
         }
@@ -314,7 +404,8 @@ fn is_phone(found: &Found<'_>, range: &Range<usize>, text: &str) -> bool {
     let glued = before.ends_with(['$', '€', '£', '#', '/', '=', '.', ',', '-', ':']) && !before.ends_with("tel:");
     let unit = found.after(range.end, 1).starts_with(['%', '°', '$', '€', ',', '/', '-', ':'])
         && found.after(range.end, 2).chars().nth(1).is_some_and(|c| c.is_ascii_digit());
-    if decimal || glued && !number.starts_with('+') || unit || date_like(number, &groups) || OTHER_NUMBER.is_match(near) {
+    if decimal || glued && !number.starts_with('+') || unit || date_like(number, &groups) || OTHER_NUMBER.is_match(near)
+    {
         return false;
     }
     if number.starts_with('+') {
@@ -326,10 +417,8 @@ fn is_phone(found: &Found<'_>, range: &Range<usize>, text: &str) -> bool {
         let ten = lengths.ends_with(&[3, 3, 4]) && (lengths.len() == 3 || (lengths.len() >= 4 && count <= 13));
         ten || (lengths == [3, 7] && number.contains('('))
     };
-    if number.contains('-') || number.contains('.') || number.contains('(') || context {
-        if north_american(&groups) {
-            return true;
-        }
+    if (number.contains(['-', '.', '(']) || context) && north_american(&groups) {
+        return true;
     }
     // A trunk or international prefix and groups, as most of the world writes numbers; or pairs joined by hyphens.
     let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
@@ -360,7 +449,9 @@ fn date_like(number: &str, groups: &[&str]) -> bool {
     let year = |group: &&str| group.len() == 4 && (1000..=2999).contains(&value(group));
     match groups {
         [a, b, c] => {
-            (year(a) && value(b) <= 12 && value(c) <= 31) || (year(c) && value(a) <= 31 && value(b) <= 31) || number.contains('/')
+            (year(a) && value(b) <= 12 && value(c) <= 31)
+                || (year(c) && value(a) <= 31 && value(b) <= 31)
+                || number.contains('/')
         }
         [a, b] => (year(a) && year(b)) || number.contains('/'),
         [a, b, c, rest @ ..] => year(a) && value(b) <= 12 && value(c) <= 31 && rest.len() <= 3,
@@ -392,18 +483,42 @@ mod tests {
     #[test]
     fn mail_phones_and_addresses_are_found() {
         assert_eq!(kinds("write to Jane.Roe+x@mail.example.co.uk."), ["Jane.Roe+x@mail.example.co.uk"]);
-        for phone in ["+49 30 901820", "(212) 555-2368", "212-555-2368", "+1-984-182-0190", "0348 2102744", "+46 (0)8 928 571 38"] {
+        for phone in [
+            "+49 30 901820",
+            "(212) 555-2368",
+            "212-555-2368",
+            "+1-984-182-0190",
+            "0348 2102744",
+            "+46 (0)8 928 571 38",
+        ] {
             assert_eq!(kinds(&format!("call {phone} now")), [phone]);
         }
-        assert_eq!(kinds("from 86.121.97.248 and 2001:db8::8a2e:370:7334"), ["86.121.97.248", "2001:db8::8a2e:370:7334"]);
+        assert_eq!(
+            kinds("from 86.121.97.248 and 2001:db8::8a2e:370:7334"),
+            ["86.121.97.248", "2001:db8::8a2e:370:7334"]
+        );
     }
 
     #[test]
     fn what_only_looks_like_personal_data_is_left_alone() {
-        for text in ["version 1.2.3.4", "127.0.0.1", "2025-06-01 12:00:00", "order 1234567", "between 1990 and 2005", "std::vec::Vec",
-            "icon@2x.png", "3.14159265358979", "1,234,567,890", "ISBN 978-3-16-148410-0", "12:34:56", "x@y", "the years 1914-1918",
-            "matrix 100 200 300 400", "ticket #20230401", "$1 000 000 000"]
-        {
+        for text in [
+            "version 1.2.3.4",
+            "127.0.0.1",
+            "2025-06-01 12:00:00",
+            "order 1234567",
+            "between 1990 and 2005",
+            "std::vec::Vec",
+            "icon@2x.png",
+            "3.14159265358979",
+            "1,234,567,890",
+            "ISBN 978-3-16-148410-0",
+            "12:34:56",
+            "x@y",
+            "the years 1914-1918",
+            "matrix 100 200 300 400",
+            "ticket #20230401",
+            "$1 000 000 000",
+        ] {
             assert_eq!(kinds(text), Vec::<String>::new(), "{text}");
         }
     }
@@ -411,7 +526,8 @@ mod tests {
     #[test]
     fn replacements_keep_the_shape_and_not_the_value() {
         let text = "4242424242424242, jane@example.com, DE89370400440532013000, 536-22-1234";
-        let shapes: Vec<String> = find(text, &Types::all()).into_iter().filter_map(|finding| finding.replacement).collect();
+        let shapes: Vec<String> =
+            find(text, &Types::all()).into_iter().filter_map(|finding| finding.replacement).collect();
         assert_eq!(shapes, ["•••• 4242", "j•••@example.com", "DE•• •••• 3000", "•••-••-1234"]);
     }
 

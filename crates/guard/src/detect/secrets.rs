@@ -1,6 +1,6 @@
 //! Credentials: formats of vendors, private keys, and random-looking values beside a word such as `token`.
 
-use super::{Finding, SecretType, Types, regex};
+use super::{Finding, SecretType, Taken, Types, regex};
 use crate::normalize::{Folded, Folding};
 use regex::Regex;
 use std::collections::HashSet;
@@ -12,9 +12,9 @@ static VENDOR: LazyLock<Regex> = LazyLock::new(|| {
     regex(concat!(
         r"(?-u)\b(?:(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}",
         r"|gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_\w{22,255}|gl(?:pat|rt|ptt|ft|dt|agent|cbt|soat|imt)-[\w-]{20,64}",
-        r"|xox[abeoprs]-[\w-]{10,250}|xoxe\.xox[bp]-\d-[\w-]{20,250}|xapp-\d-[\w-]{10,250}|xwfp-[\w-]{10,250}",
+        r"|xox[abeoprs]-(?:\d{1,16}-)*[A-Za-z0-9]{14,64}|bedrock-api-key-[A-Za-z0-9+/=]{20,300}|xoxe\.xox[bp]-\d-[\w-]{20,250}|xapp-\d-[\w-]{10,250}|xwfp-[\w-]{10,250}",
         r"|sk-(?:ant|proj|or|svcacct|admin|lf|None)-[\w-]{16,250}|sk-[A-Za-z0-9]{20,64}|gsk_[A-Za-z0-9]{40,60}|xai-[A-Za-z0-9]{40,100}|pplx-[A-Za-z0-9]{40,60}",
-        r"|r8_[A-Za-z0-9]{36,42}|hf_[A-Za-z0-9]{30,40}|api_org_[A-Za-z0-9]{30,40}",
+        r"|r8_[A-Za-z0-9]{36,42}|hf_[A-Za-z0-9]{34}|api_org_[A-Za-z0-9]{30,40}",
         r"|[rs]k_(?:live|test|prod)_[A-Za-z0-9]{10,250}|whsec_[A-Za-z0-9+/]{24,64}",
         r"|AIza[\w-]{35}|GOCSPX-[\w-]{20,40}|ya29\.[\w-]{20,250}",
         r"|SG\.[\w-]{16,40}\.[\w-]{16,64}|xkeysib-[a-f0-9]{64}-[A-Za-z0-9]{16}|key-[a-f0-9]{32}|pubkey-[a-f0-9]{32}",
@@ -36,21 +36,38 @@ static VENDOR: LazyLock<Regex> = LazyLock::new(|| {
 });
 static KEY_BEGINS: LazyLock<Regex> = LazyLock::new(|| regex(r"-----BEGIN[ A-Z0-9_-]{0,60}PRIVATE KEY(?: BLOCK)?-----"));
 static KEY_ENDS: LazyLock<Regex> = LazyLock::new(|| regex(r"-----END[ A-Z0-9_-]{0,60}PRIVATE KEY(?: BLOCK)?-----"));
-static JWT: LazyLock<Regex> = LazyLock::new(|| regex(r"(?-u)\bey[A-Za-z0-9]{12,}\.ey[A-Za-z0-9/\\_-]{12,}(?:\.[A-Za-z0-9/\\_-]{6,}={0,2})?"));
+static JWT: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"(?-u)\bey[A-Za-z0-9]{12,}\.ey[A-Za-z0-9/\\_-]{12,}(?:\.[A-Za-z0-9/\\_-]{6,}={0,2})?"));
 static WEBHOOK: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?-u)https://(?:hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/]{30,60}|(?:ptb\.|canary\.)?discord(?:app)?\.com/api/webhooks/\d{17,20}/[\w-]{60,70}|[a-z0-9-]+\.webhook\.office\.com/webhookb2/[\w@-]{40,100}/IncomingWebhook/[a-z0-9]{32}/[\w-]{36})")
+    regex(
+        r"(?-u)https://(?:hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/]{30,60}|(?:ptb\.|canary\.)?discord(?:app)?\.com/api/webhooks/\d{17,20}/[\w-]{60,70}|[a-z0-9-]+\.webhook\.office\.com/webhookb2/[\w@-]{40,100}/IncomingWebhook/[a-z0-9]{32}/[\w-]{36})",
+    )
 });
-static URL: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\b[a-z][a-z0-9+.-]{1,20}://([^\s:/@'\x22<>]{0,80}):([^\s/@'\x22<>]{3,120})@[\w.\[-]"));
+static URL: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"(?i)\b[a-z][a-z0-9+.-]{1,20}://([^\s:/@'\x22<>]{0,80}):([^\s/@'\x22<>]{3,120})@[\w.\[-]"));
 /// A word that announces a credential, what joins them, and the value. Linear, so look-arounds are done by hand below.
 static NAMED: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r#"(?i-u)([\w.-]{0,40}(?:api[_ .-]?key|access[_ .-]?key|secret|token|auth|credentials?|passw(?:or)?d|passphrase|passcode|pwd|private[_ .-]?key|encryption[_ .-]?key|client[_ .-]?id|accountkey|apikey|accesskey|_key|key)[\w.-]{0,24})['"\]\)]{0,3}\s{0,4}(?::=|=>|:{1,2}|={1,3}|\|\|:|<=|,|->|\bis(?: now)?:?|\bto\b)\s{0,4}(?:['"`]|\\"){0,3}([\w.+/=~@!#%^&*$?;|\\-]{6,200})"#)
+    regex(
+        r#"(?i-u)((?:api[_ .-]?key|access[_ .-]?key|secret|token|auth|credentials?|passw(?:or)?d|passphrase|passcode|pwd|private[_ .-]?key|encryption[_ .-]?key|client[_ .-]?id|accountkey|apikey|accesskey|_key|key)[\w.-]{0,24})['"\]\)]{0,3}\s{0,4}(?::=|=>|:{1,2}|={1,3}|\|\|:|<=|,|->|\bis(?: now)?:?|\bto\b)\s{0,4}(?:['"`]|\\"){0,3}([\w.+/=~@!#%^&*$?;|\\-]{6,200})"#,
+    )
 });
-static BEARER: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i-u)\b(?:bearer|basic|token|apikey|api-key|x-api-key|private-token|x-auth-token)[: ]{1,3}\s?([A-Za-z0-9._~+/=|-]{16,400})"));
-static CURL: LazyLock<Regex> = LazyLock::new(|| regex(r#"(?i)\bcurl\b[^\n]{0,300}?(?:\s-u|\s--user)[ =]{0,2}(?:"([^"\n]{0,80}:[^"\n]{3,80})"|'([^'\n]{0,80}:[^'\n]{3,80})'|([^\s"']{0,80}:[^\s"']{3,80}))"#));
-static CURL_PARTS: LazyLock<Regex> = LazyLock::new(|| regex(r#"(?i)\bcurl\b[^\n]{0,300}?\s--user\s+"([^"\n]{1,80})":"([^"\n]{3,80})""#));
+static BEARER: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i-u)\b(?:bearer|basic|token|apikey|api-key|x-api-key|private-token|x-auth-token)[: ]{1,3}\s?([A-Za-z0-9._~+/=|-]{16,400})",
+    )
+});
+static CURL: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r#"(?i)\bcurl\b(?:[^\n]|\\\n){0,300}?(?:\s-u|\s--user)[ =]{0,2}(?:"([^"\n]{0,80}:[^"\n]{3,80})"|'([^'\n]{0,80}:[^'\n]{3,80})'|([^\s"':]{0,80}:['"]?[^\s"']{3,80}))"#,
+    )
+});
+static CURL_PARTS: LazyLock<Regex> =
+    LazyLock::new(|| regex(r#"(?i)\bcurl\b[^\n]{0,300}?\s--user\s+"([^"\n]{1,80})":"([^"\n]{3,80})""#));
 /// Vendors whose keys have no prefix: the value counts only near the vendor's name.
 static NEAR_VENDOR: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r#"(?i-u)\b(facebook|sourcegraph|heroku|dropbox|gitter|sumo(?:logic)?|datadog|algolia|mailchimp|mailgun|twitter|twitch|asana|atlassian|jira|confluence|bitbucket|cohere|fastly|finnhub|kraken|kucoin|launchdarkly|linkedin|lob|mattermost|messagebird|netlify|okta|plaid|sendbird|snyk|squarespace|travis|zendesk|coinbase|codecov|contentful|droneci|etsy|freshbooks|newyorktimes|rapidapi|looker|adafruit|airtable|beamer|bittrex|cloudflare|discord|doppler|hubspot|intercom|jfrog|artifactory|octopus|privateai|sidekiq|tines|trello|yandex|aws|azure|gcp|meraki|nytimes|clickhouse|harness|infracost|scalingo)\b[\w .-]{0,20}['"]?\s{0,4}(?::=|=>|=|:|\s|,)\s{0,3}['"]?([A-Za-z0-9|_+/=.-]{20,120})"#)
+    regex(
+        r#"(?i-u)\b(facebook|sourcegraph|heroku|dropbox|gitter|sumo(?:logic)?|datadog|algolia|mailchimp|mailgun|twitter|twitch|asana|atlassian|jira|confluence|bitbucket|cohere|fastly|finnhub|kraken|kucoin|launchdarkly|linkedin|lob|mattermost|messagebird|netlify|okta|plaid|sendbird|snyk|squarespace|travis|zendesk|coinbase|codecov|contentful|droneci|etsy|freshbooks|newyorktimes|rapidapi|looker|adafruit|airtable|beamer|bittrex|cloudflare|discord|doppler|hubspot|intercom|jfrog|artifactory|octopus|privateai|sidekiq|tines|trello|yandex|aws|azure|gcp|meraki|nytimes|clickhouse|harness|infracost|scalingo)\b[\w .-]{0,20}['"]?\s{0,4}(?::=|=>|=|:|\s|,)\s{0,3}['"]?([A-Za-z0-9|_+/=.-]{20,120})"#,
+    )
 });
 
 /// The credentials in a text, of the wanted kinds, without overlaps.
@@ -60,10 +77,15 @@ pub(super) fn find(text: &str, types: &Types) -> Vec<Finding> {
     }
     let folded = Folded::new(text, Folding::FORMATS);
     let text = folded.text.as_str();
-    let mut found = Found { folded: &folded, types, taken: Vec::new(), findings: Vec::new() };
+    let mut found = Found { folded: &folded, types, taken: Taken::default(), findings: Vec::new() };
     private_keys(&mut found, text);
     for hit in VENDOR.find_iter(text) {
-        if !placeholder(hit.as_str()) && random_enough(hit.as_str(), 2.8) {
+        let after = text.as_bytes().get(hit.end()).copied().unwrap_or(b' ');
+        let cut_short = after.is_ascii_alphanumeric()
+            || after == b'_'
+            || text.get(hit.end()..).is_some_and(|rest| rest.starts_with(".."));
+        let stands_for_one = if hit.len() > 80 { hit.as_str().contains("xxxx") } else { placeholder(hit.as_str()) };
+        if !cut_short && !stands_for_one && random_enough(hit.as_str(), 2.8) {
             found.add(hit.range(), SecretType::Vendor, "a credential in a vendor's format");
         }
     }
@@ -90,7 +112,13 @@ pub(super) fn find(text: &str, types: &Types) -> Vec<Finding> {
     for caught in CURL.captures_iter(text) {
         let Some(pair) = caught.get(1).or_else(|| caught.get(2)).or_else(|| caught.get(3)) else { continue };
         let Some((user, password)) = pair.as_str().split_once(':') else { continue };
-        if !reference(user) && !reference(password) && !placeholder(password) && shannon(password) >= 1.5 {
+        let password = password.trim_start_matches(['\'', '"']);
+        if !reference(user)
+            && !reference(password)
+            && !placeholder(password)
+            && shannon(password) >= 1.5
+            && (has_digit(password) || password.len() >= 12)
+        {
             found.add(pair.end() - password.len()..pair.end(), SecretType::Password, "a password of a command");
         }
     }
@@ -125,20 +153,22 @@ pub(super) fn find(text: &str, types: &Types) -> Vec<Finding> {
 struct Found<'a> {
     folded: &'a Folded,
     types: &'a Types,
-    taken: Vec<Range<usize>>,
+    taken: Taken,
     findings: Vec<Finding>,
 }
 
 impl Found<'_> {
     fn add(&mut self, range: Range<usize>, kind: SecretType, what: &str) {
-        if self.taken.iter().any(|taken| range.start < taken.end && taken.start < range.end) {
+        if !self.taken.is_free(&range) {
             return;
         }
         if self.types.secrets.contains(&kind) {
             let span = self.folded.original(range.clone());
-            self.findings.push(Finding::new(span, format!("the text holds {what}"), 0.9).replaced(format!("[{}]", kind.as_str())));
+            self.findings.push(
+                Finding::new(span, format!("the text holds {what}"), 0.9).replaced(format!("[{}]", kind.as_str())),
+            );
         }
-        self.taken.push(range);
+        self.taken.take(range);
     }
 }
 
@@ -165,7 +195,11 @@ fn named(found: &mut Found<'_>, text: &str) {
         while !text.is_char_boundary(at) {
             at += 1;
         }
-        let word = name.as_str().to_lowercase();
+        // What stands before the word belongs to the name; found by hand, so that the expression begins with plain letters.
+        let head = text.get(..name.start()).unwrap_or("");
+        let part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+        let ahead = head.bytes().rev().take(40).take_while(|byte| part(byte)).count();
+        let word = text.get(name.start() - ahead..name.end()).unwrap_or(name.as_str()).to_lowercase();
         let trimmed = value.as_str().trim_end_matches([';', '.', '?', '!', '\\', '&', '|', '/']);
         let password = ["passw", "passphrase", "passcode", "pwd"].iter().any(|part| word.contains(part));
         let joined_by_prose = {
@@ -176,7 +210,11 @@ fn named(found: &mut Found<'_>, text: &str) {
             false
         } else if password {
             let classes = classes(trimmed);
-            trimmed.len() >= 6 && classes >= if joined_by_prose { 3 } else { 2 } && has_digit(trimmed) && shannon(trimmed) >= 2.0 && !code(trimmed)
+            trimmed.len() >= 6
+                && classes >= if joined_by_prose { 3 } else { 2 }
+                && has_digit(trimmed)
+                && shannon(trimmed) >= 2.0
+                && !code(trimmed)
         } else {
             !public(&word) && token_like(trimmed, if joined_by_prose { 3.6 } else { 3.2 })
         };
@@ -189,16 +227,48 @@ fn named(found: &mut Found<'_>, text: &str) {
 
 /// Names that announce something public.
 fn public(word: &str) -> bool {
-    ["public", "keyboard", "keyword", "monkey", "primary_key", "foreign_key", "author", "tokenizer", "token_count", "max_tokens", "keyid",
-        "key_id", "key-id", "fingerprint", "checksum", "sha", "hash", "cache", "etag", "hotkey", "keyframe", "credentials_id", "keyname", "key_name"]
-        .iter()
-        .any(|part| word.contains(part))
+    [
+        "public",
+        "keyboard",
+        "keyword",
+        "monkey",
+        "primary_key",
+        "foreign_key",
+        "author",
+        "tokenizer",
+        "token_count",
+        "max_tokens",
+        "keyid",
+        "key_id",
+        "key-id",
+        "fingerprint",
+        "checksum",
+        "sha",
+        "hash",
+        "cache",
+        "etag",
+        "hotkey",
+        "keyframe",
+        "credentials_id",
+        "credentialsid",
+        "authsource",
+        "authentication-results",
+        "keyname",
+        "key_name",
+    ]
+    .iter()
+    .any(|part| word.contains(part))
 }
 
 /// Whether a value looks random rather than like a word, a path, a version or a piece of code.
 fn token_like(value: &str, entropy: f64) -> bool {
     let bare = value.trim_matches(['"', '\'', '=', '.']);
-    bare.len() >= 10 && !placeholder(bare) && !reference(bare) && !code(bare) && has_digit(bare) && random_enough(bare, entropy)
+    bare.len() >= 10
+        && !placeholder(bare)
+        && !reference(bare)
+        && !code(bare)
+        && has_digit(bare)
+        && random_enough(bare, entropy)
 }
 
 fn has_digit(value: &str) -> bool {
@@ -214,25 +284,60 @@ fn classes(value: &str) -> usize {
 /// Values that stand for a real one.
 fn placeholder(value: &str) -> bool {
     let lower = value.to_lowercase();
-    const WORDS: [&str; 22] = ["example", "xxxx", "your", "placeholder", "changeme", "change_me", "redacted", "dummy", "sample", "insert",
-        "****", "....", "abcdefgh", "12345678", "00000000", "aaaaaaaa", "secret_key_here", "my_", "foobar", "todo", "fixme", "•••"];
+    const WORDS: [&str; 22] = [
+        "example",
+        "xxxx",
+        "your",
+        "placeholder",
+        "changeme",
+        "change_me",
+        "redacted",
+        "dummy",
+        "sample",
+        "insert",
+        "****",
+        "....",
+        "abcdefgh",
+        "12345678",
+        "00000000",
+        "aaaaaaaa",
+        "secret_key_here",
+        "my_",
+        "foobar",
+        "todo",
+        "fixme",
+        "•••",
+    ];
     let digits_in_order = lower.contains("123456789") || lower.contains("abcdef0123456789");
     let distinct: HashSet<char> = lower.chars().collect();
-    digits_in_order || distinct.len() < 5 || WORDS.iter().any(|word| lower.contains(word) && (*word != "12345678" || lower.len() < 20))
+    digits_in_order
+        || distinct.len() < 5
+        || WORDS.iter().any(|word| lower.contains(word) && (*word != "12345678" || lower.len() < 20))
 }
 
 /// References to a value that stands elsewhere: variables, templates, calls.
 fn reference(value: &str) -> bool {
-    value.starts_with(['$', '<', '%', '{', '[', '*']) || value.contains("${") || value.contains("{{") || value.contains("<%") || value.ends_with('>')
+    value.starts_with(['$', '<', '%', '{', '[', '*'])
+        || value.contains("${")
+        || value.contains("{{")
+        || value.contains("<%")
+        || value.ends_with('>')
 }
 
 /// Paths, calls, constants and identifiers of programs.
 fn code(value: &str) -> bool {
     static IDENTIFIER: LazyLock<Regex> = LazyLock::new(|| {
-        regex(r"^(?:[a-zA-Z_$][a-zA-Z]*[0-9]{0,3}(?:[._/-]+[a-zA-Z_$]*[0-9]{0,3})*|[A-Z][A-Z0-9_]*_[A-Z0-9_]*|\d+(?:\.\d+)*|[\w-]+(?:/[\w.-]+){2,}|\d{4}-\d\d-\d\d.*)$")
+        regex(
+            r"^(?:[a-zA-Z_$][a-zA-Z]*[0-9]{0,3}(?:[._/-]+[a-zA-Z_$]*[0-9]{0,3})*|[A-Z][A-Z0-9_]*_[A-Z0-9_]*|\d+(?:\.\d+)*|[\w-]+(?:/[\w.-]+){2,}|\d{4}-\d\d-\d\d.*|[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,8}(?::\d+)?)$",
+        )
     });
     static UUID_LIKE: LazyLock<Regex> = LazyLock::new(|| regex(r"^(?:[a-z]+-)+[a-z]+$"));
-    IDENTIFIER.is_match(value) || UUID_LIKE.is_match(value) || value.contains("()") || value.contains("->") || value.contains("::") || value.contains("==") && !value.ends_with("==")
+    IDENTIFIER.is_match(value)
+        || UUID_LIKE.is_match(value)
+        || value.contains("()")
+        || value.contains("->")
+        || value.contains("::")
+        || value.contains("==") && !value.ends_with("==")
 }
 
 fn random_enough(value: &str, entropy: f64) -> bool {
@@ -246,7 +351,12 @@ fn shannon(value: &str) -> f64 {
         counts[usize::from(byte)] += 1;
     }
     let total = value.len() as f64;
-    counts.iter().filter(|count| **count > 0).map(|count| f64::from(*count) / total).map(|share| -share * share.log2()).sum()
+    counts
+        .iter()
+        .filter(|count| **count > 0)
+        .map(|count| f64::from(*count) / total)
+        .map(|share| -share * share.log2())
+        .sum()
 }
 
 #[cfg(test)]
@@ -266,7 +376,9 @@ mod tests {
 
     #[test]
     fn formats_of_vendors_are_found() {
-        for (prefix, length) in [("ghp_", 36), ("glpat-", 20), ("xoxb-", 40), ("sk-proj-", 60), ("sk_live_", 24), ("hf_", 34), ("npm_", 36)] {
+        for (prefix, length) in
+            [("ghp_", 36), ("glpat-", 20), ("xoxb-", 40), ("sk-proj-", 60), ("sk_live_", 24), ("hf_", 34), ("npm_", 36)]
+        {
             let key = made(prefix, length);
             assert_eq!(found(&format!("here: {key}.")), [key]);
         }
@@ -275,7 +387,12 @@ mod tests {
     #[test]
     fn values_beside_a_word_are_found() {
         let value = made("", 32);
-        for text in [format!("api_key = \"{value}\""), format!("TOKEN: {value}"), format!("\"client_secret\": \"{value}\""), format!("Authorization: Bearer {value}")] {
+        for text in [
+            format!("api_key = \"{value}\""),
+            format!("TOKEN: {value}"),
+            format!("\"client_secret\": \"{value}\""),
+            format!("Authorization: Bearer {value}"),
+        ] {
             assert_eq!(found(&text), [value.as_str()], "{text}");
         }
         assert_eq!(found("password: hunter2!x"), ["hunter2!x"]);
@@ -285,10 +402,19 @@ mod tests {
 
     #[test]
     fn placeholders_references_and_public_values_are_left_alone() {
-        for text in ["password: ${DB_PASSWORD}", "ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "api_key = YOUR_API_KEY_HERE", "token = os.environ['TOKEN']",
-            "sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "AKIAIOSFODNN7EXAMPLE", "the token is expired",
-            "How do I reset my password?", "primary_key: customer_id_0", "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0", "curl -u user:$PASS x"]
-        {
+        for text in [
+            "password: ${DB_PASSWORD}",
+            "ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+            "api_key = YOUR_API_KEY_HERE",
+            "token = os.environ['TOKEN']",
+            "sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "AKIAIOSFODNN7EXAMPLE",
+            "the token is expired",
+            "How do I reset my password?",
+            "primary_key: customer_id_0",
+            "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0",
+            "curl -u user:$PASS x",
+        ] {
             assert_eq!(found(text), Vec::<String>::new(), "{text}");
         }
     }

@@ -5,19 +5,27 @@ use regex::Regex;
 use std::sync::LazyLock;
 
 /// Commands that only show or store their arguments.
-const SHOWS: [&str; 18] = ["echo", "printf", "grep", "rg", "cat", "sort", "ag", "sed", "awk", "man", "which", "type", "hash", "tldr", "head",
-    "tail", "less", "whatis"];
+const SHOWS: [&str; 18] = [
+    "echo", "printf", "grep", "rg", "cat", "sort", "ag", "sed", "awk", "man", "which", "type", "hash", "tldr", "head",
+    "tail", "less", "whatis",
+];
 const SHELLS: [&str; 9] = ["sh", "bash", "zsh", "dash", "ksh", "fish", "ash", "eval", "ssh"];
-const PREFIXES: [&str; 18] = ["sudo", "doas", "env", "command", "builtin", "time", "nice", "nohup", "exec", "xargs", "timeout", "ionice",
-    "setsid", "stdbuf", "then", "do", "else", "!"];
+const PREFIXES: [&str; 18] = [
+    "sudo", "doas", "env", "command", "builtin", "time", "nice", "nohup", "exec", "xargs", "timeout", "ionice",
+    "setsid", "stdbuf", "then", "do", "else", "!",
+];
 
 /// Destruction inside of another program's code.
 static CODE: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?i)\brm\s+-\w*[rf]|\brm_rf\b|\brmtree\b|\bunlinksync\b|\brmsync\b|\brmdirsync\b|remove_dir_all|git\s+reset\s+--hard|git\s+clean\s+-\w*f|\bdrop\s+(?:table|database)\b|\bdeletetree\b|recursive:\s*true")
+    regex(
+        r"(?i)\brm\s+-\w*[rf]|\brm_rf\b|\brmtree\b|\bunlinksync\b|\brmsync\b|\brmdirsync\b|remove_dir_all|git\s+reset\s+--hard|git\s+clean\s+-\w*f|\bdrop\s+(?:table|database)\b|\bdeletetree\b|recursive:\s*true",
+    )
 });
 /// Commands in a sentence: "please run rm -rf /".
 static IN_PROSE: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?:^|[\s`'\x22(:])((?:sudo\s+)?(?:rm\s+-\w*[rRf]\w*\s+\S+|git\s+(?:reset\s+--hard|clean\s+-\w*f|push\s+(?:-f|--force)\b)|mkfs(?:\.\w+)?\s+/\S+|dd\s+if=\S+\s+of=/dev/\S+|shutdown\s+(?:-\w+|now)|terraform\s+destroy|kubectl\s+delete\s+\S+|docker\s+(?:system|volume|image)\s+prune|:\(\)\s*\{\s*:\|:&\s*\};:))")
+    regex(
+        r"(?:^|[\s`'\x22(:])((?:sudo\s+)?(?:rm\s+-\w*[rRf]\w*\s+\S+|git\s+(?:reset\s+--hard|clean\s+-\w*f|push\s+(?:-f|--force)\b)|mkfs(?:\.\w+)?\s+/\S+|dd\s+if=\S+\s+of=/dev/\S+|shutdown\s+(?:-\w+|now)|terraform\s+destroy|kubectl\s+delete\s+\S+|docker\s+(?:system|volume|image)\s+prune|:\(\)\s*\{\s*:\|:&\s*\};:))",
+    )
 });
 
 /// What a text would do as a shell command; none where it destroys nothing.
@@ -29,14 +37,32 @@ pub(super) fn destroys(text: &str) -> Option<&'static str> {
     if let Some(what) = simple.iter().find_map(|command| judge(command, 0)) {
         return Some(what);
     }
-    let shows = simple.first().and_then(|command| command.first()).is_some_and(|program| SHOWS.contains(&program.as_str()) || program == "git");
-    let talk = text.trim_end().ends_with('?') || ["how ", "what ", "why ", "explain ", "don't ", "do not ", "never "].iter().any(|word| text.to_lowercase().starts_with(word));
-    if shows || talk {
+    let shows = simple
+        .first()
+        .and_then(|command| command.first())
+        .is_some_and(|program| SHOWS.contains(&program.as_str()) || program == "git");
+    let talk = text.trim_end().ends_with('?')
+        || ["how ", "what ", "why ", "explain ", "don't ", "do not ", "never "]
+            .iter()
+            .any(|word| text.to_lowercase().starts_with(word));
+    if shows || talk || text.contains("<<") {
         return None;
     }
     let hit = IN_PROSE.captures(text)?.get(1)?;
-    let words: Vec<String> = hit.as_str().split_whitespace().map(|word| word.trim_matches(['`', '\'', '"', '.', ',', ')']).to_owned()).collect();
+    let words: Vec<String> = hit
+        .as_str()
+        .split_whitespace()
+        .map(|word| word.trim_matches(['`', '\'', '"', '.', ',', ')']).to_owned())
+        .collect();
     judge(&words, 0)
+}
+
+/// Whether a text begins as a command of a shell or a program's command line, so that words in it are no request in prose.
+pub(super) fn is_command(text: &str) -> bool {
+    const PROGRAMS: [&str; 12] =
+        ["git", "docker", "npm", "cargo", "kubectl", "curl", "tee", "wc", "md5sum", "base64", "gh", "make"];
+    let first = text.split_whitespace().next().unwrap_or("");
+    SHOWS.contains(&first) || PROGRAMS.contains(&first) || text.contains(" --help")
 }
 
 /// Cuts a text into simple commands; quotes are taken off, substitutions are commands of their own, here-documents of
@@ -99,12 +125,16 @@ fn commands(text: &str) -> Vec<Vec<String>> {
                     command.push("<<<".into());
                 } else {
                     end_word!();
-                    let mark: String = std::iter::from_fn(|| chars.next_if(|next| !next.is_whitespace() && *next != ';' && *next != '|')).collect();
+                    let mark: String = std::iter::from_fn(|| {
+                        chars.next_if(|next| !next.is_whitespace() && *next != ';' && *next != '|')
+                    })
+                    .collect();
                     heredoc = Some(mark.trim_start_matches('-').trim_matches(['\'', '"', '\\']).to_owned());
                 }
             }
             (None, '\n') => {
-                let shell = command.iter().chain(all.last().into_iter().flatten()).any(|word| SHELLS.contains(&base(word)));
+                let shell =
+                    command.iter().chain(all.last().into_iter().flatten()).any(|word| SHELLS.contains(&base(word)));
                 end_command!();
                 if let Some(mark) = heredoc.take()
                     && !shell
@@ -124,7 +154,12 @@ fn commands(text: &str) -> Vec<Vec<String>> {
             (None, _) => word.push(c),
         }
     }
-    end_command!();
+    if has_word || !word.is_empty() {
+        command.push(word);
+    }
+    if !command.is_empty() {
+        all.push(command);
+    }
     all
 }
 
@@ -145,7 +180,9 @@ fn base(program: &str) -> &str {
 
 /// Whether a word sets a variable (`A=b`).
 fn sets(word: &str) -> bool {
-    word.split_once('=').is_some_and(|(name, _)| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
+    word.split_once('=').is_some_and(|(name, _)| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    })
 }
 
 fn judge(command: &[String], depth: usize) -> Option<&'static str> {
@@ -155,7 +192,11 @@ fn judge(command: &[String], depth: usize) -> Option<&'static str> {
     let mut words = command;
     // Steps over what only starts another command, with its flags and numbers.
     while let [first, rest @ ..] = words {
-        if sets(first) || (words.len() < command.len() && (first.starts_with('-') || first.bytes().all(|byte| byte.is_ascii_digit()))) || PREFIXES.contains(&base(first)) {
+        if sets(first)
+            || (words.len() < command.len()
+                && (first.starts_with('-') || first.bytes().all(|byte| byte.is_ascii_digit())))
+            || PREFIXES.contains(&base(first))
+        {
             words = rest;
         } else {
             break;
@@ -163,12 +204,16 @@ fn judge(command: &[String], depth: usize) -> Option<&'static str> {
     }
     let [program, args @ ..] = words else { return None };
     let program = base(program);
-    let has = |flag: &str| args.iter().any(|arg| arg == flag || arg.strip_prefix(flag).is_some_and(|rest| rest.starts_with('=')));
+    let has = |flag: &str| {
+        args.iter().any(|arg| arg == flag || arg.strip_prefix(flag).is_some_and(|rest| rest.starts_with('=')))
+    };
     // One of these letters in a bundle of short flags.
-    let short = |letters: &[char]| args.iter().any(|arg| arg.starts_with('-') && !arg.starts_with("--") && arg.contains(letters));
+    let short = |letters: &[char]| {
+        args.iter().any(|arg| arg.starts_with('-') && !arg.starts_with("--") && arg.contains(letters))
+    };
     let plain = || args.iter().filter(|arg| !arg.starts_with('-'));
     match program {
-        "rm" | "unlink" | "rmdir" | "shred" | "srm" => {
+        "rm" | "unlink" | "shred" | "srm" => {
             let mut targets = plain().peekable();
             let forced = short(&['r', 'R', 'f']) || has("--recursive") || has("--force") || program != "rm";
             (targets.peek().is_some() && forced && !targets.all(|target| temporary(target))).then_some("delete files")
@@ -177,46 +222,89 @@ fn judge(command: &[String], depth: usize) -> Option<&'static str> {
         "dd" => args.iter().any(|arg| arg.starts_with("of=/dev/")).then_some("overwrite a disk"),
         "wipefs" | "blkdiscard" | "fdisk" | "parted" | "sgdisk" => plain().next().map(|_| "overwrite a disk"),
         _ if program.starts_with("mkfs") => Some("format a disk"),
-        "shutdown" | "poweroff" | "reboot" | "halt" | "init" if command.len() <= 6 => match args.first().map(String::as_str) {
-            Some(arg) if program == "init" => matches!(arg, "0" | "6").then_some("shut the machine down"),
-            None if program == "init" => None,
-            None => Some("shut the machine down"),
-            Some(arg) => (arg.starts_with(['-', '+']) || arg == "now" || arg.contains(':')).then_some("shut the machine down"),
-        },
+        "shutdown" | "poweroff" | "reboot" | "halt" | "init" if command.len() <= 6 => {
+            match args.first().map(String::as_str) {
+                Some(arg) if program == "init" => matches!(arg, "0" | "6").then_some("shut the machine down"),
+                None if program == "init" => None,
+                None => Some("shut the machine down"),
+                Some(arg) => (arg.starts_with(['-', '+']) || arg == "now" || arg.contains(':'))
+                    .then_some("shut the machine down"),
+            }
+        }
         "killall" | "pkill" if !args.is_empty() && args.len() <= 4 => Some("kill processes"),
         "kill" => (has("-9") || has("-KILL") || has("-SIGKILL")).then_some("kill a process"),
         "truncate" => (has("-s") || has("--size")).then_some("empty a file"),
-        "find" => (has("-delete") || args.windows(2).any(|pair| pair[0].starts_with("-exec") && matches!(base(&pair[1]), "rm" | "shred" | "unlink"))).then_some("delete files"),
-        "chmod" | "chown" => (short(&['R']) && plain().any(|target| matches!(target.as_str(), "/" | "/*" | "~" | "/etc" | "/usr" | "000"))).then_some("change the rights of everything"),
+        "find" => (has("-delete")
+            || args
+                .windows(2)
+                .any(|pair| pair[0].starts_with("-exec") && matches!(base(&pair[1]), "rm" | "shred" | "unlink")))
+        .then_some("delete files"),
+        "chmod" | "chown" => (short(&['R'])
+            && plain().any(|target| matches!(target.as_str(), "/" | "/*" | "~" | "/etc" | "/usr" | "000")))
+        .then_some("change the rights of everything"),
         "docker" | "podman" | "nerdctl" => {
             let words: Vec<&str> = plain().map(String::as_str).take(2).collect();
-            let removes = matches!(words.as_slice(), ["system" | "volume" | "image" | "container" | "network" | "builder", "prune", ..] | ["rm" | "rmi", ..]
-                | ["volume" | "image" | "container" | "network", "rm" | "remove", ..]);
+            let removes = matches!(
+                words.as_slice(),
+                ["system" | "volume" | "image" | "container" | "network" | "builder", "prune", ..]
+                    | ["rm" | "rmi", ..]
+                    | ["volume" | "image" | "container" | "network", "rm" | "remove", ..]
+            );
             removes.then_some("remove containers, images or volumes")
         }
-        "kubectl" | "oc" => plain().next().is_some_and(|word| matches!(word.as_str(), "delete" | "drain")).then_some("delete resources of a cluster"),
-        "helm" => plain().next().is_some_and(|word| matches!(word.as_str(), "uninstall" | "delete")).then_some("remove a release"),
-        "terraform" | "tofu" | "pulumi" | "cdk" => (plain().next().is_some_and(|word| word == "destroy") || has("-destroy")).then_some("destroy infrastructure"),
-        "aws" | "gcloud" | "az" | "gsutil" | "doctl" => plain().any(|word| {
-            matches!(word.as_str(), "rb" | "delete" | "terminate-instances" | "rm") || word.starts_with("delete-") || word.starts_with("terminate-")
-        }).then_some("delete resources of a cloud"),
+        "kubectl" | "oc" => plain()
+            .next()
+            .is_some_and(|word| matches!(word.as_str(), "delete" | "drain"))
+            .then_some("delete resources of a cluster"),
+        "helm" => plain()
+            .next()
+            .is_some_and(|word| matches!(word.as_str(), "uninstall" | "delete"))
+            .then_some("remove a release"),
+        "terraform" | "tofu" | "pulumi" | "cdk" => (plain().next().is_some_and(|word| word == "destroy")
+            || has("-destroy"))
+        .then_some("destroy infrastructure"),
+        "aws" | "gcloud" | "az" | "gsutil" | "doctl" => plain()
+            .any(|word| {
+                matches!(word.as_str(), "rb" | "delete" | "terminate-instances" | "rm")
+                    || word.starts_with("delete-")
+                    || word.starts_with("terminate-")
+            })
+            .then_some("delete resources of a cloud"),
         "dropdb" | "dropuser" => Some("drop a database"),
-        "redis-cli" => plain().any(|word| word.eq_ignore_ascii_case("flushall") || word.eq_ignore_ascii_case("flushdb")).then_some("empty a database"),
-        "psql" | "mysql" | "sqlite3" | "mariadb" | "sqlcmd" => args.iter().any(|arg| {
-            let lower = arg.to_lowercase();
-            lower.contains("drop ") || lower.contains("delete from") || lower.contains("truncate ")
-        }).then_some("delete data"),
-        "systemctl" | "service" => plain().any(|word| matches!(word.as_str(), "stop" | "poweroff" | "reboot" | "halt" | "disable" | "mask")).then_some("stop a service"),
+        "redis-cli" => plain()
+            .any(|word| word.eq_ignore_ascii_case("flushall") || word.eq_ignore_ascii_case("flushdb"))
+            .then_some("empty a database"),
+        "psql" | "mysql" | "sqlite3" | "mariadb" | "sqlcmd" => args
+            .iter()
+            .any(|arg| {
+                let lower = arg.to_lowercase();
+                lower.contains("drop ") || lower.contains("delete from") || lower.contains("truncate ")
+            })
+            .then_some("delete data"),
+        "systemctl" | "service" => plain()
+            .any(|word| matches!(word.as_str(), "stop" | "poweroff" | "reboot" | "halt" | "disable" | "mask"))
+            .then_some("stop a service"),
         "crontab" => has("-r").then_some("delete the schedule"),
         "userdel" | "deluser" | "groupdel" => Some("delete a user"),
-        "Remove-Item" | "del" | "erase" | "rd" => (!args.is_empty() && args.iter().any(|arg| arg.starts_with(['/', '-', '*']) || arg.contains('\\'))).then_some("delete files"),
+        "Remove-Item" | "del" | "erase" | "rd" => (!args.is_empty()
+            && args.iter().any(|arg| arg.starts_with(['/', '-', '*']) || arg.contains('\\')))
+        .then_some("delete files"),
         "format" => args.first().is_some_and(|arg| arg.len() == 2 && arg.ends_with(':')).then_some("format a disk"),
         "mv" => args.last().is_some_and(|arg| arg == "/dev/null").then_some("delete files"),
         "cp" => None,
-        _ if SHELLS.contains(&program) => args.iter().filter(|arg| arg.contains(' ')).flat_map(|arg| commands(arg)).find_map(|inner| judge(&inner, depth + 1))
+        _ if SHELLS.contains(&program) => args
+            .iter()
+            .filter(|arg| arg.contains(' '))
+            .flat_map(|arg| commands(arg))
+            .find_map(|inner| judge(&inner, depth + 1))
             .or_else(|| (program == "eval").then(|| judge(args, depth + 1)).flatten()),
-        "python" | "python3" | "perl" | "ruby" | "node" | "deno" | "php" | "lua" => args.iter().any(|arg| CODE.is_match(arg)).then_some("delete files"),
-        _ => words.iter().any(|word| word.starts_with("/dev/sd") || word.starts_with("/dev/nvme")).then_some("overwrite a disk")
+        "python" | "python3" | "perl" | "ruby" | "node" | "deno" | "php" | "lua" => {
+            args.iter().any(|arg| CODE.is_match(arg)).then_some("delete files")
+        }
+        _ => words
+            .iter()
+            .any(|word| word.starts_with("/dev/sd") || word.starts_with("/dev/nvme"))
+            .then_some("overwrite a disk")
             .filter(|_| words.iter().any(|word| word.starts_with('>'))),
     }
 }
@@ -232,12 +320,22 @@ fn git(args: &[String]) -> Option<&'static str> {
         }
     }
     let [verb, args @ ..] = rest else { return None };
-    let has = |flag: &str| args.iter().any(|arg| arg == flag || arg.strip_prefix(flag).is_some_and(|rest| rest.starts_with('=')));
-    let short = |letter: char| args.iter().any(|arg| arg.starts_with('-') && !arg.starts_with("--") && arg.contains(letter));
+    let has = |flag: &str| {
+        args.iter().any(|arg| arg == flag || arg.strip_prefix(flag).is_some_and(|rest| rest.starts_with('=')))
+    };
+    let short =
+        |letter: char| args.iter().any(|arg| arg.starts_with('-') && !arg.starts_with("--") && arg.contains(letter));
     let loses = match verb.as_str() {
         "reset" => has("--hard") || has("--merge"),
         "clean" => (short('f') || has("--force")) && !short('n') && !has("--dry-run"),
-        "push" => has("--force") || short('f') || has("--delete") || short('d') || has("--mirror") || args.iter().any(|arg| arg.starts_with('+') || arg.starts_with(':')),
+        "push" => {
+            has("--force")
+                || short('f')
+                || has("--delete")
+                || short('d')
+                || has("--mirror")
+                || args.iter().any(|arg| arg.starts_with('+') || arg.starts_with(':'))
+        }
         "checkout" => (has("--") && !has("-b")) || has("--force") || short('f') || has("."),
         "switch" => has("--discard-changes") || has("--force") || short('f'),
         "restore" => !(has("--staged") || short('S')) || has("--worktree") || short('W'),
@@ -258,8 +356,8 @@ fn git(args: &[String]) -> Option<&'static str> {
 /// Whether a path lies in a folder for temporary files, and does not lead out of it.
 fn temporary(path: &str) -> bool {
     let path = path.trim_start_matches("--");
-    let inside = ["/tmp/", "/var/tmp/", "$TMPDIR/", "${TMPDIR}/", "${TMPDIR:-/tmp}/", "/private/tmp/"].iter().any(|folder| {
-        path.strip_prefix(folder).is_some_and(|rest| !rest.is_empty() && rest != "*" && rest != ".")
-    });
-    inside && !path.contains("..")
+    let inside = ["/tmp/", "/var/tmp/", "$TMPDIR/", "${TMPDIR}/", "${TMPDIR:-/tmp}/", "/private/tmp/"]
+        .iter()
+        .any(|folder| path.strip_prefix(folder).is_some_and(|rest| !rest.is_empty() && rest != "."));
+    inside && path.split('/').all(|name| name != "..")
 }

@@ -40,7 +40,7 @@ static SIGNS: [Sign; 26] = signs! {
     1.0, "a broken quote and a comment", r"^[^\n]{0,60}['\x22]\s*\)*\s*(?:--|#|/\*|;%00)[\s+-]{0,6}\w?\s*$";
     1.0, "a broken quote before a word of SQL", r"(?:^|\s|\w)['\x22]\s*\)*\s*(?:union|order\s+by\s+\d|group\s+by|having\s+\d|limit\s+\d|procedure\s+analyse|waitfor|exec\b|select\b|insert\s+into|declare\s+@|is\s+(?:not\s+)?null|div\s|mod\s|rlike\b|sounds\s+like|collate\b)";
     1.0, "ORDER BY that counts columns", r"\b(?:order|group)\s+by\s+\d{1,4}\s*(?:,\s*\d+\s*)*(?:--|#|/\*|$)";
-    1.0, "a value that compares to itself", r"['\x22]\s*(?:=|<>|<=>|!=|<|>|\||&|\^|\*|-|\+|/|%|\bdiv\b|\bmod\b|\blike\b|\bin\s*\(|\bbetween\b)[\s(!~+-]*['\x22@(0]";
+    0.7, "a value that compares to itself", r"['\x22]\s*(?:=|<>|<=>|!=|<|>|\||&|\^|\*|-|\+|/|%|\bdiv\b|\bmod\b|\blike\b|\bin\s*\(|\bbetween\b)[\s(!~+-]*['\x22@(0]";
     1.0, "a subquery in a value", r"(?:^|[\s\d,'\x22=(])\(+\s*select\b[^;]{1,200}(?:\bfrom\b|\bcount\b|\bcase\b|\bif\b|@@|\bconcat|\bchr?\b|0x)";
     1.0, "a variable that holds a statement", r"\bdeclare\s+@\w+\s+(?:n?varchar|n?char|int|cursor|table)|\bset\s+@\w+\s*=|@@(?:version|datadir|hostname|basedir|servername)|\bexec(?:ute)?\s*[(\s]\s*(?:@|immediate|'|master|sp_|xp_|cmd)";
     0.7, "a comment that cuts a statement off", r"(?:--|#|/\*|;?%00)[\s+-]*(?:\w{1,4}\s*)?$";
@@ -48,20 +48,23 @@ static SIGNS: [Sign; 26] = signs! {
     0.6, "functions of a database server", r"\b(?:version|database|user|current_user|session_user|system_user|schema|rand|md5|sha1|elt|make_set|if|iif|floor|count|char_length)\s*\(\s*(?:\)|\d|\*\)|\(|null)";
     0.6, "values in hexadecimal", r"\b0x[0-9a-f]{4,}\b";
     0.6, "words of a statement", r"\b(?:select\b[^;]{1,200}\bfrom|insert\s+into\b[^;]{1,80}\bvalues|update\s+\w+\s+set\b|delete\s+from\s+\w|drop\s+(?:table|database)\s+\w|alter\s+table\s+\w|create\s+(?:table|user)\s+\w)";
-    0.4, "a quote alone", r"(?:^|\s|\d|\w)(?:'|\x22)\s*\)*\s*(?:\|\||&&|or\b|and\b|;|\)|$)";
+    0.3, "a quote alone", r"(?:^|\s|\d|\w)(?:'|\x22)\s*\)*\s*(?:\|\||&&|or\b|and\b|;|\)|$)";
 };
 
 static COMMENT: LazyLock<Regex> = LazyLock::new(|| regex(r"/\*!?\d{0,6}|\*/"));
 /// Questions about SQL, and code in fences: talk, not payload.
 static TALK: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?i)```|\b(?:explain|what does|what is wrong|why does|optimi[sz]e|review|rewrite|translate|difference between|how (?:do|can|should|would) (?:i|you|we)|what's the)\b.{0,60}\b(?:query|queries|statement|sql|select|join|syntax|injection)\b")
+    regex(
+        r"(?i)```|\b(?:explain|what does|what is wrong|why does|optimi[sz]e|review|rewrite|translate|difference between|how (?:do|can|should|would) (?:i|you|we)|what's the)\b.{0,60}\b(?:query|queries|statement|sql|select|join|syntax|injection)\b",
+    )
 });
 
 /// Looks for an injection; the higher the sensitivity, the less evidence is needed.
 pub(super) fn find(text: &str, sensitivity: f64) -> Option<Finding> {
     let folded = Folded::new(text, Folding::ATTACKS);
     // Comments between words are spaces to a database; same length, so that places stay.
-    let mut plain = COMMENT.replace_all(&folded.text, |caught: &regex::Captures<'_>| " ".repeat(caught[0].len())).into_owned();
+    let mut plain =
+        COMMENT.replace_all(&folded.text, |caught: &regex::Captures<'_>| " ".repeat(caught[0].len())).into_owned();
     // A form's `+` is a space, where there are no other spaces.
     if !plain.trim().contains(char::is_whitespace) && plain.matches('+').count() >= 2 {
         plain = plain.replace('+', " ");
@@ -103,19 +106,36 @@ mod tests {
 
     #[test]
     fn fragments_that_break_out_of_a_statement_are_found() {
-        for text in ["' or 1=1 --", "admin'--", "1 UNION SELECT user, pass FROM t", "x'; DROP TABLE users; --", "1/**/uNiOn/**/sElEcT/**/1",
-            "%27%20or%20%271%27=%271", "1 and sleep(5)", "My name is ' OR 'a'='a, please log me in", "＇ ＯＲ １＝１", "1;waitfor delay '0:0:5'--"]
-        {
+        for text in [
+            "' or 1=1 --",
+            "admin'--",
+            "1 UNION SELECT user, pass FROM t",
+            "x'; DROP TABLE users; --",
+            "1/**/uNiOn/**/sElEcT/**/1",
+            "%27%20or%20%271%27=%271",
+            "1 and sleep(5)",
+            "My name is ' OR 'a'='a, please log me in",
+            "＇ ＯＲ １＝１",
+            "1;waitfor delay '0:0:5'--",
+        ] {
             assert!(found(text), "{text}");
         }
     }
 
     #[test]
     fn statements_and_prose_are_left_alone() {
-        for text in ["SELECT name FROM users WHERE id = 1 OR id = 2", "It's John's or Mary's book", "Which of the cars is 1 or 2 years old?",
-            "rock 'n' roll and jazz", "What's the difference between UNION and UNION ALL in an SQL query?", "select a seat and order by phone",
-            "Please add $5 -- thanks", "O'Brien and O'Neil", "C# or F#?", "He said \"yes\" or \"no\"."]
-        {
+        for text in [
+            "SELECT name FROM users WHERE id = 1 OR id = 2",
+            "It's John's or Mary's book",
+            "Which of the cars is 1 or 2 years old?",
+            "rock 'n' roll and jazz",
+            "What's the difference between UNION and UNION ALL in an SQL query?",
+            "select a seat and order by phone",
+            "Please add $5 -- thanks",
+            "O'Brien and O'Neil",
+            "C# or F#?",
+            "He said \"yes\" or \"no\".",
+        ] {
             assert!(!found(text), "{text}");
         }
     }

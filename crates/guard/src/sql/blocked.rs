@@ -57,7 +57,8 @@ impl BlockedPattern {
     pub fn matches(&self, sql: &str) -> Option<Span> {
         Reading::of(sql).into_iter().find_map(|reading| {
             statements(sql, reading).into_iter().find_map(|tokens| {
-                let stopped = beginnings(&tokens).into_iter().any(|from| self.begins(tokens.get(from..).unwrap_or(&[])));
+                let stopped =
+                    beginnings(&tokens).into_iter().any(|from| self.begins(tokens.get(from..).unwrap_or(&[])));
                 let (first, last) = (tokens.first()?, tokens.last()?);
                 stopped.then(|| first.span.to(last.span))
             })
@@ -102,8 +103,7 @@ fn same(wanted: &TokenKind, found: &TokenKind) -> bool {
 
 /// Where in a statement its verbs stand: at its start, behind `EXPLAIN`, `WITH …` and `PREPARE … AS`, and inside `WITH`.
 fn beginnings(tokens: &[Token]) -> Vec<usize> {
-    const VERBS: [&str; 9] =
-        ["select", "insert", "update", "delete", "merge", "replace", "drop", "alter", "truncate"];
+    const VERBS: [&str; 9] = ["select", "insert", "update", "delete", "merge", "replace", "drop", "alter", "truncate"];
     let mut all = vec![0];
     let first = tokens.iter().position(|token| token.kind != TokenKind::Sign('(')).unwrap_or(0);
     if first > 0 {
@@ -196,7 +196,9 @@ mod tests {
 
     #[test]
     fn writing_a_name_in_another_way_is_no_way_round() {
-        for name in ["\"users\"", "`USERS`", "[users]", "main.users", "\"main\" . \"users\"", "ONLY users", "only main.users"] {
+        for name in
+            ["\"users\"", "`USERS`", "[users]", "main.users", "\"main\" . \"users\"", "ONLY users", "only main.users"]
+        {
             assert!(stops("DELETE * FROM users", &format!("DELETE FROM {name}")), "{name}");
         }
         assert!(stops("DELETE FROM audit.log", "delete from main.audit.log"));
@@ -212,18 +214,26 @@ mod tests {
 
     #[test]
     fn comments_and_strings_hide_nothing_in_any_database() {
-        for sql in ["/*!50000 DROP */ TABLE users", "# x\nDROP TABLE users", r"select '\'; DROP TABLE users -- '",
-            "/* /* */ DROP TABLE users /* */ */", "select \"\\\"; drop table users"]
-        {
+        for sql in [
+            "/*!50000 DROP */ TABLE users",
+            "# x\nDROP TABLE users",
+            r"select '\'; DROP TABLE users -- '",
+            "/* /* */ DROP TABLE users /* */ */",
+            "select \"\\\"; drop table users",
+        ] {
             assert!(stops("DROP *", sql), "{sql}");
         }
     }
 
     #[test]
     fn with_explain_and_prepare_are_no_way_round() {
-        for sql in ["WITH a AS (SELECT 1) DELETE FROM users", "WITH a AS (DELETE FROM users RETURNING *) SELECT * FROM a",
-            "EXPLAIN ANALYZE DELETE FROM users", "PREPARE p AS DELETE FROM users", "(DELETE FROM users)"]
-        {
+        for sql in [
+            "WITH a AS (SELECT 1) DELETE FROM users",
+            "WITH a AS (DELETE FROM users RETURNING *) SELECT * FROM a",
+            "EXPLAIN ANALYZE DELETE FROM users",
+            "PREPARE p AS DELETE FROM users",
+            "(DELETE FROM users)",
+        ] {
             assert!(stops("DELETE * FROM users", sql), "{sql}");
         }
     }

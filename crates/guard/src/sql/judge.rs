@@ -8,8 +8,8 @@ use super::{Dialect, parse};
 use crate::distance::nearest;
 use aic_base::Span;
 use sqlparser::ast::{
-    DataType, Expr, FromTable, Insert, ObjectName, ObjectType, OnInsert, Query, Select, SetExpr, SqliteOnConflict, Statement,
-    TableFactor, TableObject, TableWithJoins, Visit as _, Visitor,
+    DataType, Expr, FromTable, Insert, ObjectName, ObjectType, OnInsert, Query, Select, SetExpr, SqliteOnConflict,
+    Statement, TableFactor, TableObject, TableWithJoins, Visit as _, Visitor,
 };
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -58,26 +58,133 @@ pub const fn default_functions() -> &'static [&'static str] {
 
 const FUNCTIONS: &[&str] = &[
     // aggregates and windows
-    "count", "sum", "avg", "min", "max", "total", "group_concat", "string_agg", "array_agg", "bool_and", "bool_or", "every",
-    "stddev", "variance", "row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead",
-    "first_value", "last_value", "nth_value", "percentile_cont", "percentile_disc", "mode",
+    "count",
+    "sum",
+    "avg",
+    "min",
+    "max",
+    "total",
+    "group_concat",
+    "string_agg",
+    "array_agg",
+    "bool_and",
+    "bool_or",
+    "every",
+    "stddev",
+    "variance",
+    "row_number",
+    "rank",
+    "dense_rank",
+    "percent_rank",
+    "cume_dist",
+    "ntile",
+    "lag",
+    "lead",
+    "first_value",
+    "last_value",
+    "nth_value",
+    "percentile_cont",
+    "percentile_disc",
+    "mode",
     // numbers
-    "abs", "ceil", "ceiling", "floor", "round", "trunc", "mod", "power", "pow", "sqrt", "exp", "ln", "log", "log10", "log2",
-    "sign", "greatest", "least",
+    "abs",
+    "ceil",
+    "ceiling",
+    "floor",
+    "round",
+    "trunc",
+    "mod",
+    "power",
+    "pow",
+    "sqrt",
+    "exp",
+    "ln",
+    "log",
+    "log10",
+    "log2",
+    "sign",
+    "greatest",
+    "least",
     // text
-    "lower", "upper", "length", "char_length", "character_length", "octet_length", "substr", "substring", "trim", "ltrim",
-    "rtrim", "btrim", "replace", "instr", "strpos", "position", "left", "right", "concat", "concat_ws", "initcap", "reverse",
-    "split_part", "hex", "quote", "unicode", "char", "chr", "ascii", "printf", "format",
+    "lower",
+    "upper",
+    "length",
+    "char_length",
+    "character_length",
+    "octet_length",
+    "substr",
+    "substring",
+    "trim",
+    "ltrim",
+    "rtrim",
+    "btrim",
+    "replace",
+    "instr",
+    "strpos",
+    "position",
+    "left",
+    "right",
+    "concat",
+    "concat_ws",
+    "initcap",
+    "reverse",
+    "split_part",
+    "hex",
+    "quote",
+    "unicode",
+    "char",
+    "chr",
+    "ascii",
+    "printf",
+    "format",
     // choice
-    "coalesce", "nullif", "ifnull", "iif", "typeof", "likely", "unlikely",
+    "coalesce",
+    "nullif",
+    "ifnull",
+    "iif",
+    "typeof",
+    "likely",
+    "unlikely",
     // time
-    "date", "time", "datetime", "julianday", "unixepoch", "strftime", "timediff", "now", "current_date", "current_time",
-    "current_timestamp", "localtime", "localtimestamp", "date_trunc", "date_part", "age", "to_char", "to_date",
-    "to_timestamp", "make_date", "extract",
+    "date",
+    "time",
+    "datetime",
+    "julianday",
+    "unixepoch",
+    "strftime",
+    "timediff",
+    "now",
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "localtime",
+    "localtimestamp",
+    "date_trunc",
+    "date_part",
+    "age",
+    "to_char",
+    "to_date",
+    "to_timestamp",
+    "make_date",
+    "extract",
     // JSON
-    "json", "json_extract", "json_array", "json_array_length", "json_object", "json_type", "json_valid", "json_group_array",
-    "json_group_object", "json_quote", "jsonb_build_object", "json_build_object", "json_agg", "jsonb_agg",
-    "jsonb_array_length", "json_extract_path_text", "jsonb_extract_path_text",
+    "json",
+    "json_extract",
+    "json_array",
+    "json_array_length",
+    "json_object",
+    "json_type",
+    "json_valid",
+    "json_group_array",
+    "json_group_object",
+    "json_quote",
+    "jsonb_build_object",
+    "json_build_object",
+    "json_agg",
+    "jsonb_agg",
+    "jsonb_array_length",
+    "json_extract_path_text",
+    "jsonb_extract_path_text",
 ];
 
 /// Verbs that a policy can allow at all; everything else (`ATTACH`, `PRAGMA`, `COPY`, `PREPARE`, triggers…) never runs.
@@ -91,12 +198,15 @@ pub fn judge_statement(sql: &str, policy: &SqlPolicy, dialect: Dialect) -> Resul
     if sql.contains('\0') {
         return denied("the statement holds a NUL character, which ends it early in some databases");
     }
-    let readings: Vec<_> = Reading::of(sql).into_iter().map(|reading| (reading, super::tokens::statements(sql, reading))).collect();
+    let readings: Vec<_> =
+        Reading::of(sql).into_iter().map(|reading| (reading, super::tokens::statements(sql, reading))).collect();
     if readings.iter().any(|(reading, tokens)| reading.comment_code && *tokens != readings[0].1) {
         return denied("`/*! … */` is a comment to some databases and code to others: leave it out");
     }
     if dialect == Dialect::Generic && readings.iter().any(|(_, tokens)| kinds(tokens) != kinds(&readings[0].1)) {
-        return denied("the statement's strings or comments mean different things to different databases: write it without backslashes, `#` and nested comments");
+        return denied(
+            "the statement's strings or comments mean different things to different databases: write it without backslashes, `#` and nested comments",
+        );
     }
     let statements = parse(sql, dialect).or_else(|why| denied(format!("the statement is denied because {why}")))?;
     let [statement] = statements.as_slice() else {
@@ -105,7 +215,8 @@ pub fn judge_statement(sql: &str, policy: &SqlPolicy, dialect: Dialect) -> Resul
             many => format!("one statement is allowed at a time, and these are {many}"),
         });
     };
-    let mut judge = Judge { policy, dialect, scopes: Vec::new(), tables: BTreeSet::new(), verbs: Vec::new(), functions: 0 };
+    let mut judge =
+        Judge { policy, dialect, scopes: Vec::new(), tables: BTreeSet::new(), verbs: Vec::new(), functions: 0 };
     if let ControlFlow::Break(reason) = statement.visit(&mut judge) {
         return denied(*reason);
     }
@@ -168,7 +279,9 @@ fn writes(body: &SetExpr) -> bool {
 fn main_verb(statement: &Statement) -> &'static str {
     match statement {
         Statement::Query(query) => match query.body.as_ref() {
-            SetExpr::Insert(inner) | SetExpr::Update(inner) | SetExpr::Delete(inner) | SetExpr::Merge(inner) => own_verb(inner),
+            SetExpr::Insert(inner) | SetExpr::Update(inner) | SetExpr::Delete(inner) | SetExpr::Merge(inner) => {
+                own_verb(inner)
+            }
             _ => "SELECT",
         },
         Statement::Explain { statement, .. } => match statement.as_ref() {
@@ -203,8 +316,32 @@ fn own_verb(statement: &Statement) -> &'static str {
 
 /// Verbs that are named in a refusal, and seen by conditions; the ones a policy can allow are spelled so that they differ.
 const OTHER_VERBS: [&str; 27] = [
-    "ATTACH", "DETACH", "PRAGMA", "VACUUM", "COPY", "PREPARE", "EXECUTE", "DEALLOCATE", "CALL", "DO", "SET", "GRANT", "REVOKE",
-    "COMMIT", "ROLLBACK", "SAVEPOINT", "BEGIN", "START", "LOCK", "ANALYZE", "USE", "SHOW", "LOAD", "RENAME", "CREATE", "DROP",
+    "ATTACH",
+    "DETACH",
+    "PRAGMA",
+    "VACUUM",
+    "COPY",
+    "PREPARE",
+    "EXECUTE",
+    "DEALLOCATE",
+    "CALL",
+    "DO",
+    "SET",
+    "GRANT",
+    "REVOKE",
+    "COMMIT",
+    "ROLLBACK",
+    "SAVEPOINT",
+    "BEGIN",
+    "START",
+    "LOCK",
+    "ANALYZE",
+    "USE",
+    "SHOW",
+    "LOAD",
+    "RENAME",
+    "CREATE",
+    "DROP",
     "ALTER",
 ];
 
@@ -254,7 +391,10 @@ impl Judge<'_> {
     }
 
     fn parts(&self, name: &ObjectName) -> Option<Vec<String>> {
-        name.0.iter().map(|part| part.as_ident().map(|ident| self.folded(&ident.value, ident.quote_style.is_some()))).collect()
+        name.0
+            .iter()
+            .map(|part| part.as_ident().map(|ident| self.folded(&ident.value, ident.quote_style.is_some())))
+            .collect()
     }
 
     /// Allows a table, which is no common table expression.
@@ -316,7 +456,11 @@ impl Judge<'_> {
         if listed {
             return ControlFlow::Continue(());
         }
-        let known = self.policy.functions.as_ref().map_or_else(|| FUNCTIONS.to_vec(), |list| list.iter().map(String::as_str).collect());
+        let known = self
+            .policy
+            .functions
+            .as_ref()
+            .map_or_else(|| FUNCTIONS.to_vec(), |list| list.iter().map(String::as_str).collect());
         let hint = nearest(&full, known).map(|near| format!(" (`{near}` is)")).unwrap_or_default();
         stop(format!("the function `{}` is not permitted{hint}: `functions:` lists what is", shown(&full)))
     }
@@ -333,13 +477,30 @@ fn cte_name(value: &str, quoted: bool) -> String {
 
 /// Tables and virtual tables of the database's own: catalogues, settings, pages, files.
 fn system_table(parts: &[String]) -> bool {
-    const SCHEMAS: [&str; 8] = ["information_schema", "pg_catalog", "pg_toast", "mysql", "sys", "performance_schema", "sqlite_schema", "temp"];
-    const NAMES: [&str; 14] = ["dbstat", "fsdir", "bytecode", "tables_used", "generate_series", "json_each", "json_tree", "jsonb_each",
-        "jsonb_tree", "completion", "zipfile", "csv", "dual", "information_schema"];
+    const SCHEMAS: [&str; 8] =
+        ["information_schema", "pg_catalog", "pg_toast", "mysql", "sys", "performance_schema", "sqlite_schema", "temp"];
+    const NAMES: [&str; 14] = [
+        "dbstat",
+        "fsdir",
+        "bytecode",
+        "tables_used",
+        "generate_series",
+        "json_each",
+        "json_tree",
+        "jsonb_each",
+        "jsonb_tree",
+        "completion",
+        "zipfile",
+        "csv",
+        "dual",
+        "information_schema",
+    ];
     const PREFIXES: [&str; 6] = ["sqlite_", "pragma_", "pg_", "fts5vocab", "sys_", "stat_"];
     let parts: Vec<String> = parts.iter().map(|part| part.to_lowercase()).collect();
     parts.iter().any(|part| SCHEMAS.contains(&part.as_str()))
-        || parts.last().is_some_and(|last| NAMES.contains(&last.as_str()) || PREFIXES[..4].iter().any(|prefix| last.starts_with(prefix)))
+        || parts.last().is_some_and(|last| {
+            NAMES.contains(&last.as_str()) || PREFIXES[..4].iter().any(|prefix| last.starts_with(prefix))
+        })
 }
 
 impl Visitor for Judge<'_> {
@@ -357,7 +518,8 @@ impl Visitor for Judge<'_> {
                 }
                 match &insert.on {
                     None => {}
-                    Some(OnInsert::OnConflict(conflict)) if conflict.action == sqlparser::ast::OnConflictAction::DoNothing => {}
+                    Some(OnInsert::OnConflict(conflict))
+                        if conflict.action == sqlparser::ast::OnConflictAction::DoNothing => {}
                     Some(_) => self.verbs.push("UPDATE"),
                 }
                 match &insert.table {
@@ -399,10 +561,12 @@ impl Visitor for Judge<'_> {
             }
             Statement::CreateIndex(index) => self.table(&index.table_name),
             Statement::AlterTable(alter) => self.table(&alter.name),
-            Statement::Drop { object_type: ObjectType::Table | ObjectType::Index | ObjectType::View, names, .. } => {
-                names.iter().try_for_each(|name| self.table(name))
+            Statement::Drop {
+                object_type: ObjectType::Table | ObjectType::Index | ObjectType::View, names, ..
+            } => names.iter().try_for_each(|name| self.table(name)),
+            Statement::Truncate(truncate) => {
+                truncate.table_names.iter().try_for_each(|target| self.table(&target.name))
             }
-            Statement::Truncate(truncate) => truncate.table_names.iter().try_for_each(|target| self.table(&target.name)),
             other => stop(format!("{} statements are never permitted", own_verb(other))),
         }
     }
@@ -427,7 +591,11 @@ impl Visitor for Judge<'_> {
         if !query.locks.is_empty() {
             self.verbs.push("UPDATE");
         }
-        if query.settings.is_some() || query.format_clause.is_some() || !query.pipe_operators.is_empty() || query.for_clause.is_some() {
+        if query.settings.is_some()
+            || query.format_clause.is_some()
+            || !query.pipe_operators.is_empty()
+            || query.for_clause.is_some()
+        {
             return stop("the query has clauses that are not judged");
         }
         let mut bodies = vec![query.body.as_ref()];
@@ -464,13 +632,17 @@ impl Visitor for Judge<'_> {
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> Flow {
         match factor {
-            TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } => self.function(name, true),
+            TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } => {
+                self.function(name, true)
+            }
             TableFactor::Table { json_path: Some(_), .. } | TableFactor::Table { version: Some(_), .. } => {
                 stop("the table has clauses that are not judged")
             }
             TableFactor::Table { name, .. } if self.is_cte(name) => ControlFlow::Continue(()),
             TableFactor::Table { name, .. } => self.table(name),
-            TableFactor::Derived { .. } | TableFactor::NestedJoin { .. } | TableFactor::UNNEST { .. } => ControlFlow::Continue(()),
+            TableFactor::Derived { .. } | TableFactor::NestedJoin { .. } | TableFactor::UNNEST { .. } => {
+                ControlFlow::Continue(())
+            }
             _ => stop("only tables, joins and subqueries may stand in FROM"),
         }
     }
@@ -485,3 +657,6 @@ impl Visitor for Judge<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

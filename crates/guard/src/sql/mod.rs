@@ -58,8 +58,22 @@ fn parse(sql: &str, dialect: Dialect) -> Result<Vec<Statement>, String> {
             TokenKind::Sign(',') => {}
             TokenKind::Sign(_) => operators += 1,
             TokenKind::Name(parts) => {
-                const CHAINS: [&str; 14] = ["and", "or", "not", "is", "in", "like", "between", "union", "intersect", "except",
-                    "case", "join", "collate", "interval"];
+                const CHAINS: [&str; 14] = [
+                    "and",
+                    "or",
+                    "not",
+                    "is",
+                    "in",
+                    "like",
+                    "between",
+                    "union",
+                    "intersect",
+                    "except",
+                    "case",
+                    "join",
+                    "collate",
+                    "interval",
+                ];
                 operators += parts.len() - 1 + usize::from(token.word().is_some_and(|word| CHAINS.contains(&word)));
             }
             _ => {}
@@ -125,20 +139,25 @@ pub(crate) fn mutating_verbs(text: &str) -> Vec<String> {
 
 /// Whether a text is exactly one statement that parses.
 pub(crate) fn parses_as_one(text: &str) -> bool {
-    [Dialect::Generic, Dialect::Sqlite, Dialect::Postgres].into_iter().any(|dialect| parse(text, dialect).is_ok_and(|all| all.len() == 1))
+    [Dialect::Generic, Dialect::Sqlite, Dialect::Postgres]
+        .into_iter()
+        .any(|dialect| parse(text, dialect).is_ok_and(|all| all.len() == 1))
 }
 
 /// Verbs that change data or structure.
 const CHANGING: [&str; 18] = [
-    "insert", "update", "delete", "replace", "merge", "create", "alter", "drop", "truncate", "grant", "revoke", "attach",
-    "detach", "vacuum", "copy", "rename", "pragma", "reindex",
+    "insert", "update", "delete", "replace", "merge", "create", "alter", "drop", "truncate", "grant", "revoke",
+    "attach", "detach", "vacuum", "copy", "rename", "pragma", "reindex",
 ];
 
 /// A statement that begins with a verb that changes data and has the words of SQL, but not in their order.
 fn suspicious(tokens: &[Token]) -> bool {
     const HINTS: [&str; 8] = ["table", "database", "into", "values", "where", "schema", "cascade", "exists"];
     let first = tokens.iter().find_map(Token::word).unwrap_or("");
-    let signs = tokens.iter().filter(|token| matches!(token.kind, TokenKind::Sign('=' | '(' | ')' | '*') | TokenKind::Text(_))).count();
+    let signs = tokens
+        .iter()
+        .filter(|token| matches!(token.kind, TokenKind::Sign('=' | '(' | ')' | '*') | TokenKind::Text(_)))
+        .count();
     (CHANGING.contains(&first) || first == "with")
         && signs > 0
         && tokens.iter().filter_map(Token::word).any(|word| HINTS.contains(&word) || word == "set" || word == "from")
@@ -168,39 +187,72 @@ pub fn tables(text: &str) -> Vec<String> {
 pub fn is_sql(text: &str) -> bool {
     let all = tokens::statements(text, Reading::default());
     let Some(first) = all.first() else { return false };
-    looks_like_statement(first) && (parse(text, Dialect::Generic).is_ok() || all.iter().all(|tokens| looks_like_statement(tokens)))
+    looks_like_statement(first)
+        && (parse(text, Dialect::Generic).is_ok() || all.iter().all(|tokens| looks_like_statement(tokens)))
 }
 
 /// Verbs with which a statement begins.
 pub(crate) const VERBS: [&str; 24] = [
-    "select", "insert", "update", "delete", "replace", "merge", "create", "alter", "drop", "truncate", "grant", "revoke",
-    "with", "explain", "pragma", "attach", "detach", "vacuum", "copy", "rename", "prepare", "execute", "call", "reindex",
+    "select", "insert", "update", "delete", "replace", "merge", "create", "alter", "drop", "truncate", "grant",
+    "revoke", "with", "explain", "pragma", "attach", "detach", "vacuum", "copy", "rename", "prepare", "execute",
+    "call", "reindex",
 ];
 
 /// Whether tokens have what the statement of their first word needs: prose begins with `select` and `update` too.
 pub(crate) fn looks_like_statement(tokens: &[Token]) -> bool {
     let has = |word: &str| tokens.iter().any(|token| token.is(word));
     let second = tokens.get(1).and_then(Token::word).unwrap_or("");
-    const OBJECTS: [&str; 22] = ["table", "database", "schema", "index", "view", "trigger", "user", "role", "function",
-        "procedure", "sequence", "temp", "temporary", "unique", "virtual", "column", "type", "extension", "materialized",
-        "or", "login", "tablespace"];
-    let article = |word: &str| matches!(word, "the" | "a" | "an" | "my" | "your" | "our" | "this" | "that" | "some" | "me" | "all" | "every");
+    const OBJECTS: [&str; 22] = [
+        "table",
+        "database",
+        "schema",
+        "index",
+        "view",
+        "trigger",
+        "user",
+        "role",
+        "function",
+        "procedure",
+        "sequence",
+        "temp",
+        "temporary",
+        "unique",
+        "virtual",
+        "column",
+        "type",
+        "extension",
+        "materialized",
+        "or",
+        "login",
+        "tablespace",
+    ];
+    let article = |word: &str| {
+        matches!(word, "the" | "an" | "my" | "your" | "our" | "this" | "that" | "some" | "me" | "all" | "every")
+    };
     match tokens.first().and_then(Token::word) {
         Some("select") => {
             let plain = tokens.get(1).is_some_and(|token| !matches!(token.kind, TokenKind::Name(_)));
-            (has("from") && !article(second)) || plain
+            // `a` is an article too, but a common name of a column or table as well.
+            let a_noun = second == "a"
+                && tokens.get(2).and_then(Token::word).is_some_and(|third| !matches!(third, "from" | "as" | "into"));
+            (has("from") && !article(second) && !a_noun) || plain
         }
         Some("insert" | "replace") => has("into") && (has("values") || has("select") || has("set") || has("default")),
         Some("update") => has("set") && tokens.iter().any(|token| token.kind == TokenKind::Sign('=')),
         Some("delete") => {
             let from = tokens.iter().position(|token| token.is("from"));
             let target = from.and_then(|at| tokens.get(at + 1)).and_then(Token::word).unwrap_or("");
-            from.is_some_and(|at| at <= 2) && !article(target) && !article(second)
+            from.is_some_and(|at| at <= 2)
+                && !matches!(target, "the" | "my" | "your" | "our" | "this" | "that")
+                && !article(second)
                 && from.is_some_and(|at| {
                     tokens.get(at + 2).is_none_or(|next| {
                         !matches!(next.kind, TokenKind::Name(_))
                             || next.word().is_some_and(|word| {
-                                matches!(word, "where" | "using" | "returning" | "limit" | "order" | "as" | "join" | "partition")
+                                matches!(
+                                    word,
+                                    "where" | "using" | "returning" | "limit" | "order" | "as" | "join" | "partition"
+                                )
                             })
                     })
                 })
@@ -210,7 +262,9 @@ pub(crate) fn looks_like_statement(tokens: &[Token]) -> bool {
         Some("grant" | "revoke") => has("on") && (has("to") || has("from")),
         Some("merge") => second == "into" || has("using"),
         Some("with") => has("as") && has("select"),
-        Some("explain") => tokens.iter().skip(1).any(|token| matches!(token.word(), Some("select" | "update" | "delete" | "insert"))),
+        Some("explain") => {
+            tokens.iter().skip(1).any(|token| matches!(token.word(), Some("select" | "update" | "delete" | "insert")))
+        }
         Some("pragma" | "attach" | "detach" | "vacuum" | "copy" | "reindex" | "execute" | "prepare") => {
             tokens.len() <= 12 && !article(second) && parse_tokens_are_code(tokens)
         }
@@ -220,7 +274,8 @@ pub(crate) fn looks_like_statement(tokens: &[Token]) -> bool {
 
 /// Whether a short statement has signs or strings in it, as code has and an order in prose has not.
 fn parse_tokens_are_code(tokens: &[Token]) -> bool {
-    tokens.len() <= 2 || tokens.iter().any(|token| matches!(token.kind, TokenKind::Text(_) | TokenKind::Sign('=' | '(')))
+    tokens.len() <= 2
+        || tokens.iter().any(|token| matches!(token.kind, TokenKind::Text(_) | TokenKind::Sign('=' | '(')))
 }
 
 #[cfg(test)]
@@ -238,14 +293,28 @@ mod tests {
 
     #[test]
     fn prose_is_not_sql() {
-        for text in ["Select the best option from the list", "Update the docs", "Drop me a line", "Delete all users", "",
-            "Create a table of contents", "Insert a coin into the slot", "With great power comes great responsibility"]
-        {
+        for text in [
+            "Select the best option from the list",
+            "Update the docs",
+            "Drop me a line",
+            "Delete all users",
+            "",
+            "Create a table of contents",
+            "Insert a coin into the slot",
+            "With great power comes great responsibility",
+        ] {
             assert!(!is_sql(text), "{text}");
         }
-        for text in ["select * from users", "SELECT 1", "update a set b=1", "drop table users", "delete from a where b",
-            "insert into a values (1)", "create index i on t(a)", "with a as (select 1) select * from a"]
-        {
+        for text in [
+            "select * from users",
+            "SELECT 1",
+            "update a set b=1",
+            "drop table users",
+            "delete from a where b",
+            "insert into a values (1)",
+            "create index i on t(a)",
+            "with a as (select 1) select * from a",
+        ] {
             assert!(is_sql(text), "{text}");
         }
     }
@@ -265,6 +334,33 @@ mod tests {
             assert!(parse(&text, Dialect::Generic).is_err());
             verbs(&text);
             is_sql(&text);
+        }
+    }
+
+    #[test]
+    fn what_is_just_small_enough_is_parsed_without_harm() {
+        let nest = |open: &str, inner: &str, close: &str| format!("{}{inner}{}", open.repeat(12), close.repeat(12));
+        for text in [
+            format!("select {}", nest("(", "1", ")")),
+            format!("select * from {}", nest("(", "t", ")")),
+            format!("select * from {}", nest("(select * from ", "t", ")")),
+            format!("select {}", nest("f(", "1", ")")),
+            format!("select * from {}", nest("(t join ", "t", " on 1)")),
+            format!("select * from t where {}", nest("(a in ", "(1)", ")")),
+            format!("select {}1", "1 + ".repeat(240)),
+            format!("select {}1", "not ".repeat(240)),
+            format!("select 1 {}", " union select 1".repeat(240)),
+            format!("select * from t {}", " join t".repeat(240)),
+            format!("select {}1{}", "case when 1 then ".repeat(40), " end".repeat(40)),
+            nest("(", "", ")"),
+            format!("insert into t values {}", nest("(", "1", ")")),
+            format!("select a{}", "[1]".repeat(240)),
+        ] {
+            for dialect in [Dialect::Generic, Dialect::Sqlite, Dialect::Postgres] {
+                let _ = judge_statement(&text, &SqlPolicy::default(), dialect);
+            }
+            verbs(&text);
+            tables(&text);
         }
     }
 }

@@ -103,7 +103,8 @@ pub fn statements(text: &str, reading: Reading) -> Vec<Vec<Token>> {
 /// Adds a token; `main . users` becomes one qualified name, and PostgreSQL's `ONLY` before a table vanishes.
 fn join(tokens: &mut Vec<Token>, token: Token) {
     if let TokenKind::Name(parts) = &token.kind
-        && let [.., Token { kind: TokenKind::Name(_), .. }, Token { kind: TokenKind::Sign('.'), .. }] = tokens.as_slice()
+        && let [.., Token { kind: TokenKind::Name(_), .. }, Token { kind: TokenKind::Sign('.'), .. }] =
+            tokens.as_slice()
     {
         tokens.pop();
         if let Some(Token { kind: TokenKind::Name(all), span }) = tokens.last_mut() {
@@ -154,9 +155,9 @@ impl Iterator for Scanner<'_> {
                     None => TokenKind::Sign('$'),
                 },
                 _ if c.is_ascii_digit() => TokenKind::Number(self.run(start, |c| c.is_alphanumeric() || c == '.')),
-                _ if c.is_alphabetic() || c == '_' => {
-                    TokenKind::Name(vec![self.run(start, |c| c.is_alphanumeric() || matches!(c, '_' | '$')).to_lowercase()])
-                }
+                _ if c.is_alphabetic() || c == '_' => TokenKind::Name(vec![
+                    self.run(start, |c| c.is_alphanumeric() || matches!(c, '_' | '$')).to_lowercase(),
+                ]),
                 _ => TokenKind::Sign(c),
             };
             return Some(Token { kind, span: Span::new(start, self.at) });
@@ -282,7 +283,8 @@ mod tests {
     #[test]
     fn comments_spacing_case_and_quotes_fold_away() {
         let plain = words("delete from main.users", Reading::default());
-        for text in ["DELETE/**/FROM main . \"users\"", "Delete--x\nfrom [main].`users`", "delete from only main.USERS"] {
+        for text in ["DELETE/**/FROM main . \"users\"", "Delete--x\nfrom [main].`users`", "delete from only main.USERS"]
+        {
             assert_eq!(words(text, Reading::default()), plain, "{text}");
         }
     }

@@ -50,14 +50,11 @@ impl Cache {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(refused(error.to_string())),
         };
-        let t0=std::time::Instant::now();
         let code = verified(&bytes).ok_or_else(|| refused("it is damaged".into()))?;
-        eprintln!("sha of {} {:?}",bytes.len(),t0.elapsed());
         // SAFETY: the bytes are what `Engine::precompile_module` gave for an engine of this version, configuration and
         // processor, as far as anyone but this very user can have a say: see the head of this file.
         #[expect(unsafe_code, reason = "loads machine code that this module has written")]
         let module = unsafe { Module::deserialize(engine, code) };
-        eprintln!("deser {:?}",t0.elapsed());
         module.map(Some).map_err(|error| refused(format!("{error:#}")))
     }
 

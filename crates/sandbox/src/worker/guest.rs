@@ -157,9 +157,7 @@ impl Runner {
         if let Some(ticker) = &self.ticker {
             ticker.disarm();
         }
-        let t0=std::time::Instant::now();
         let run = store.into_data();
-        eprintln!("drop {:?}",t0.elapsed());
         let (end, body) = match result {
             Ok(Ok(json)) => (End::Guest, json),
             Ok(Err(nonsense)) => (End::Nonsense, nonsense.into_bytes()),
@@ -176,8 +174,7 @@ impl Runner {
 
 /// The guest's JSON; or why its answer is none; or the trap.
 fn call(guest: &InstancePre<Run>, store: &mut Store<Run>, input: &[u8]) -> Result<Result<Vec<u8>, String>> {
-    let t0=std::time::Instant::now();
-    let instance = guest.instantiate(&mut *store)?;let t1=t0.elapsed();
+    let instance = guest.instantiate(&mut *store)?;
     let memory = memory_of(&instance, store)?;
     let limit = store.data().memory as u64;
     let heap = limit.saturating_sub(ENGINE_OVERHEAD + input.len() as u64).max(64 << 10);
@@ -195,8 +192,6 @@ fn call(guest: &InstancePre<Run>, store: &mut Store<Run>, input: &[u8]) -> Resul
     memory.write(&mut *store, at as usize + input.len(), &[0])?;
     let packed = instance.get_typed_func::<(u32, u32), u64>(&mut *store, "run")?.call(&mut *store, (at, length))?;
 
-    let t2=t0.elapsed();
-    eprintln!("inst {t1:?} run {t2:?}");
     let (start, length) = ((packed >> 32) as usize, (packed & 0xffff_ffff) as usize);
     if length > MAX_RESULT {
         return Ok(Err(format!("it is {length} bytes of JSON; {MAX_RESULT} is the most")));
@@ -210,11 +205,15 @@ fn memory_of(instance: &Instance, store: &mut Store<Run>) -> Result<Memory> {
 }
 
 fn offer_wasi(linker: &mut Linker<Run>) -> Result<()> {
-    linker.func_wrap(WASI, "clock_time_get", |mut caller: Caller<'_, Run>, _clock: u32, _precision: u64, at: u32| {
-        // Both clocks stand still: two runs with the same `now` cannot differ by how fast the machine is.
-        let nanoseconds = caller.data().now_ms.max(0).cast_unsigned().saturating_mul(1_000_000);
-        write(&mut caller, at, &nanoseconds.to_le_bytes())
-    })?;
+    linker.func_wrap(
+        WASI,
+        "clock_time_get",
+        |mut caller: Caller<'_, Run>, _clock: u32, _precision: u64, at: u32| {
+            // Both clocks stand still: two runs with the same `now` cannot differ by how fast the machine is.
+            let nanoseconds = caller.data().now_ms.max(0).cast_unsigned().saturating_mul(1_000_000);
+            write(&mut caller, at, &nanoseconds.to_le_bytes())
+        },
+    )?;
     linker.func_wrap(WASI, "random_get", |mut caller: Caller<'_, Run>, at: u32, length: u32| {
         if length > 4096 {
             return EINVAL;

@@ -61,16 +61,14 @@ pub fn worker_main() -> ExitCode {
 
 /// Loads or compiles the guest and gives up every right that is not needed any more. `None`: nothing more to do.
 fn get_ready(frame: &Frame, report: &mut WorkerReport) -> Result<Option<guest::Runner>, String> {
-    let t0=std::time::Instant::now();
     let open: Open = serde_json::from_slice(&frame.payload).map_err(|error| format!("no valid request: {error}"))?;
     let engine = guest::engine().map_err(|error| format!("no engine for WASM: {error:#}"))?;
-    eprintln!("engine {:?}",t0.elapsed());
     let cache = open.cache.map(|path| cache::Cache::new(path, &engine));
     let loaded = match &cache {
         None => None,
         Some(cache) => cache.load(&engine).map_err(|why| report.notes.push(why)).ok().flatten(),
     };
-    eprintln!("loaded {:?}",t0.elapsed());report.cached = loaded.is_some();
+    report.cached = loaded.is_some();
     let module = match (open.mode, loaded) {
         (Mode::Prepare, Some(_)) => return done(Kind::Prepared, frame),
         (Mode::Prepare, None) => {
@@ -84,9 +82,7 @@ fn get_ready(frame: &Frame, report: &mut WorkerReport) -> Result<Option<guest::R
     };
     // The first instance makes the image that the later ones share, which needs a descriptor and a file's size.
     let runner = guest::Runner::new(engine, &module).map_err(|error| format!("the guest does not start: {error:#}"))?;
-    eprintln!("runner {:?}",t0.elapsed());
-    lockdown::before_guests(report);    eprintln!("locked {:?}",t0.elapsed());
-
+    lockdown::before_guests(report);
     Ok(Some(runner))
 }
 
@@ -95,7 +91,18 @@ fn done(kind: Kind, frame: &Frame) -> Result<Option<guest::Runner>, String> {
     Ok(None)
 }
 
+/// Ends the process when the guest's thread ends in any way, a panic of ours too: the parent must see a death, not
+/// wait for an answer until its deadline.
+struct EndOfProcess;
+
+impl Drop for EndOfProcess {
+    fn drop(&mut self) {
+        std::process::exit(5);
+    }
+}
+
 fn serve(runner: guest::Runner, queue: &mpsc::Receiver<Frame>) {
+    let _end = EndOfProcess;
     let Ok(mut runner) = runner.with_ticker() else { std::process::exit(3) };
     for frame in queue {
         let answered = match CallHeader::split(&frame.payload) {

@@ -24,7 +24,10 @@ impl Ticker {
     pub(super) fn start(engine: Engine) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let other = Arc::clone(&shared);
-        std::thread::Builder::new().name("deadline".into()).stack_size(128 << 10).spawn(move || tick(&other, &engine))?;
+        std::thread::Builder::new()
+            .name("deadline".into())
+            .stack_size(128 << 10)
+            .spawn(move || tick(&other, &engine))?;
         Ok(Self(shared))
     }
 

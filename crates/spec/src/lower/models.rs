@@ -32,7 +32,7 @@ pub(super) fn models(cx: &mut Cx<'_>, doc: &Doc, root: &Node, inherits: bool) ->
             models.named.insert(name.to_owned(), model);
         }
     }
-    if !models.named.contains_key("primary") && !inherits && !was_meant(root) {
+    if !models.named.contains_key("primary") && !inherits && !was_meant(root) && matches!(root.kind, Kind::Map(_)) {
         let span = root.entry("models").map_or_else(|| super::super::check::head(root, &doc.text), |entry| entry.key.span);
         let message = "no model answers: add `model: NAME`, or `models` with a `primary`";
         cx.report(doc.find(NO_MODEL, span, message));

@@ -13,7 +13,7 @@ const OUTCOMES: Shape = Shape::Words(&[
 static JSON_PATH: Record = Record {
     title: "a JSON path",
     keys: &[&[
-        key("path", "The path: $.a.b", Shape::Text).required(),
+        key("path", "Which value: $.a.b", Shape::Text).required(),
         key("is", "What the value there must match; without, that there is one", Shape::Matcher),
     ]],
     open: None,
@@ -129,7 +129,7 @@ static FILE: Record = Record {
 static COMMAND: Record = Record {
     title: "a command",
     keys: &[&[
-        key("run", "The program and its arguments", Shape::List(&Shape::Text)).required(),
+        key("run", "What runs: the program and its arguments", Shape::List(&Shape::Text)).required(),
         key("exit", "Its exit code", Shape::Integer(0, 255)),
         key("stdout", "What it prints", Shape::Matcher),
     ]],

@@ -134,7 +134,7 @@ pub(super) static CONTEXT: Record = Record {
 pub(super) static DOCUMENT: Record = Record {
     title: "a set of documents",
     keys: &[&[
-        key("files", "The files", Shape::OneOrMore(&Shape::Glob)).required(),
+        key("files", "Paths of the files, `*` and `**` included", Shape::OneOrMore(&Shape::Glob)).required(),
         key("search", "How they are searched", Shape::Words(&[word("hybrid", "By words and by meaning"), word("keyword", "By words"), word("vector", "By meaning")])),
         key("embedding", "The named model that embeds", Shape::Text),
         key("top_k", "How many pieces are found", Shape::Integer(1, 1000)),

@@ -71,7 +71,7 @@ static ARG: Record = Record {
 static TOOL: Record = Record {
     title: "a tool",
     keys: &[&[
-        key("name", "Its name", Shape::Text).required(),
+        key("name", "The name the model calls it by", Shape::Text).required(),
         key("description", "What the model is told of it", Shape::Text),
         key("parameters", "JSON Schema of its arguments", Shape::Named(&Shape::Any)),
         key("permissions", "SQL verbs it may use", Shape::List(&Shape::Text)),

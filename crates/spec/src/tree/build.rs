@@ -40,7 +40,6 @@ enum Frame {
 
 struct Open {
     start: usize,
-    end: usize,
     flow: bool,
     anchor: usize,
     tag: Option<Box<str>>,
@@ -182,7 +181,7 @@ impl Builder<'_> {
             return;
         }
         let flow = style == StructureStyle::Flow;
-        self.stack.push(frame(Open { start: range.start, end: range.end, flow, anchor, tag: written(tag) }));
+        self.stack.push(frame(Open { start: range.start, flow, anchor, tag: written(tag) }));
     }
 
     fn close(&mut self, end: usize) {

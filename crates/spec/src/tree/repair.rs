@@ -19,6 +19,7 @@ const MAX_LINES_BACK: usize = 200;
 enum Step {
     Bracket,
     Interpolation,
+    Token,
     Tabs,
     Quote,
     OpenBracket,
@@ -30,9 +31,10 @@ enum Step {
 }
 
 /// The order in which they are tried: from what says most about the cause to giving up.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step::Bracket,
     Step::Interpolation,
+    Step::Token,
     Step::Tabs,
     Step::Quote,
     Step::OpenBracket,
@@ -54,6 +56,8 @@ struct Attempt {
 #[derive(Clone)]
 struct Place {
     at: usize,
+    /// How far the parser came: it names an open bracket or quote by its beginning.
+    reached: usize,
     last_good: usize,
     open_flow: Vec<usize>,
     kind: ErrorKind,
@@ -94,15 +98,17 @@ impl<'a> Repair<'a> {
         if matches!(stop.kind, ErrorKind::RecursionLimitExceeded) {
             return false;
         }
+        let (at, reached) = self.reached(stop);
         let mut place = Place {
-            at: stop.at,
+            at,
+            reached,
             last_good: stop.last_good,
             open_flow: stop.open_flow.clone(),
             kind: stop.kind.clone(),
             message: stop.message.clone(),
         };
         if let Some(attempt) = self.attempt.take()
-            && place.at <= attempt.stop.at
+            && (place.reached < attempt.stop.reached || (place.reached == attempt.stop.reached && place.at == attempt.stop.at))
             && !attempt.final_step
         {
             self.patches = attempt.patches;
@@ -126,6 +132,7 @@ impl<'a> Repair<'a> {
         match step {
             Step::Bracket => self.bracket(place, line),
             Step::Interpolation => (first..=line).any(|line| self.interpolation(line)),
+            Step::Token => self.token(place),
             Step::Tabs => (first.saturating_sub(1)..=(line + 1).min(self.lines.len() - 1)).any(|line| self.tabs(line)),
             Step::Quote => (first..=line).any(|line| self.quote(line)),
             Step::OpenBracket => self.open_bracket(place),
@@ -152,27 +159,63 @@ impl<'a> Repair<'a> {
         self.patches.insert(at, text);
     }
 
+    /// Where something is wrong, and how far the parser came.
+    fn reached(&self, stop: &Stop) -> (usize, usize) {
+        match &stop.kind {
+            ErrorKind::MismatchedFlowCollectionEnd { .. } => {
+                let at = line::mismatch(self.text, stop.at).unwrap_or(stop.at);
+                (at, at.max(stop.last_good))
+            }
+            ErrorKind::UnclosedFlowCollection { .. } | ErrorKind::UnclosedQuotedScalar => (stop.at, self.text.len()),
+            _ => (stop.at, stop.at.max(stop.last_good)),
+        }
+    }
+
     /// A bracket that closes nothing, or another than the one that is open.
     fn bracket(&mut self, place: &Place, line: usize) -> bool {
         let wanted = match &place.kind {
-            ErrorKind::MismatchedFlowCollectionEnd { open, .. } => line::closing(*open as u8),
+            ErrorKind::MismatchedFlowCollectionEnd { open, .. } => u8::try_from(*open).ok().and_then(line::closing),
             ErrorKind::MisplacedFlowCollectionEnd => None,
             _ => return false,
         };
-        let found = self.text.as_bytes().get(place.at).copied();
-        if !matches!(found, Some(b']' | b'}')) || !self.first_try(Step::Bracket, line) {
+        let bytes = self.text.as_bytes();
+        if !matches!(bytes.get(place.at), Some(b']' | b'}')) || !self.first_try(Step::Bracket, place.at) {
             return false;
         }
         let span = Span::new(place.at, place.at + 1);
-        if let Some(wanted) = wanted {
-            self.insert(place.at, &wanted.to_string());
-            let fix = Fix { title: format!("Insert `{wanted}`"), edits: vec![(Span::at(place.at), wanted.to_string())], safe: false };
-            self.report(SyntaxKind::Syntax, span, format!("`{wanted}` is missing before this"), Some(fix));
-        } else {
-            self.patches.replace(place.at..place.at + 1, "");
-            let fix = Fix { title: "Remove it".into(), edits: vec![(span, String::new())], safe: false };
-            self.report(SyntaxKind::Syntax, span, "this bracket closes nothing: remove it", Some(fix));
+        // `[a]]}`: the bracket that is wanted comes next, so this one is too many.
+        let stray = wanted.is_none_or(|wanted| self.text[place.at + 1..].trim_start().starts_with(wanted));
+        let range = self.lines.line_range(self.text, line);
+        let stray = stray || line::stray_brackets(&self.text[range.clone()]).is_some_and(|stray| range.start + stray.start <= place.at);
+        match wanted.filter(|_| !stray) {
+            Some(wanted) => {
+                self.insert(place.at, &wanted.to_string());
+                let edits = vec![(Span::at(place.at), wanted.to_string())];
+                let fix = Fix { title: format!("Insert `{wanted}`"), edits, safe: false };
+                self.report(SyntaxKind::Syntax, span, format!("`{wanted}` is missing before this"), Some(fix));
+            }
+            None => {
+                self.patches.replace(place.at..place.at + 1, "");
+                let fix = Fix { title: "Remove it".into(), edits: vec![(span, String::new())], safe: false };
+                self.report(SyntaxKind::Syntax, span, "this bracket closes nothing: remove it", Some(fix));
+            }
         }
+        true
+    }
+
+    /// In brackets, a text that begins with punctuation YAML keeps for itself: `[*]`, `[@here]`.
+    fn token(&mut self, place: &Place) -> bool {
+        let begins = |at: usize| self.text[at..].starts_with(['*', '&', '@', '`', '%', '!']);
+        let at = self.text.floor_char_boundary(place.at);
+        if place.open_flow.is_empty() || !begins(at) || !self.first_try(Step::Token, at) {
+            return false;
+        }
+        let rest = &self.text[at..];
+        let end = rest.find([',', ']', '}', '\n', '\r']).unwrap_or(rest.len());
+        let range = at..at + rest[..end].trim_end().len();
+        let fix = Fix::quote(range.clone().into(), &self.text[range.clone()]);
+        self.quote_range(range.clone());
+        self.report(SyntaxKind::Trap, range.into(), "this text has to be in quotes: YAML keeps its first character for itself", Some(fix));
         true
     }
 
@@ -277,7 +320,6 @@ impl<'a> Repair<'a> {
         }
         let at = range.start + value.start..range.start + value.end;
         let fix = Fix::quote(at.clone().into(), &self.text[at.clone()]);
-        self.patches.replace(at.start..at.start, "");
         self.quote_range(at.clone());
         self.report(SyntaxKind::Trap, at.into(), "this text has to be in quotes: YAML reads its punctuation as something else", Some(fix));
         true

@@ -26,8 +26,6 @@ pub(super) fn closing(open: u8) -> Option<char> {
 struct Scan {
     quote: Option<(usize, char)>,
     comment: Option<usize>,
-    /// Brackets open at the end.
-    depth: usize,
 }
 
 /// Walks a line as if it began outside of quotes. `visit` sees each byte outside of quotes with the depth of brackets.
@@ -58,7 +56,7 @@ fn scan(line: &str, mut visit: impl FnMut(usize, char, usize)) -> Scan {
                 continue;
             }
             '#' if at == 0 || line[..at].ends_with([' ', '\t']) => {
-                return Scan { quote: None, comment: Some(at), depth };
+                return Scan { quote: None, comment: Some(at) };
             }
             '[' | '{' => depth += 1,
             ']' | '}' => depth = depth.saturating_sub(1),
@@ -72,7 +70,7 @@ fn scan(line: &str, mut visit: impl FnMut(usize, char, usize)) -> Scan {
             _ => false,
         };
     }
-    Scan { quote, comment: None, depth }
+    Scan { quote, comment: None }
 }
 
 /// Where a quote opens that the line does not close.
@@ -129,6 +127,53 @@ pub(super) fn value_of(line: &str) -> Option<Range<usize>> {
     (from < to).then_some(from..to)
 }
 
+/// Brackets behind a complete list or map that close nothing.
+pub(super) fn stray_brackets(line: &str) -> Option<Range<usize>> {
+    let range = value_of(line)?;
+    let value = line.get(range.clone())?;
+    let end = closed_at(value)?;
+    let rest = value.get(end..)?;
+    let only = !rest.is_empty() && rest.chars().all(|c| matches!(c, ']' | '}' | ' '));
+    only.then_some(range.start + end..range.end)
+}
+
+/// Where the list or map that a value begins with ends.
+fn closed_at(value: &str) -> Option<usize> {
+    let mut closed = None;
+    scan(value, |at, c, depth| {
+        if depth == 0 && matches!(c, ']' | '}') && closed.is_none() {
+            closed = Some(at + 1);
+        }
+    });
+    closed.filter(|_| value.starts_with(['[', '{']))
+}
+
+/// The bracket that closes another than the one that is open, in the text from an opening bracket on.
+pub(super) fn mismatch(text: &str, open: usize) -> Option<usize> {
+    const FARTHEST: usize = 64 * 1024;
+    let near = text.get(open..text.floor_char_boundary(open.saturating_add(FARTHEST).min(text.len())))?;
+    let mut brackets: Vec<char> = Vec::new();
+    let mut start = open;
+    for line in near.split_inclusive('\n') {
+        let mut found = None;
+        scan(line, |at, c, _| match c {
+            '[' | '{' => brackets.push(c),
+            ']' | '}' if found.is_none() => {
+                let wanted = brackets.pop().and_then(|open| u8::try_from(open).ok()).and_then(closing);
+                if wanted != Some(c) {
+                    found = Some(start + at);
+                }
+            }
+            _ => {}
+        });
+        if found.is_some() || brackets.is_empty() {
+            return found;
+        }
+        start += line.len();
+    }
+    None
+}
+
 /// A value without quotes that no plain scalar can be.
 pub(super) fn value_that_needs_quotes(line: &str) -> Option<Range<usize>> {
     let range = value_of(line)?;
@@ -136,15 +181,7 @@ pub(super) fn value_that_needs_quotes(line: &str) -> Option<Range<usize>> {
     let reserved = value.starts_with(['@', '`', '%', '*', '&', '!', '?']);
     let colon = !value.starts_with(['"', '\'', '[', '{', '|', '>']) && (value.contains(": ") || value.ends_with(':'));
     // A list or map with something behind it: `[a, b] -> c`.
-    let trailing = value.starts_with(['[', '{']) && {
-        let mut closed_at = None;
-        scan(value, |at, c, depth| {
-            if depth == 0 && matches!(c, ']' | '}') && closed_at.is_none() {
-                closed_at = Some(at + 1);
-            }
-        });
-        closed_at.is_some_and(|end| !value[end..].trim().is_empty())
-    };
+    let trailing = closed_at(value).is_some_and(|end| !value[end..].trim().is_empty());
     (reserved || colon || trailing).then_some(range)
 }
 

@@ -1,0 +1,199 @@
+//! The command line: one file a subcommand.
+//!
+//! Exit codes, the same for every command: 0 all is well; 1 there are findings or failures; 2 it could not run. 130
+//! after Ctrl-C.
+
+mod check;
+mod doctor;
+mod init;
+mod rollback;
+mod run;
+mod test;
+mod versions;
+mod watch;
+
+use crate::host::WORKER;
+use crate::output::{Out, Style};
+use crate::report::json;
+use crate::workspace::Workspace;
+use aic_store::{Store, StoreError};
+use clap::{Parser, Subcommand, ValueEnum};
+use std::process::ExitCode;
+use tokio_util::sync::CancellationToken;
+
+/// All is well.
+pub const FINE: u8 = 0;
+/// There are findings or failures.
+pub const FINDINGS: u8 = 1;
+/// It could not run.
+pub const COULD_NOT_RUN: u8 = 2;
+const INTERRUPTED: u8 = 130;
+
+#[derive(Parser)]
+#[command(
+    name = "aic",
+    version,
+    about = "The AIContainer workbench: AI behaviour that is checked and reversible",
+    after_help = "Exit codes: 0 all is well; 1 findings or failures; 2 it could not run.",
+    disable_help_subcommand = true,
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check specs: keys, types, conditions, files they name
+    Check(check::Args),
+    /// Run the behaviour tests of specs and record the version
+    Test(test::Args),
+    /// Send one input through a spec, for real
+    Run(run::Args),
+    /// Run what a save affects, again and again
+    Watch(watch::Args),
+    /// Make a new spec that passes its own tests
+    Init(init::Args),
+    /// Show the recorded versions of a spec
+    Versions(versions::Args),
+    /// Put the last stable version back and test it
+    Rollback(rollback::Args),
+    /// Say what works on this machine
+    Doctor(doctor::Args),
+}
+
+/// How a command speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Human,
+    /// For programs: one JSON document.
+    Json,
+}
+
+/// What every command has at hand.
+struct Context {
+    out: Out,
+    err: Out,
+    format: Format,
+    cancel: CancellationToken,
+}
+
+impl Context {
+    fn new(format: Format, cancel: CancellationToken) -> Self {
+        Self { out: Out::stdout(), err: Out::stderr(), format, cancel }
+    }
+
+    /// Says why a command could not run.
+    fn could_not_run(&mut self, why: impl std::fmt::Display) -> u8 {
+        let why = why.to_string();
+        if self.format == Format::Json {
+            json::write(&mut self.out, json::error(&why));
+        }
+        let word = self.err.styled(Style::Bad, "error:");
+        self.err.line(format_args!("{word} {why}"));
+        COULD_NOT_RUN
+    }
+
+    fn warn(&mut self, what: impl std::fmt::Display) {
+        let word = self.err.styled(Style::Warn, "warning:");
+        self.err.line(format_args!("{word} {what}"));
+    }
+
+    /// The store, or nothing and a warning: testing works without a place to keep results.
+    fn store_or_warn(&mut self, workspace: &Workspace) -> Option<Store> {
+        match workspace.store() {
+            Ok(store) => {
+                self.tell_recovery(&store);
+                Some(store)
+            }
+            Err(error) => {
+                self.warn(format_args!("{error}\n         the tests run all the same, but nothing of them is kept"));
+                None
+            }
+        }
+    }
+
+    /// The store, for commands that are nothing without it.
+    fn store(&mut self, workspace: &Workspace) -> Result<Store, StoreError> {
+        let store = workspace.store()?;
+        self.tell_recovery(&store);
+        Ok(store)
+    }
+
+    fn tell_recovery(&mut self, store: &Store) {
+        let Some(recovered) = store.recovered() else { return };
+        let (spec, to) = (recovered.pending.spec.clone(), recovered.pending.to.short());
+        match &recovered.outcome {
+            Ok(_) => self.warn(format_args!("a rollback of {spec} to {to} was cut off earlier; it is finished now")),
+            Err(error) => self.warn(format_args!("a rollback of {spec} to {to} was cut off earlier, and still is: {error}")),
+        }
+    }
+}
+
+/// Runs the program with the arguments of the process.
+pub fn main() -> ExitCode {
+    // Before anything else: a worker starts in a millisecond or two, and must not read a command line.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == WORKER) {
+        return aic_sandbox::worker_main();
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; a wrong argument is.
+            let code = if error.use_stderr() { COULD_NOT_RUN } else { FINE };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            Out::stderr().line(format_args!("error: no threads to run on: {error}"));
+            return ExitCode::from(COULD_NOT_RUN);
+        }
+    };
+    let cancel = CancellationToken::new();
+    let code = runtime.block_on(async {
+        let listener = tokio::spawn(cancel_on_ctrl_c(cancel.clone()));
+        let code = dispatch(cli.command, cancel.clone()).await;
+        listener.abort();
+        code
+    });
+    // What still blocks a thread (a script that is being killed) does not keep the program.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    ExitCode::from(if cancel.is_cancelled() && code != FINE { INTERRUPTED } else { code })
+}
+
+async fn cancel_on_ctrl_c(cancel: CancellationToken) {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        cancel.cancel();
+    }
+}
+
+async fn dispatch(command: Command, cancel: CancellationToken) -> u8 {
+    match command {
+        Command::Check(args) => check::run(&args, &mut Context::new(args.format, cancel)),
+        Command::Test(args) => test::run(&args, &mut Context::new(args.format, cancel)).await,
+        Command::Run(args) => run::run(&args, &mut Context::new(args.format, cancel)).await,
+        Command::Watch(args) => watch::run(&args, &mut Context::new(args.format, cancel)).await,
+        Command::Init(args) => init::run(&args, &mut Context::new(args.format, cancel)),
+        Command::Versions(args) => versions::run(&args, &mut Context::new(args.format, cancel)),
+        Command::Rollback(args) => rollback::run(&args, &mut Context::new(args.format, cancel)).await,
+        Command::Doctor(args) => doctor::run(&args, &mut Context::new(args.format, cancel)),
+    }
+}
+
+/// Reads `NAME=VALUE`.
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it like NAME=VALUE".into()),
+    }
+}
+
+fn variables(pairs: &[(String, String)]) -> serde_json::Map<String, serde_json::Value> {
+    pairs.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect()
+}

@@ -1,0 +1,203 @@
+//! `aic run`: one input through a spec, for real: real data, the workspace's counters, the audit chain.
+
+use super::{COULD_NOT_RUN, Context, FINDINGS, FINE, Format, name_and_value, variables};
+use crate::host::script_host;
+use crate::output::{Out, Style, harmless};
+use crate::recording::{StoreCounters, StoreRecorder};
+use crate::report::{self, json, trace};
+use crate::session::{Session, Tested, run_prefix};
+use crate::workspace::{Target, Workspace};
+use aic_base::{Action, Outcome};
+use aic_engine::{Answer, Answers, RunOptions, TurnReport};
+use aic_guard::User;
+use aic_store::{Store, VersionReason};
+use serde_json::Map;
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// What the user says
+    input: String,
+    /// The spec, or its folder
+    #[arg(long, short, default_value = ".")]
+    spec: PathBuf,
+    /// The named model that answers
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// Run in this environment
+    #[arg(long = "env", value_name = "NAME")]
+    environment: Option<String>,
+    /// A variable of the spec
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    vars: Vec<(String, String)>,
+    /// Who asks
+    #[arg(long, value_name = "ID")]
+    user: Option<String>,
+    /// A role of whoever asks
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<String>,
+    /// Answer yes to what this tool or guardrail asks
+    #[arg(long = "approve", value_name = "NAME")]
+    approve: Vec<String>,
+    /// Answer no to what this tool or guardrail asks
+    #[arg(long = "deny", value_name = "NAME")]
+    deny: Vec<String>,
+    /// Show everything that happened
+    #[arg(long)]
+    trace: bool,
+    /// How to speak
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+pub async fn run(args: &Args, context: &mut Context) -> u8 {
+    let (workspace, spec) = match Target::one(&args.spec) {
+        Ok(target) => target,
+        Err(error) => return context.could_not_run(error),
+    };
+    // Without the store there are no counters and no audit: a real run does not go without.
+    let store = match context.store(&workspace) {
+        Ok(store) => store,
+        Err(error) => return context.could_not_run(format_args!("{error}\n       a real run needs its counters and its audit")),
+    };
+    let session = Session::new(workspace.clone(), spec, Some(store.clone()), script_host());
+    let loaded = session.load(args.environment.as_deref());
+    let container = match session.container(&loaded) {
+        Ok(container) => container,
+        Err(refusal) => {
+            let tested = Tested { loaded, version: None, result: Err(refusal), unkept: None };
+            if let Err(refusal) = &tested.result {
+                super::test::refused(context, &workspace, &tested, refusal);
+            }
+            return COULD_NOT_RUN;
+        }
+    };
+    let version = match session.record(&loaded, VersionReason::Run) {
+        Ok(version) => version.map(|version| version.digest),
+        Err(error) => return context.could_not_run(error),
+    };
+    let spec = container.spec();
+    let salt = match salt(&workspace) {
+        Ok(salt) => Some(salt),
+        Err(error) if spec.personal_data.is_empty() => {
+            context.warn(error);
+            None
+        }
+        Err(error) => return context.could_not_run(error),
+    };
+    let recorder = Arc::new(StoreRecorder::for_runs(&store, &session.spec, version, spec.personal_data.clone(), salt));
+    let options = options(args, context, &workspace, &store, recorder.clone());
+    let mut conversation = match container.conversation(options) {
+        Ok(conversation) => conversation,
+        Err(error) => return context.could_not_run(error),
+    };
+    let provider = container.spec().models.named.get(args.model.as_deref().unwrap_or("primary"));
+    let provider = provider.and_then(|model| model.provider).map_or("unknown", aic_spec::Provider::as_str);
+
+    let report = conversation.turn(&args.input, &Map::new(), &answers(args)).await;
+    match context.format {
+        Format::Json => json::write(&mut context.out, json::run(&report, provider)),
+        Format::Human => write(&mut context.out, &report, provider, args.trace),
+    }
+    if let Err(error) = recorder.flush() {
+        return context.could_not_run(format_args!("the run is not written down: {error}"));
+    }
+    match report.outcome {
+        Outcome::Completed => FINE,
+        Outcome::Blocked | Outcome::NeedsConfirmation | Outcome::Budget => FINDINGS,
+        Outcome::Failed => COULD_NOT_RUN,
+    }
+}
+
+fn options(
+    args: &Args,
+    context: &Context,
+    workspace: &Workspace,
+    store: &Store,
+    recorder: Arc<StoreRecorder>,
+) -> RunOptions {
+    let live = RunOptions::live(workspace.root.clone());
+    RunOptions {
+        environment: args.environment.clone().unwrap_or_default(),
+        user: User { id: args.user.clone(), roles: args.roles.clone() },
+        vars: variables(&args.vars),
+        model: args.model.clone(),
+        cancel: context.cancel.clone(),
+        recorder,
+        counters: Arc::new(StoreCounters::new(store.clone())),
+        run_prefix: run_prefix(),
+        ..live
+    }
+}
+
+fn answers(args: &Args) -> Answers {
+    let yes = args.approve.iter().map(|name| (name.clone(), Answer::Approve));
+    // A no is stronger than a yes to the same.
+    yes.chain(args.deny.iter().map(|name| (name.clone(), Answer::Deny))).collect()
+}
+
+fn write(out: &mut Out, run: &TurnReport, provider: &str, with_trace: bool) {
+    let text = harmless(&run.output);
+    match run.outcome {
+        Outcome::Completed => out.line(text),
+        outcome => {
+            let word = out.styled(Style::Bad, format!("{outcome}:"));
+            out.line(format_args!("{word} {text}"));
+        }
+    }
+    if run.outcome == Outcome::NeedsConfirmation {
+        for asked in &run.confirmations {
+            let name = asked.tool.as_deref().or(asked.guardrail.as_deref()).unwrap_or_default();
+            let hint = format!("to go on: --approve {}", harmless(name));
+            out.line(out.styled(Style::Dim, hint));
+        }
+    }
+    let about = if run.usage.estimated && run.cost.pico() > 0 { "≈ " } else { "" };
+    let mut facts = vec![
+        format!("{provider} model"),
+        format!("{about}{}", run.cost),
+        report::duration(run.latency),
+        report::count(run.calls.len(), "tool call"),
+    ];
+    let mut fired: BTreeMap<&str, Action> = BTreeMap::new();
+    for decision in &run.decisions {
+        let action = fired.entry(&decision.guardrail).or_insert(decision.action);
+        *action = (*action).max(decision.action);
+    }
+    facts.extend(fired.iter().map(|(name, action)| format!("{} → {action}", harmless(name))));
+    out.line(out.styled(Style::Dim, facts.join(" · ")));
+    let failed = matches!(run.outcome, Outcome::Failed | Outcome::Budget);
+    if with_trace || failed {
+        trace::write(out, &run.events, "");
+    }
+}
+
+/// The workspace's salt for personal data in the audit chain: made once, readable by its owner only.
+fn salt(workspace: &Workspace) -> Result<[u8; 32], String> {
+    let path = workspace.root.join(".aic/audit.salt");
+    match std::fs::read(&path) {
+        Ok(bytes) => <[u8; 32]>::try_from(bytes).map_err(|_| {
+            format!("{}: damaged. Restore it, or remove it: digests of personal data will differ from then on", path.display())
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let mut salt = [0; 32];
+            getrandom::fill(&mut salt).map_err(|error| format!("no random numbers for the audit's salt: {error}"))?;
+            write_secret(&path, &salt).map_err(|error| format!("{}: {error}", path.display()))?;
+            Ok(salt)
+        }
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
+
+fn write_secret(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}

@@ -1,0 +1,141 @@
+//! `aic test`: the behaviour tests, and a version for what was tested.
+
+use super::{Context, Format, name_and_value, variables};
+use crate::host::script_host;
+use crate::report::{diagnostics, json, tests};
+use crate::session::{Refusal, Session, TestOptions, Tested};
+use crate::workspace::{Target, Workspace};
+use serde_json::json;
+use std::path::PathBuf;
+use std::time::Instant;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Specs, or folders with specs
+    #[arg(default_value = ".")]
+    paths: Vec<PathBuf>,
+    /// Only cases whose name contains this
+    #[arg(long, short = 'k', value_name = "TEXT")]
+    filter: Option<String>,
+    /// Only tests with this tag
+    #[arg(long, value_name = "TAG")]
+    tag: Option<String>,
+    /// Test as this environment
+    #[arg(long = "env", value_name = "NAME")]
+    environment: Option<String>,
+    /// A variable of the spec
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    vars: Vec<(String, String)>,
+    /// Wait for the delays of scripted models
+    #[arg(long)]
+    realtime: bool,
+    /// How to speak
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+pub async fn run(args: &Args, context: &mut Context) -> u8 {
+    let host = script_host();
+    let options = TestOptions {
+        environment: args.environment.clone(),
+        vars: variables(&args.vars),
+        filter: args.filter.clone(),
+        tag: args.tag.clone(),
+        realtime: args.realtime,
+        ..TestOptions::new(context.cancel.clone())
+    };
+    let (mut code, mut documents) = (0, Vec::new());
+    for path in &args.paths {
+        let target = match Target::read(path) {
+            Ok(target) => target,
+            Err(error) => return context.could_not_run(error),
+        };
+        let store = context.store_or_warn(&target.workspace);
+        for (i, spec) in target.specs.iter().enumerate() {
+            if i > 0 && context.format == Format::Human {
+                context.out.line("");
+            }
+            let session = Session::new(target.workspace.clone(), spec.clone(), store.clone(), host.clone());
+            let tested = test_one(context, &session, &options).await;
+            code = code.max(tested.exit_code());
+            documents.push(document(&session.workspace, &tested));
+            if context.cancel.is_cancelled() {
+                return context.could_not_run("interrupted; the cases that had ended are above, nothing is recorded of them");
+            }
+        }
+    }
+    if context.format == Format::Json {
+        json::write(&mut context.out, json!({ "specs": documents, "exit_code": code }));
+    }
+    code
+}
+
+/// Tests one spec and reports it as it goes.
+pub async fn test_one(context: &mut Context, session: &Session, options: &TestOptions) -> Tested {
+    let started = Instant::now();
+    let human = context.format == Format::Human;
+    let loaded = session.load(options.environment.as_deref());
+    if human {
+        tests::heading(&mut context.out, &session.workspace, &loaded);
+    }
+    let out = &mut context.out;
+    let mut ended = |case: &aic_behavior::CaseReport| {
+        if human {
+            tests::case(out, case);
+        }
+    };
+    let tested = session.test_loaded(loaded, options, &mut ended).await;
+    if human {
+        report(context, &session.workspace, &tested, started);
+    }
+    if let Some(error) = &tested.unkept {
+        context.warn(format_args!("the results are not kept: {error}"));
+    }
+    tested
+}
+
+fn report(context: &mut Context, workspace: &Workspace, tested: &Tested, started: Instant) {
+    match &tested.result {
+        Ok(report) => {
+            for case in report.cases.iter().filter(|case| !case.verdict.is_fine()) {
+                tests::failure(&mut context.out, workspace, &tested.loaded, case);
+            }
+            tests::summary(&mut context.out, report, started.elapsed());
+            tests::version(&mut context.out, tested);
+            if report.cases.is_empty() {
+                context.warn("no case was run: the spec has no tests, or the filter fits none");
+            }
+        }
+        Err(refusal) => refused(context, workspace, tested, refusal),
+    }
+}
+
+/// Says why nothing ran, and shows the findings that are the reason.
+pub fn refused(context: &mut Context, workspace: &Workspace, tested: &Tested, refusal: &Refusal) {
+    let loaded = &tested.loaded;
+    match refusal {
+        Refusal::NotEnforced => {
+            diagnostics::write_some(&mut context.out, workspace, loaded, loaded.blockers());
+        }
+        _ => diagnostics::write(&mut context.out, workspace, loaded),
+    }
+    context.could_not_run(format_args!("{}: {refusal}", workspace.shown(&loaded.path)));
+}
+
+fn document(workspace: &Workspace, tested: &Tested) -> serde_json::Value {
+    let loaded = &tested.loaded;
+    let version = tested.version.map(|version| json!({ "number": version.number, "digest": version.digest }));
+    match &tested.result {
+        Ok(report) => {
+            let mut document = json::tests(workspace, loaded, report);
+            document["spec"] = json!(loaded.path);
+            document["version"] = json!(version);
+            document
+        }
+        Err(refusal) => json!({
+            "spec": loaded.path,
+            "refused": refusal.to_string(),
+            "diagnostics": json::diagnostics(loaded),
+        }),
+    }
+}

@@ -1,0 +1,94 @@
+//! The same for programs: one JSON document a command. `schema` counts up when a field changes its meaning.
+
+use crate::output::Out;
+use crate::workspace::Workspace;
+use aic_base::LineIndex;
+use aic_behavior::{CaseReport, TestReport};
+use aic_engine::TurnReport;
+use aic_spec::{Diagnostic, Loaded};
+use serde_json::{Value, json};
+
+const SCHEMA: u32 = 1;
+
+/// Writes a document.
+pub fn write(out: &mut Out, mut document: Value) {
+    if let Value::Object(map) = &mut document {
+        map.shift_insert(0, "schema".into(), SCHEMA.into());
+    }
+    out.line(format_args!("{document:#}"));
+}
+
+/// An error that kept a command from running.
+pub fn error(message: &str) -> Value {
+    json!({ "error": message })
+}
+
+/// The findings of a spec.
+pub fn diagnostics(loaded: &Loaded) -> Vec<Value> {
+    loaded.diagnostics.iter().map(|diagnostic| one(loaded, diagnostic)).collect()
+}
+
+fn one(loaded: &Loaded, diagnostic: &Diagnostic) -> Value {
+    let at = loaded.text(&diagnostic.file).map(|text| {
+        let index = LineIndex::new(text);
+        let start = index.line_col(text, diagnostic.span.start as usize);
+        let end = index.line_col(text, diagnostic.span.end as usize);
+        json!({ "start": start, "end": end })
+    });
+    json!({
+        "code": diagnostic.code.to_string(),
+        "severity": diagnostic.severity.as_str(),
+        "file": diagnostic.file,
+        "span": diagnostic.span,
+        "place": at,
+        "message": diagnostic.message,
+        "help": diagnostic.help,
+        "fix": diagnostic.fix.as_ref().map(|fix| json!({
+            "title": fix.title,
+            "safe": fix.safe,
+            "edits": fix.edits.iter().map(|(span, text)| json!({ "span": span, "text": text })).collect::<Vec<_>>(),
+        })),
+        "blocks_running": diagnostic.blocks_running,
+    })
+}
+
+/// The cases of a spec.
+pub fn tests(workspace: &Workspace, loaded: &Loaded, report: &TestReport) -> Value {
+    json!({
+        "tally": report.tally(),
+        "cost": report.cost(),
+        "guardrails": report.guardrails(),
+        "cases": report.cases.iter().map(|case| one_case(workspace, loaded, case)).collect::<Vec<_>>(),
+    })
+}
+
+fn one_case(workspace: &Workspace, loaded: &Loaded, case: &CaseReport) -> Value {
+    let mut value = serde_json::to_value(case).unwrap_or(Value::Null);
+    value["kept"] = case.kept.into();
+    value["latency_ms"] = json!(case.latency.as_secs_f64() * 1e3);
+    if let Value::Object(map) = &mut value {
+        map.shift_remove("latency");
+        if case.verdict.is_fine() {
+            map.shift_remove("trace");
+        }
+    }
+    for (failure, value) in case.failures.iter().zip(value["failures"].as_array_mut().into_iter().flatten()) {
+        value["place"] = super::tests::place(workspace, loaded, failure).into();
+    }
+    value
+}
+
+/// One run.
+pub fn run(report: &TurnReport, provider: &str) -> Value {
+    json!({
+        "run": report.run,
+        "provider": provider,
+        "outcome": report.outcome,
+        "output": report.output,
+        "cost": report.cost,
+        "usage": report.usage,
+        "latency_ms": report.latency.as_secs_f64() * 1e3,
+        "decisions": report.decisions,
+        "trace": report.events,
+    })
+}
