@@ -9,6 +9,9 @@ use aic_model::{Message, Session};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
+/// The environment where neither the caller nor the spec names one.
+const DEFAULT_ENVIRONMENT: &str = "development";
+
 /// A session. Each turn is a run.
 pub struct Conversation {
     pub(crate) container: Arc<Container>,
@@ -23,7 +26,11 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    pub(crate) fn new(container: Arc<Container>, options: RunOptions) -> Result<Self, String> {
+    pub(crate) fn new(container: Arc<Container>, mut options: RunOptions) -> Result<Self, String> {
+        if options.environment.is_empty() {
+            let declared = container.spec.prompts.variables.get("ENV").and_then(|variable| variable.default.clone());
+            options.environment = declared.unwrap_or_else(|| DEFAULT_ENVIRONMENT.to_owned());
+        }
         let name = options.model.clone().unwrap_or_else(|| "primary".into());
         let Some(model) = container.models.get(&name) else {
             let known: Vec<&str> = container.models.keys().map(String::as_str).collect();

@@ -43,7 +43,8 @@ pub enum Effects {
 pub struct RunOptions {
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// `${ENV}` and `environment` of conditions.
+    /// `${ENV}` and `environment` of conditions; where empty, the default that the spec declares for `ENV`, else
+    /// `development`.
     pub environment: String,
     /// Who asks.
     pub user: User,
@@ -80,7 +81,7 @@ impl RunOptions {
     pub fn live(root: PathBuf) -> Self {
         Self {
             clock: Arc::new(SystemClock::new()),
-            environment: "development".into(),
+            environment: String::new(),
             user: User::default(),
             vars: Map::new(),
             env: |name| std::env::var(name).ok(),

@@ -40,7 +40,7 @@ impl Variables<'_> {
         });
         let default = || declared.and_then(|variable| variable.default.clone());
         match name {
-            "ENV" if !self.options.environment.is_empty() => Some(self.options.environment.clone()),
+            "ENV" => Some(self.options.environment.clone()),
             _ => from_env.or_else(default),
         }
     }
