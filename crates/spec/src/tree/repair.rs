@@ -135,7 +135,10 @@ impl<'a> Repair<'a> {
             Step::Token => self.token(place),
             Step::Tabs => (first.saturating_sub(1)..=(line + 1).min(self.lines.len() - 1)).any(|line| self.tabs(line)),
             Step::Quote => (first..=line).any(|line| self.quote(line)),
-            Step::OpenBracket => self.open_bracket(place),
+            Step::OpenBracket => {
+                let opened = place.open_flow.first().map_or(first, |at| self.line_at(*at).max(line.saturating_sub(MAX_LINES_BACK)));
+                (first.min(opened)..=line).any(|line| self.line_of_brackets(line)) || self.open_bracket(place)
+            }
             Step::Value => self.value(line),
             Step::BareWord => {
                 let above = self.content_above(line);
@@ -273,9 +276,34 @@ impl<'a> Repair<'a> {
             return false;
         }
         let end = range.start + self.text[range.clone()].trim_end().len();
-        self.insert(end, &quote.to_string());
-        let fix = Fix { title: "Close the quote".into(), edits: vec![(Span::at(end), quote.to_string())], safe: false };
+        // Brackets of the same line are open too: closing only the quote would bring the parser no further.
+        let closers = line::closers(&self.text[range.clone()]);
+        self.insert(end, &closers);
+        let fix = Fix { title: format!("Close the quote `{quote}`"), edits: vec![(Span::at(end), closers)], safe: false };
         self.report(SyntaxKind::Syntax, Span::new(range.start + at, end), "this quote is not closed", Some(fix));
+        true
+    }
+
+    /// A line that leaves brackets open although the next one begins like a line of the block around it.
+    fn line_of_brackets(&mut self, line: usize) -> bool {
+        let range = self.lines.line_range(self.text, line);
+        let text = &self.text[range.clone()];
+        let closers = line::closers(text);
+        if closers.is_empty() || line::open_quote(text).is_some() {
+            return false;
+        }
+        let indent = line::indent(text);
+        let next = (line + 1..self.lines.len().min(line + MAX_LINES_BACK))
+            .map(|next| &self.text[self.lines.line_range(self.text, next)])
+            .find(|next| !line::is_blank(next));
+        if next.is_some_and(|next| line::indent(next) > indent && !line::begins_block(next)) || !self.first_try(Step::OpenBracket, range.start) {
+            return false;
+        }
+        let end = range.start + line::without_comment(text).trim_end().len();
+        self.insert(end, &closers);
+        let start = range.start + line::last_open(text);
+        let fix = Fix { title: format!("Insert `{closers}`"), edits: vec![(Span::at(end), closers.clone())], safe: false };
+        self.report(SyntaxKind::Syntax, Span::new(start, end), format!("this bracket is not closed: `{closers}` is missing"), Some(fix));
         true
     }
 
@@ -284,7 +312,7 @@ impl<'a> Repair<'a> {
         for &start in place.open_flow.iter().rev() {
             let line = self.line_at(start);
             let Some(close) = self.text.as_bytes().get(start).and_then(|byte| line::closing(*byte)) else { continue };
-            if !self.first_try(Step::OpenBracket, start) {
+            if !self.first_try(Step::OpenBracket, start + 1) {
                 continue;
             }
             let limit = line::indent(&self.text[self.lines.line_range(self.text, line)]);

@@ -78,6 +78,33 @@ pub(super) fn open_quote(line: &str) -> Option<(usize, char)> {
     scan(line, |_, _, _| {}).quote
 }
 
+/// What would close everything that a line opens and leaves open: a quote, then brackets from the innermost.
+pub(super) fn closers(line: &str) -> String {
+    let mut brackets: Vec<char> = Vec::new();
+    let end = scan(line, |_, c, _| match c {
+        '[' | '{' => brackets.push(c),
+        ']' | '}' => {
+            brackets.pop();
+        }
+        _ => {}
+    });
+    let quote = end.quote.map(|(_, quote)| quote);
+    quote.into_iter().chain(brackets.iter().rev().filter_map(|open| u8::try_from(*open).ok().and_then(closing))).collect()
+}
+
+/// Where the outermost bracket begins that the line leaves open.
+pub(super) fn last_open(line: &str) -> usize {
+    let mut open: Vec<usize> = Vec::new();
+    scan(line, |at, c, _| match c {
+        '[' | '{' => open.push(at),
+        ']' | '}' => {
+            open.pop();
+        }
+        _ => {}
+    });
+    open.first().copied().unwrap_or(0)
+}
+
 /// The line up to its comment.
 pub(super) fn without_comment(line: &str) -> &str {
     scan(line, |_, _, _| {}).comment.and_then(|at| line.get(..at)).unwrap_or(line)
