@@ -1,6 +1,7 @@
 //! Chores of the repository: `cargo xtask CHORE`. One file a chore.
 
 mod guests;
+mod licenses;
 mod sample_data;
 
 use std::process::ExitCode;
@@ -10,6 +11,7 @@ type Chore = (&'static str, &'static str, fn(&[String]) -> Result<(), String>);
 
 const CHORES: &[Chore] = &[
     ("guests", "rebuild the sandbox's guests; --check only compares", guests::run),
+    ("licenses", "check what every dependency is licensed as", licenses::run),
     ("sample-data", "make the samples' databases anew", sample_data::run),
 ];
 

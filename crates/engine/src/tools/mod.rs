@@ -127,11 +127,7 @@ impl Toolbox {
             let place = if at.is_empty() { String::new() } else { format!(" at {at}") };
             return Err(format!("the arguments do not follow the tool's schema{place}: {error}"));
         }
-        let fixed = match &tool.spec.run {
-            Some(Run::Sql(run)) => run.statement.as_deref(),
-            _ => None,
-        };
-        for text in strings(&call.args).into_iter().chain(fixed) {
+        for text in statements(tool, &call.args) {
             if let Some((pattern, _)) = self.patterns.iter().find(|(_, pattern)| pattern.matches(text).is_some()) {
                 return Err(format!("the statement matches the blocked pattern `{pattern}`"));
             }
@@ -146,6 +142,18 @@ impl Toolbox {
             },
         };
         Ok((tool, job))
+    }
+}
+
+/// The SQL of a call: what a database tool would run, and whatever reads as SQL in the arguments of the others. Prose
+/// that only begins with such a word is none.
+fn statements<'a>(tool: &'a Tool, args: &'a Value) -> Vec<&'a str> {
+    match &tool.spec.run {
+        Some(Run::Sql(run)) => match &run.statement {
+            Some(statement) => vec![statement.as_str()],
+            None => args.get("query").and_then(Value::as_str).into_iter().collect(),
+        },
+        _ => strings(args).into_iter().filter(|text| aic_guard::sql::is_sql(text)).collect(),
     }
 }
 
