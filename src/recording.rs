@@ -1,5 +1,6 @@
 //! Writing runs down: what the engine reports, as the store keeps it.
 
+use crate::workspace::now;
 use aic_base::{Digest, DigestBuilder, Event, EventKind, RelPath, RunId, Timestamp};
 use aic_engine::{Counters, Recorder, Reservation, Reserved};
 use aic_store::{AuditEntry, RunRecord, Store, StoreError};
@@ -119,7 +120,8 @@ impl Recorder for StoreRecorder {
     }
 }
 
-/// The workspace's counters, across processes.
+/// The workspace's counters, across processes. Their windows are of real time, whatever moment a run was told it is:
+/// a limit that stands still would never let go.
 pub(crate) struct StoreCounters {
     pub store: Store,
     held: Mutex<HashMap<u64, aic_store::Reservation>>,
@@ -133,8 +135,9 @@ impl StoreCounters {
 }
 
 impl Counters for StoreCounters {
-    fn reserve(&self, key: &str, window: Duration, most: u64, amount: u64, now: Timestamp) -> Result<Reserved, String> {
-        let reserved = self.store.try_reserve(key, Some(window), most, amount, now).map_err(|error| error.to_string())?;
+    fn reserve(&self, key: &str, window: Duration, most: u64, amount: u64, _: Timestamp) -> Result<Reserved, String> {
+        let reserved =
+            self.store.try_reserve(key, Some(window), most, amount, now()).map_err(|error| error.to_string())?;
         match reserved {
             aic_store::Reserved::Refused { sum } => Ok(Reserved::Refused { sum }),
             aic_store::Reserved::Granted(reservation) => {
@@ -154,7 +157,7 @@ impl Counters for StoreCounters {
         }
     }
 
-    fn sum(&self, key: &str, window: Duration, now: Timestamp) -> Result<u64, String> {
-        self.store.counted(key, Some(now.minus(window))).map_err(|error| error.to_string())
+    fn sum(&self, key: &str, window: Duration, _: Timestamp) -> Result<u64, String> {
+        self.store.counted(key, Some(now().minus(window))).map_err(|error| error.to_string())
     }
 }

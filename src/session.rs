@@ -185,7 +185,8 @@ impl Session {
         ended: &mut (dyn FnMut(&CaseReport) + Send),
     ) -> Result<(TestReport, Option<StoreError>), Refusal> {
         let spec = container.spec();
-        let plan = Plan::of(spec, self.world(loaded, spec.behaviour, options)).only(|test, case| wanted(options, test, case));
+        let plan =
+            Plan::of(spec, self.world(loaded, spec.behaviour, options)).only(|test, case| wanted(options, test, case));
         let snapshots = Arc::new(Snapshots::new(&self.workspace.root).map_err(Refusal::Scratch)?);
         let settings = RunSettings {
             snapshots,
@@ -200,7 +201,8 @@ impl Session {
         };
         let kept = |digest: Digest| if options.keep { self.kept(digest) } else { None };
         let report = aic_behavior::run(container, &plan, &settings, &kept, ended).await;
-        let unkept = if options.cancel.is_cancelled() { None } else { self.write_down(&report, version, options).err() };
+        let unkept =
+            if options.cancel.is_cancelled() { None } else { self.write_down(&report, version, options).err() };
         Ok((report, unkept))
     }
 
@@ -259,7 +261,11 @@ impl Session {
 
     /// The files that a rollback is about to replace: what the spec names now, and whatever stands where the target's
     /// files will, so that nothing is overwritten that was not recorded first.
-    pub fn working_files(&self, loaded: &Loaded, target: &BTreeMap<RelPath, Arc<[u8]>>) -> BTreeMap<RelPath, Arc<[u8]>> {
+    pub fn working_files(
+        &self,
+        loaded: &Loaded,
+        target: &BTreeMap<RelPath, Arc<[u8]>>,
+    ) -> BTreeMap<RelPath, Arc<[u8]>> {
         let mut files = loaded.files.clone();
         for path in target.keys().filter(|path| !loaded.files.contains_key(*path)) {
             if let Ok(bytes) = self.workspace.source().read(path) {

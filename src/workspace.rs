@@ -24,7 +24,9 @@ pub enum WorkspaceError {
         source: std::io::Error,
     },
     /// There is no spec in the folder.
-    #[error("{path}: no spec here. A spec is called .aicontainer.yml, NAME.aicontainer.yml or NAME.ai.yml; `aic init` makes one")]
+    #[error(
+        "{path}: no spec here. A spec is called .aicontainer.yml, NAME.aicontainer.yml or NAME.ai.yml; `aic init` makes one"
+    )]
     NoSpec {
         /// The folder.
         path: String,

@@ -41,7 +41,10 @@ pub fn run(args: &Args, context: &mut Context) -> u8 {
     }
     let fails = |loaded: &Loaded| {
         let worst = if args.deny_warnings { Severity::Warning } else { Severity::Error };
-        loaded.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error || diagnostic.severity == worst)
+        loaded
+            .diagnostics
+            .iter()
+            .any(|diagnostic| diagnostic.severity == Severity::Error || diagnostic.severity == worst)
     };
     let failed = all.iter().any(fails);
     match context.format {

@@ -43,7 +43,9 @@ pub fn run(_: &Args, context: &mut Context) -> u8 {
         }
         context.out.line(context.out.styled(Style::Bold, "store"));
         let (style, mark, text) = match &store {
-            Ok((path, fsync)) => (Style::Good, "✓", format!("{path}/.aic can be written; fsync takes {}", duration(*fsync))),
+            Ok((path, fsync)) => {
+                (Style::Good, "✓", format!("{path}/.aic can be written; fsync takes {}", duration(*fsync)))
+            }
             Err(why) => (Style::Bad, "✗", why.clone()),
         };
         let mark = context.out.styled(style, mark);

@@ -101,7 +101,9 @@ mod tests {
 
     #[test]
     fn a_folder_gives_a_name_that_the_language_takes() {
-        for (folder, name) in [("my-agent", "my-agent"), ("My Agent!", "my-agent"), ("Größe", "gr-e"), ("…", "my-agent")] {
+        for (folder, name) in
+            [("my-agent", "my-agent"), ("My Agent!", "my-agent"), ("Größe", "gr-e"), ("…", "my-agent")]
+        {
             assert_eq!(name_of(folder), name);
         }
     }

@@ -128,7 +128,9 @@ impl Context {
         let (spec, to) = (recovered.pending.spec.clone(), recovered.pending.to.short());
         match &recovered.outcome {
             Ok(_) => self.warn(format_args!("a rollback of {spec} to {to} was cut off earlier; it is finished now")),
-            Err(error) => self.warn(format_args!("a rollback of {spec} to {to} was cut off earlier, and still is: {error}")),
+            Err(error) => {
+                self.warn(format_args!("a rollback of {spec} to {to} was cut off earlier, and still is: {error}"))
+            }
         }
     }
 }

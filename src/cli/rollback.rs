@@ -9,7 +9,8 @@ use crate::workspace::Target;
 use aic_base::{Digest, RelPath};
 use aic_spec::Loaded;
 use aic_store::{
-    FileChangeKind, RollbackReport, RollbackRequest, Store, StoreError, UndoRequest, VersionInfo, VersionReason, version_digest,
+    FileChangeKind, RollbackReport, RollbackRequest, Store, StoreError, UndoRequest, VersionInfo, VersionReason,
+    version_digest,
 };
 use serde_json::json;
 use std::path::PathBuf;
@@ -87,9 +88,11 @@ fn back(args: &Args, session: &Session, store: &Store, loaded: &Loaded) -> Resul
     let here = version_digest(spec, &loaded.files);
     let target = target(args, store, spec).map_err(|error| error.to_string())?;
     let Some(target) = target else {
-        return Err("there is no stable version yet: a version becomes stable when all its tests pass under `aic test`; \
+        return Err(
+            "there is no stable version yet: a version becomes stable when all its tests pass under `aic test`; \
                     `aic versions` lists them, and --to takes any"
-            .into());
+                .into(),
+        );
     };
     if target.digest == here {
         return Ok(None);

@@ -7,7 +7,7 @@ use crate::recording::{StoreCounters, StoreRecorder};
 use crate::report::{self, json, trace};
 use crate::session::{Session, Tested, run_prefix};
 use crate::workspace::{Target, Workspace};
-use aic_base::{Action, Outcome};
+use aic_base::{Action, Clock, FrozenClock, Outcome, Timestamp};
 use aic_engine::{Answer, Answers, RunOptions, TurnReport};
 use aic_guard::User;
 use aic_store::{Store, VersionReason};
@@ -39,6 +39,9 @@ pub struct Args {
     /// A role of whoever asks
     #[arg(long = "role", value_name = "ROLE")]
     roles: Vec<String>,
+    /// The moment that `${DATE}` and SQL see, like 2025-06-01T12:00:00Z; now where absent
+    #[arg(long, value_name = "TIME")]
+    now: Option<Timestamp>,
     /// Answer yes to what this tool or guardrail asks
     #[arg(long = "approve", value_name = "NAME")]
     approve: Vec<String>,
@@ -61,7 +64,9 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
     // Without the store there are no counters and no audit: a real run does not go without.
     let store = match context.store(&workspace) {
         Ok(store) => store,
-        Err(error) => return context.could_not_run(format_args!("{error}\n       a real run needs its counters and its audit")),
+        Err(error) => {
+            return context.could_not_run(format_args!("{error}\n       a real run needs its counters and its audit"));
+        }
     };
     let session = Session::new(workspace.clone(), spec, Some(store.clone()), script_host());
     let loaded = session.load(args.environment.as_deref());
@@ -120,7 +125,12 @@ fn options(
     recorder: Arc<StoreRecorder>,
 ) -> RunOptions {
     let live = RunOptions::live(workspace.root.clone());
+    let clock: Arc<dyn Clock> = match args.now {
+        Some(now) => Arc::new(FrozenClock::realtime(now)),
+        None => live.clock.clone(),
+    };
     RunOptions {
+        clock,
         environment: args.environment.clone().unwrap_or_default(),
         user: User { id: args.user.clone(), roles: args.roles.clone() },
         vars: variables(&args.vars),
@@ -180,7 +190,10 @@ fn salt(workspace: &Workspace) -> Result<[u8; 32], String> {
     let path = workspace.root.join(".aic/audit.salt");
     match std::fs::read(&path) {
         Ok(bytes) => <[u8; 32]>::try_from(bytes).map_err(|_| {
-            format!("{}: damaged. Restore it, or remove it: digests of personal data will differ from then on", path.display())
+            format!(
+                "{}: damaged. Restore it, or remove it: digests of personal data will differ from then on",
+                path.display()
+            )
         }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let mut salt = [0; 32];

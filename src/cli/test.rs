@@ -60,7 +60,8 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
             code = code.max(tested.exit_code());
             documents.push(document(&session.workspace, &tested));
             if context.cancel.is_cancelled() {
-                return context.could_not_run("interrupted; the cases that had ended are above, nothing is recorded of them");
+                return context
+                    .could_not_run("interrupted; the cases that had ended are above, nothing is recorded of them");
             }
         }
     }

@@ -42,7 +42,8 @@ pub fn run(args: &Args, context: &mut Context) -> u8 {
     let here = version_digest(&spec, &loaded.files);
     match context.format {
         Format::Json => {
-            let all: Vec<_> = versions.iter().take(args.most).map(|version| one_json(version, version.digest == here)).collect();
+            let all: Vec<_> =
+                versions.iter().take(args.most).map(|version| one_json(version, version.digest == here)).collect();
             json::write(&mut context.out, json!({ "spec": spec, "versions": all }));
         }
         Format::Human if versions.is_empty() => {

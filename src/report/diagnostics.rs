@@ -104,7 +104,11 @@ fn clamp(text: &str, span: std::ops::Range<usize>) -> std::ops::Range<usize> {
 /// One line that counts findings: `2 errors, 1 warning`.
 pub fn tally(loaded: &[&Loaded]) -> String {
     let count = |severity: Severity| {
-        loaded.iter().flat_map(|loaded| &loaded.diagnostics).filter(|diagnostic| diagnostic.severity == severity).count()
+        loaded
+            .iter()
+            .flat_map(|loaded| &loaded.diagnostics)
+            .filter(|diagnostic| diagnostic.severity == severity)
+            .count()
     };
     let parts: Vec<String> = [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Hint, "hint")]
         .into_iter()

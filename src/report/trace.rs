@@ -35,7 +35,8 @@ fn one(out: &Out, kind: &EventKind) -> String {
         EventKind::ModelAnswered { text, tool_calls, usage, cost, .. } => {
             let about = if usage.estimated { "≈" } else { "" };
             let said = if text.is_empty() { String::new() } else { format!("{}  ", clipped(text)) };
-            let calls = if *tool_calls == 0 { String::new() } else { format!("{}  ", super::count(*tool_calls, "tool call")) };
+            let calls =
+                if *tool_calls == 0 { String::new() } else { format!("{}  ", super::count(*tool_calls, "tool call")) };
             let numbers = format!("{about}{} in, {about}{} out, {cost}", usage.input_tokens, usage.output_tokens);
             format!("model   {said}{calls}{}", out.styled(Style::Dim, numbers))
         }

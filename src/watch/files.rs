@@ -25,7 +25,9 @@ impl Files {
         let (sender, changes) = mpsc::channel(QUEUE);
         let watcher = notify::recommended_watcher(move |event: Result<notify::Event, notify::Error>| {
             let matters = match &event {
-                Ok(event) => !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(|path| !is_side_file(path)),
+                Ok(event) => {
+                    !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(|path| !is_side_file(path))
+                }
                 // An overflow of the system's own queue: look, to be sure.
                 Err(_) => true,
             };
@@ -83,7 +85,9 @@ mod tests {
 
     #[test]
     fn side_files_are_no_saves() {
-        for path in ["/w/.aic/store.db", "/w/data/users.db-wal", "/w/data/users.db-journal", "/w/.spec.yml.swp", "/w/spec.yml~"] {
+        for path in
+            ["/w/.aic/store.db", "/w/data/users.db-wal", "/w/data/users.db-journal", "/w/.spec.yml.swp", "/w/spec.yml~"]
+        {
             assert!(is_side_file(Path::new(path)), "{path}");
         }
         for path in ["/w/.aicontainer.yml", "/w/data/users.db", "/w/prompts/system.md"] {

@@ -123,7 +123,8 @@ mod tests {
         let state = |all: &[(&str, &str)]| -> BTreeMap<RelPath, Digest> {
             all.iter().map(|(path, text)| (RelPath::new(path).unwrap(), Digest::of(text))).collect()
         };
-        let changed = difference(&state(&[("a", "1"), ("b", "1"), ("c", "1")]), &state(&[("a", "1"), ("b", "2"), ("d", "1")]));
+        let changed =
+            difference(&state(&[("a", "1"), ("b", "1"), ("c", "1")]), &state(&[("a", "1"), ("b", "2"), ("d", "1")]));
         let names: Vec<_> = changed.iter().map(RelPath::as_str).collect();
         assert_eq!(names, ["b", "c", "d"]);
     }

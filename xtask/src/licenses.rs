@@ -118,7 +118,13 @@ mod tests {
     #[test]
     fn expressions_are_read_as_spdx_means_them() {
         let allowed = |one: &str| ALLOWED.contains(&one);
-        for good in ["MIT", "MIT OR GPL-3.0", "MIT/Apache-2.0", "(MIT OR X) AND Unicode-3.0", "Apache-2.0 WITH LLVM-exception OR X"] {
+        for good in [
+            "MIT",
+            "MIT OR GPL-3.0",
+            "MIT/Apache-2.0",
+            "(MIT OR X) AND Unicode-3.0",
+            "Apache-2.0 WITH LLVM-exception OR X",
+        ] {
             assert!(satisfied(good, &allowed), "{good}");
         }
         for bad in ["", "GPL-3.0", "MIT AND GPL-3.0", "(MIT OR X) AND X", "GPL-2.0 WITH LLVM-exception", "MIT )"] {

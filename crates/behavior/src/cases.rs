@@ -87,7 +87,8 @@ mod tests {
     fn a_row_is_a_case_and_its_other_columns_are_variables() {
         let rows = read(&path("q.csv"), b"id,input\n7,\"Hello, you\"\n").unwrap();
         assert_eq!((rows[0].input.as_str(), rows[0].vars["id"].as_str()), ("Hello, you", Some("7")));
-        let rows = read(&path("q.jsonl"), b"\"plain\"\n\n{\"input\": \"x\", \"vars\": {\"a\": 1}, \"b\": 2}\n").unwrap();
+        let rows =
+            read(&path("q.jsonl"), b"\"plain\"\n\n{\"input\": \"x\", \"vars\": {\"a\": 1}, \"b\": 2}\n").unwrap();
         assert_eq!(rows[0].input, "plain");
         assert_eq!((rows[1].vars["a"].as_i64(), rows[1].vars["b"].as_i64()), (Some(1), Some(2)));
     }

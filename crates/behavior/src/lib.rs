@@ -11,8 +11,8 @@ mod runner;
 mod verdict;
 
 pub use expect::{ExpectError, Expectation};
+pub use plan::PlannedTest;
 pub use plan::{Case, Plan, PlanError};
 pub use report::{CaseReport, Failure, TestReport};
-pub use plan::PlannedTest;
 pub use runner::{RecorderOf, RunSettings, run};
 pub use verdict::{Tally, Verdict};

@@ -141,7 +141,8 @@ async fn run_case(
             }
         }
         report.latency = report.latency.max(attempt.turns.iter().map(|turn| turn.latency).sum());
-        let said: Vec<(Outcome, &str)> = attempt.turns.iter().map(|turn| (turn.outcome, turn.output.as_str())).collect();
+        let said: Vec<(Outcome, &str)> =
+            attempt.turns.iter().map(|turn| (turn.outcome, turn.output.as_str())).collect();
         outputs.push(output_digest(&said));
         let is_error = attempt.verdict == Verdict::Error;
         let failed = attempt.verdict != Verdict::Pass;
@@ -183,7 +184,14 @@ fn judge_same_output(expectation: &Expectation, outputs: &[Digest], report: &mut
         _ => return,
     };
     let (file, span) = (expectation.file.clone(), expectation.span);
-    report.failures.push(Failure { expectation: expectation.shown.clone(), message, diff: None, turn: None, file, span });
+    report.failures.push(Failure {
+        expectation: expectation.shown.clone(),
+        message,
+        diff: None,
+        turn: None,
+        file,
+        span,
+    });
     report.verdict = report.verdict.max(Verdict::Fail);
 }
 
@@ -355,7 +363,14 @@ fn judge_over_cases(plan: &Plan, report: &mut TestReport) {
             let case = &mut report.cases[*last];
             let message = format!("{percentile} % of the cases took up to {time:?}, wanted at most {most:?}");
             let (file, span) = (expectation.file.clone(), expectation.span);
-            case.failures.push(Failure { expectation: expectation.shown.clone(), message, diff: None, turn: None, file, span });
+            case.failures.push(Failure {
+                expectation: expectation.shown.clone(),
+                message,
+                diff: None,
+                turn: None,
+                file,
+                span,
+            });
             case.verdict = case.verdict.max(Verdict::Fail);
         }
         let Some(least) = test.def.min_pass_rate.map(|rate| rate.cases).filter(|least| *least < 1.0) else { continue };

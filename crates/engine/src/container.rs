@@ -101,7 +101,10 @@ fn build_model(spec: &ModelSpec) -> Result<Arc<dyn Model>, ContainerError> {
     match spec.provider {
         Some(Provider::Scripted) => {
             let model = ScriptedModel::new(&spec.rules, price_of(spec));
-            let wrong = |error: aic_model::RuleError| ContainerError::Model { name: spec.name.clone(), message: error.to_string() };
+            let wrong = |error: aic_model::RuleError| ContainerError::Model {
+                name: spec.name.clone(),
+                message: error.to_string(),
+            };
             Ok(Arc::new(model.map_err(wrong)?))
         }
         provider => Ok(Arc::new(NotHere { provider: provider.map_or("unknown", Provider::as_str) })),
@@ -110,7 +113,8 @@ fn build_model(spec: &ModelSpec) -> Result<Arc<dyn Model>, ContainerError> {
 
 /// The price a model's calls are charged at: the spec's own, else the catalog's.
 fn price_of(spec: &ModelSpec) -> Option<Price> {
-    let own = spec.pricing.map(|own| Price { input_per_mtok: own.input_per_mtok, output_per_mtok: own.output_per_mtok });
+    let own =
+        spec.pricing.map(|own| Price { input_per_mtok: own.input_per_mtok, output_per_mtok: own.output_per_mtok });
     own.or_else(|| {
         let facts = match &spec.stands_for {
             Some(other) => aic_catalog::find(Some(&other.provider), &other.model),

@@ -120,7 +120,8 @@ fn read_decision(guard: &Guard, stage: Stage, path: &RelPath, value: &Value, tex
         return nonsense("`redact` without the span to redact");
     }
     let replacement = map.get("replacement").and_then(Value::as_str).map(str::to_owned);
-    let replacement = if action == Action::Redact { Some(replacement.unwrap_or_else(|| "[redacted]".into())) } else { None };
+    let replacement =
+        if action == Action::Redact { Some(replacement.unwrap_or_else(|| "[redacted]".into())) } else { None };
     Some(Decision { guardrail: guard.name.clone(), stage, action, span, reason, replacement, confidence: 1.0 })
 }
 

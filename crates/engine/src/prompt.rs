@@ -47,7 +47,9 @@ impl Variables<'_> {
 
     /// A text with its variables filled in.
     pub fn fill(&self, text: &str) -> Result<String, String> {
-        Template::parse(text).render(|name| self.value(name)).map_err(|missing| format!("the prompt cannot be filled in: {missing}"))
+        Template::parse(text)
+            .render(|name| self.value(name))
+            .map_err(|missing| format!("the prompt cannot be filled in: {missing}"))
     }
 }
 
@@ -62,7 +64,9 @@ pub(crate) fn messages(
     let variant = match &options.variant {
         None => None,
         Some(name) if name == "default" => None,
-        Some(name) => Some(prompts.variants.get(name).ok_or_else(|| format!("the spec has no prompt variant `{name}`"))?),
+        Some(name) => {
+            Some(prompts.variants.get(name).ok_or_else(|| format!("the spec has no prompt variant `{name}`"))?)
+        }
     };
     let system = variant.and_then(|variant| variant.system.as_ref()).or(prompts.system.as_ref());
     let user = variant.and_then(|variant| variant.user.as_ref()).or(prompts.user.as_ref());

@@ -377,7 +377,9 @@ impl Run<'_> {
         if let Some(error) = broken {
             let message = error.to_string();
             return Err(match error {
-                ModelError::NoRule { .. } | ModelError::BadReply { .. } | ModelError::NotHere { .. } => Stop::Broken(message),
+                ModelError::NoRule { .. } | ModelError::BadReply { .. } | ModelError::NotHere { .. } => {
+                    Stop::Broken(message)
+                }
                 ModelError::Status { .. } | ModelError::Timeout | ModelError::Reset { .. } => Stop::Failed(message),
             });
         }
@@ -431,7 +433,8 @@ impl Run<'_> {
             Ok(Reserved::Held(reservation)) => Ok(Held { reservation: Some(reservation), amount }),
             Ok(Reserved::Refused { sum }) => {
                 let spent = Usd::from_pico(sum);
-                let why = format!("{spent} spent in the last hour and the next call may cost {amount}; the cap is {most}");
+                let why =
+                    format!("{spent} spent in the last hour and the next call may cost {amount}; the cap is {most}");
                 let tightest = caps.iter().find(|(_, control)| control.max_per_hour == most);
                 match tightest {
                     Some((guard, _)) => self.apply_limit(guard, why)?,
@@ -480,7 +483,10 @@ impl Run<'_> {
             Done::Failed(why) => Ok(self.tool_ended(call, ToolOutcome::Failed, why.into(), None)),
             Done::HandedBack => {
                 self.tool_ended(call, ToolOutcome::HandedBack, Value::Null, None);
-                Err(Stop::Failed(format!("`{}` has no `run`: the caller has to carry it out, and none is here", call.name)))
+                Err(Stop::Failed(format!(
+                    "`{}` has no `run`: the caller has to carry it out, and none is here",
+                    call.name
+                )))
             }
             Done::Stop(why) => {
                 self.tool_ended(call, ToolOutcome::Denied, error_value(&why), None);
@@ -561,7 +567,8 @@ impl Run<'_> {
                 Err(error) => self.notice(format!("`confirm.when` of {} failed, so it asks: {error}", call.name)),
             }
         }
-        let asked = ConfirmationAsked { tool: Some(call.name.clone()), guardrail: None, args: args.clone(), by: confirm.by };
+        let asked =
+            ConfirmationAsked { tool: Some(call.name.clone()), guardrail: None, args: args.clone(), by: confirm.by };
         self.confirmations.push(asked);
         match self.answers.get(&call.name) {
             Some(Answer::Approve) => Ok(None),
@@ -580,7 +587,13 @@ impl Run<'_> {
         }
     }
 
-    fn tool_ended(&mut self, call: &ToolCall, outcome: ToolOutcome, result: Value, changed: Option<u64>) -> (Value, bool) {
+    fn tool_ended(
+        &mut self,
+        call: &ToolCall,
+        outcome: ToolOutcome,
+        result: Value,
+        changed: Option<u64>,
+    ) -> (Value, bool) {
         let record = CallRecord {
             id: call.id.clone(),
             name: call.name.clone(),
@@ -660,7 +673,11 @@ impl Run<'_> {
         let output = match ended {
             Ok(output) => output,
             Err(
-                Stop::Blocked(why) | Stop::NeedsConfirmation(why) | Stop::Budget(why) | Stop::Failed(why) | Stop::Broken(why),
+                Stop::Blocked(why)
+                | Stop::NeedsConfirmation(why)
+                | Stop::Budget(why)
+                | Stop::Failed(why)
+                | Stop::Broken(why),
             ) => why,
         };
         let (usage, cost) = (self.usage, self.cost);

@@ -17,7 +17,10 @@ pub struct Scripts {
 
 impl std::fmt::Debug for Scripts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Scripts").field("sources", &self.sources.keys()).field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Scripts")
+            .field("sources", &self.sources.keys())
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 
@@ -26,8 +29,10 @@ impl Scripts {
     pub fn new(host: Arc<ScriptHost>, files: &BTreeMap<RelPath, Arc<[u8]>>, limits: Limits) -> Self {
         let text = |bytes: &Arc<[u8]>| std::str::from_utf8(bytes).ok().map(Arc::from);
         let is_script = |path: &RelPath| [".js", ".mjs"].iter().any(|ending| path.as_str().ends_with(ending));
-        let sources =
-            files.iter().filter(|(path, _)| is_script(path)).filter_map(|(path, bytes)| Some((path.clone(), text(bytes)?)));
+        let sources = files
+            .iter()
+            .filter(|(path, _)| is_script(path))
+            .filter_map(|(path, bytes)| Some((path.clone(), text(bytes)?)));
         Self { host, sources: Arc::new(sources.collect()), limits }
     }
 
@@ -50,7 +55,11 @@ impl Scripts {
         seed: u64,
         cancel: &CancellationToken,
     ) -> Result<Value, String> {
-        let source = self.sources.get(path).cloned().ok_or_else(|| format!("{path}: not a JavaScript file that the spec names"))?;
+        let source = self
+            .sources
+            .get(path)
+            .cloned()
+            .ok_or_else(|| format!("{path}: not a JavaScript file that the spec names"))?;
         let call = ScriptCall { filename: path.to_string(), source, args, ctx, limits, now, seed };
         let (host, stop) = (self.host.clone(), Cancel::new());
         let stopper = stop.clone();

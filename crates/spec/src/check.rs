@@ -5,7 +5,9 @@ mod expect;
 mod matcher;
 mod scalar;
 
-use crate::codes::{BAD_EXPECTATION, MISSING_KEY, NOT_ENFORCED, NOT_SAFE, UNKNOWN_KEY, UNKNOWN_PROVIDER, UNKNOWN_WORD, WRONG_TYPE};
+use crate::codes::{
+    BAD_EXPECTATION, MISSING_KEY, NOT_ENFORCED, NOT_SAFE, UNKNOWN_KEY, UNKNOWN_PROVIDER, UNKNOWN_WORD, WRONG_TYPE,
+};
 use crate::cx::{Cx, Doc};
 use crate::schema::{Enforced, RUN_KINDS, Record, Shape, Word};
 use crate::tree::{Entry, Kind, Node, Style};
@@ -114,7 +116,9 @@ impl Checker<'_, '_> {
         {
             inside.muted = true;
             if RUN_KINDS.contains(&&*name) && record.title == "a way of running" {
-                let message = format!("tools run by `{name}` are understood, but this version does not carry them out: a call is refused");
+                let message = format!(
+                    "tools run by `{name}` are understood, but this version does not carry them out: a call is refused"
+                );
                 self.cx.report(self.doc.find(NOT_ENFORCED, entry.key.span, message));
             } else {
                 self.not_enforced(entry.key.span, &format!("`{name}`"), safety);
@@ -132,7 +136,9 @@ impl Checker<'_, '_> {
 
     fn not_enforced(&mut self, span: Span, what: &str, safety: bool) {
         let finding = if safety {
-            let message = format!("{what} is understood but not enforced by this version, and safety depends on it: checking goes on, running refuses");
+            let message = format!(
+                "{what} is understood but not enforced by this version, and safety depends on it: checking goes on, running refuses"
+            );
             self.doc.find(NOT_SAFE, span, message).blocking()
         } else {
             self.doc.find(NOT_ENFORCED, span, format!("{what} is understood, but this version does nothing about it"))
@@ -233,7 +239,9 @@ fn same_form(node: &Node, shape: &Shape) -> bool {
     match (&node.kind, shape) {
         (_, Shape::Any | Shape::Matcher | Shape::Expectation) => true,
         (_, Shape::Either(shapes)) => shapes.iter().any(|shape| same_form(node, shape)),
-        (Kind::Map(_), Shape::Record(_) | Shape::Named(_)) | (Kind::Seq(_), Shape::List(_) | Shape::OneOrMore(_)) => true,
+        (Kind::Map(_), Shape::Record(_) | Shape::Named(_)) | (Kind::Seq(_), Shape::List(_) | Shape::OneOrMore(_)) => {
+            true
+        }
         (_, Shape::OneOrMore(inner)) => same_form(node, inner),
         (Kind::Map(_) | Kind::Seq(_) | Kind::Null, _) => false,
         (_, Shape::Record(_) | Shape::Named(_) | Shape::List(_)) => false,

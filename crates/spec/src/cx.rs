@@ -93,7 +93,11 @@ impl<'s> Cx<'s> {
             return Some(path);
         }
         if self.files.len() >= MAX_FILES {
-            self.report(doc.find(UNREADABLE_FILE, node.span, format!("more than {MAX_FILES} files are named: this one is not read")));
+            self.report(doc.find(
+                UNREADABLE_FILE,
+                node.span,
+                format!("more than {MAX_FILES} files are named: this one is not read"),
+            ));
             return None;
         }
         match self.source.read_at_most(&path, MAX_FILE) {
@@ -143,7 +147,8 @@ impl<'s> Cx<'s> {
 
     fn not_there(&self, doc: &Doc, node: &Node, path: &RelPath, written: &str) -> Diagnostic {
         let siblings = self.source.list(&path.parent()).unwrap_or_default();
-        let names: Vec<&str> = siblings.iter().filter(|entry| !entry.is_folder).map(|entry| entry.path.file_name()).collect();
+        let names: Vec<&str> =
+            siblings.iter().filter(|entry| !entry.is_folder).map(|entry| entry.path.file_name()).collect();
         let meant = nearest(path.file_name(), names);
         let hint = crate::words::did_you_mean(meant);
         let finding = doc.find(MISSING_FILE, node.span, format!("there is no file `{}`{hint}", shown(path.as_str())));

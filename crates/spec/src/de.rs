@@ -127,7 +127,11 @@ impl<'de> VariantAccess<'de> for Content<'de> {
     type Error = DeError;
 
     fn unit_variant(self) -> Result<(), DeError> {
-        if self.0.is_null() { Ok(()) } else { Err(DeError { span: Some(self.0.span), message: "expected nothing here".into() }) }
+        if self.0.is_null() {
+            Ok(())
+        } else {
+            Err(DeError { span: Some(self.0.span), message: "expected nothing here".into() })
+        }
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, DeError> {

@@ -149,8 +149,14 @@ mod tests {
     #[test]
     fn specs_are_found_outside_of_hidden_and_generated_folders() {
         let source = source(&[
-            ".aicontainer.yml", "b/x.ai.yml", ".aic/v/aicontainer.yml", ".git/aicontainer.yml", "target/a.ai.yml",
-            "node_modules/p/a.ai.yml", "b/t.aictest.yml", "b/readme.md",
+            ".aicontainer.yml",
+            "b/x.ai.yml",
+            ".aic/v/aicontainer.yml",
+            ".git/aicontainer.yml",
+            "target/a.ai.yml",
+            "node_modules/p/a.ai.yml",
+            "b/t.aictest.yml",
+            "b/readme.md",
         ]);
         let found = find_specs(&source, &RelPath::default());
         assert_eq!(found.iter().map(RelPath::as_str).collect::<Vec<_>>(), [".aicontainer.yml", "b/x.ai.yml"]);

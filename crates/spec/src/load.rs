@@ -2,8 +2,8 @@
 
 use crate::check::check;
 use crate::codes::{
-    COMPOSE, DUPLICATE_KEY, EMPTY, ENVIRONMENT, MISSING_FILE, MORE_DOCUMENTS, NOT_SAFE, NOT_TEXT, SYNTAX, TOO_COMPLEX, TOO_LARGE,
-    TRAP, UNREADABLE_FILE, VERSION,
+    COMPOSE, DUPLICATE_KEY, EMPTY, ENVIRONMENT, MISSING_FILE, MORE_DOCUMENTS, NOT_SAFE, NOT_TEXT, SYNTAX, TOO_COMPLEX,
+    TOO_LARGE, TRAP, UNREADABLE_FILE, VERSION,
 };
 use crate::cx::{Cx, Doc};
 use crate::files::{FileKind, file_kind};
@@ -65,7 +65,13 @@ pub fn load(source: &dyn Source, path: &RelPath, options: &LoadOptions) -> Loade
     let mut diagnostics = std::mem::take(&mut cx.found);
     diagnostics.iter_mut().for_each(|found| secrets::hide(found, &cx.secrets));
     diagnostics.sort_by(|a, b| {
-        (a.file != *path, &a.file, a.span, a.code, &a.message).cmp(&(b.file != *path, &b.file, b.span, b.code, &b.message))
+        (a.file != *path, &a.file, a.span, a.code, &a.message).cmp(&(
+            b.file != *path,
+            &b.file,
+            b.span,
+            b.code,
+            &b.message,
+        ))
     });
     diagnostics.dedup_by(|a, b| a.file == b.file && a.span == b.span && a.code == b.code && a.message == b.message);
     let has_errors = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
@@ -102,9 +108,10 @@ pub(crate) fn read_doc(cx: &mut Cx<'_>, path: &RelPath) -> Option<Doc> {
             cx.missing.insert(path.clone());
             let found = match error.kind {
                 SourceErrorKind::NotFound => finding(MISSING_FILE, format!("there is no file `{path}`")),
-                SourceErrorKind::TooLarge { .. } => {
-                    finding(TOO_LARGE, format!("`{path}` is larger than {} MiB: a spec of this size is not read", MAX_TEXT >> 20))
-                }
+                SourceErrorKind::TooLarge { .. } => finding(
+                    TOO_LARGE,
+                    format!("`{path}` is larger than {} MiB: a spec of this size is not read", MAX_TEXT >> 20),
+                ),
                 kind => finding(UNREADABLE_FILE, format!("`{path}` cannot be read: {kind}")),
             };
             cx.report(found);
@@ -148,9 +155,14 @@ pub(crate) fn read_tree(cx: &mut Cx<'_>, doc: &Doc) -> Option<Node> {
         }
         cx.report(finding);
     }
-    let root = parsed.root.filter(|root| !root.is_null() && !matches!(&root.kind, crate::tree::Kind::Map(all) if all.is_empty()));
+    let root = parsed
+        .root
+        .filter(|root| !root.is_null() && !matches!(&root.kind, crate::tree::Kind::Map(all) if all.is_empty()));
     if root.is_none() && !cx.found.iter().any(|found| found.file == doc.path) {
-        cx.report(doc.find(EMPTY, Span::at(0), "the file is empty").help("the shortest spec is one line: `model: gpt-4o-2024-08-06`"));
+        cx.report(
+            doc.find(EMPTY, Span::at(0), "the file is empty")
+                .help("the shortest spec is one line: `model: gpt-4o-2024-08-06`"),
+        );
     }
     root
 }
@@ -171,7 +183,9 @@ fn check_environment(cx: &mut Cx<'_>, doc: &Doc, root: &Node) {
     let Some(overlays) = root.entry("environments").filter(|entry| !entry.value.entries().is_empty()) else { return };
     let finding = match overlays.value.entry(wanted) {
         Some(overlay) => {
-            let message = format!("the overlay of `{wanted}` is understood but not applied by this version: running in this environment is refused");
+            let message = format!(
+                "the overlay of `{wanted}` is understood but not applied by this version: running in this environment is refused"
+            );
             doc.find(NOT_SAFE, overlay.key.span, message).blocking()
         }
         None => {

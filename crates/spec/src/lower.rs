@@ -13,7 +13,7 @@ use crate::cx::{Cx, Doc};
 use crate::digest;
 use crate::files::glob;
 use crate::tree::Node;
-use crate::typed::{Budget, Context, OutputSpec, Spec};
+use crate::typed::{Blocked, Budget, Context, OutputSpec, Spec};
 use aic_base::{Limits, RelPath, Tokens};
 use read::{duration, list, money, positive, size, texts};
 use std::collections::BTreeMap;
@@ -21,11 +21,20 @@ use std::collections::BTreeMap;
 /// What a spec's parts are called, for those that refer to them.
 pub(crate) struct Names {
     pub(crate) tools: Vec<String>,
+    /// What `tools.blocked` says of tool names: a test may well name one, to prove that it never runs.
+    pub(crate) blocked: Vec<aic_guard::NameGlob>,
     pub(crate) models: Vec<String>,
     pub(crate) guardrails: Vec<String>,
     pub(crate) variants: Vec<String>,
     /// Whether a base may bring more of them.
     pub(crate) open: bool,
+}
+
+fn blocked_name(blocked: &Blocked) -> Option<aic_guard::NameGlob> {
+    match blocked {
+        Blocked::Tool(glob) => aic_guard::tool_glob(glob).ok(),
+        Blocked::Pattern(_) => None,
+    }
 }
 
 /// The typed spec of a container's tree.
@@ -39,6 +48,7 @@ pub(crate) fn spec(cx: &mut Cx<'_>, doc: &Doc, root: &Node) -> Spec {
     let guardrails = guards::guardrails(cx, doc, root, &tool_names, inherits);
     let names = Names {
         tools: tool_names,
+        blocked: tools.blocked.iter().filter_map(blocked_name).collect(),
         models: models.named.keys().cloned().collect(),
         guardrails: guardrails.iter().map(|guard| guard.name.clone()).collect(),
         variants: prompts.variants.keys().cloned().collect(),

@@ -30,7 +30,8 @@ static SHAPES: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// Keys whose value is a secret unless it names a variable.
-const SECRET_KEYS: [&str; 8] = ["authorization", "api_key", "apikey", "x-api-key", "password", "secret", "access_token", "token"];
+const SECRET_KEYS: [&str; 8] =
+    ["authorization", "api_key", "apikey", "x-api-key", "password", "secret", "access_token", "token"];
 
 /// Reports every literal secret of a document.
 pub(crate) fn scan(cx: &mut Cx<'_>, doc: &Doc, root: &Node) {

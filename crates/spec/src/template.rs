@@ -79,7 +79,8 @@ impl Template {
                 }
                 Some(name) => {
                     let span = Span::new(open, open + 2 + name.len() + 1);
-                    let message = "what stands between `${` and `}` is no name of a variable: write `$${` for a literal `${`";
+                    let message =
+                        "what stands between `${` and `}` is no name of a variable: write `$${` for a literal `${`";
                     errors.push(TemplateError { span, message });
                     literal.push_str("${");
                     at = open + 2;

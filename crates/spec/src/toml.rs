@@ -19,7 +19,11 @@ pub(crate) fn parse(text: &str) -> Parsed {
         .map(|problem| {
             let message = problem.message();
             let kind = if message.contains("duplicate key") { SyntaxKind::DuplicateKey } else { SyntaxKind::Syntax };
-            error(kind, problem.span().map_or(Span::at(0), |range| whole(text, range)), format!("this is not TOML: {message}"))
+            error(
+                kind,
+                problem.span().map_or(Span::at(0), |range| whole(text, range)),
+                format!("this is not TOML: {message}"),
+            )
         })
         .collect();
     let mut too_deep = None;
@@ -79,7 +83,9 @@ fn value_node(text: &str, value: &Spanned<DeValue<'_>>, depth: usize, too_deep: 
             let kind = read.map_or_else(|_| Kind::Float(number.as_str().parse().unwrap_or(f64::NAN)), Kind::Int);
             Node::new(kind, span, Style::Plain)
         }
-        DeValue::Float(number) => Node::new(Kind::Float(number.as_str().parse().unwrap_or(f64::NAN)), span, Style::Plain),
+        DeValue::Float(number) => {
+            Node::new(Kind::Float(number.as_str().parse().unwrap_or(f64::NAN)), span, Style::Plain)
+        }
         DeValue::Boolean(is) => Node::new(Kind::Bool(*is), span, Style::Plain),
         DeValue::Datetime(moment) => Node::new(Kind::Str(moment.to_string()), span, Style::Plain),
         DeValue::Array(items) => {
@@ -102,7 +108,8 @@ mod tests {
     fn toml_gives_the_same_values_as_yaml() {
         let text = "name = \"a\"\n[budget]\ncost = 0.2\nsteps = 5\n[[tests]]\nname = 't'\ntags = [\"x\"]\n";
         let root = parse(text).root.unwrap();
-        let yaml = crate::parse("name: a\nbudget: {cost: 0.2, steps: 5}\ntests: [{name: t, tags: [x]}]\n").root.unwrap();
+        let yaml =
+            crate::parse("name: a\nbudget: {cost: 0.2, steps: 5}\ntests: [{name: t, tags: [x]}]\n").root.unwrap();
         assert_eq!(root.to_json(), yaml.to_json());
         assert_eq!(root.at(&["budget", "cost"]).unwrap().span.of(text), "0.2");
     }

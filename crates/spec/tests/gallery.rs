@@ -23,29 +23,97 @@ const GALLERY: &[(&str, bool, &str)] = &[
     ("a bad name", true, "name: My Agent\n"),
     ("unknown provider", false, "models: {primary: {provider: opnai, model: gpt-4}}\n"),
     ("provider cannot be told", false, "model: my-own-model\n"),
-    ("unpinned models", false, "model: gpt-4\nmodels: {judge: claude-3, local: {provider: ollama, model: \"qwen:latest\"}}\n"),
-    ("a model without its needs", false, "models: {primary: {provider: openai_compatible, model: x}, b: {provider: scripted}, c: {provider: openai}}\n"),
+    (
+        "unpinned models",
+        false,
+        "model: gpt-4\nmodels: {judge: claude-3, local: {provider: ollama, model: \"qwen:latest\"}}\n",
+    ),
+    (
+        "a model without its needs",
+        false,
+        "models: {primary: {provider: openai_compatible, model: x}, b: {provider: scripted}, c: {provider: openai}}\n",
+    ),
     ("words", true, "guardrails: [{name: secrets, action: stop}]\ntools: {allowed: [{name: a, effect: wirte}]}\n"),
-    ("numbers out of range", false, "models: {primary: {provider: scripted, rules: [], temperature: 9, retries: -1}}\n"),
-    ("units", true, "budget: {time: 5 minutes, cost: ten}\nsandbox: {limits: {memory: lots, timeout: 30}}\ndeployment: {canary: {max_error_rate: 200%}}\n"),
-    ("a secret", true, "models: {primary: {provider: openai, model: gpt-4-0613, api_key_env: sk-proj-abcdefghijklmnopqrstuvwxyz012345}}\n"),
-    ("a secret in a header", true, "tools: {allowed: [{name: a, run: {http: \"https://x/\", headers: {Authorization: Bearer 0123456789abcdef}}}]}\n"),
-    ("undefined variables", true, "prompts:\n  system: |\n    Hello ${NAEM}, it is ${DATE}.\n    ${secret:X} $${literal} ${ broken\n  variables: {NAME: {default: x}}\n"),
-    ("conditions", true, "guardrails:\n  pre_execution:\n    - name: a\n      condition: inptu == 'x'\n    - name: b\n      condition: |\n        input == 'x' &&\n          tool.nmae == 'y'\n    - {name: c, condition: \"1 + 1\"}\n"),
-    ("guardrails", true, "guardrails: [pii_protecton, {name: rate_limit, windw: 1m, acton: log}, {name: mine, use: secretz}, {max_length: lots}]\n"),
+    (
+        "numbers out of range",
+        false,
+        "models: {primary: {provider: scripted, rules: [], temperature: 9, retries: -1}}\n",
+    ),
+    (
+        "units",
+        true,
+        "budget: {time: 5 minutes, cost: ten}\nsandbox: {limits: {memory: lots, timeout: 30}}\ndeployment: {canary: {max_error_rate: 200%}}\n",
+    ),
+    (
+        "a secret",
+        true,
+        "models: {primary: {provider: openai, model: gpt-4-0613, api_key_env: sk-proj-abcdefghijklmnopqrstuvwxyz012345}}\n",
+    ),
+    (
+        "a secret in a header",
+        true,
+        "tools: {allowed: [{name: a, run: {http: \"https://x/\", headers: {Authorization: Bearer 0123456789abcdef}}}]}\n",
+    ),
+    (
+        "undefined variables",
+        true,
+        "prompts:\n  system: |\n    Hello ${NAEM}, it is ${DATE}.\n    ${secret:X} $${literal} ${ broken\n  variables: {NAME: {default: x}}\n",
+    ),
+    (
+        "conditions",
+        true,
+        "guardrails:\n  pre_execution:\n    - name: a\n      condition: inptu == 'x'\n    - name: b\n      condition: |\n        input == 'x' &&\n          tool.nmae == 'y'\n    - {name: c, condition: \"1 + 1\"}\n",
+    ),
+    (
+        "guardrails",
+        true,
+        "guardrails: [pii_protecton, {name: rate_limit, windw: 1m, acton: log}, {name: mine, use: secretz}, {max_length: lots}]\n",
+    ),
     ("duplicate guardrails", true, "guardrails: {pre_execution: [secrets], post_execution: [secrets]}\n"),
-    ("tools of a guardrail", true, "guardrails: [{name: secrets, tools: [get_odrer]}]\ntools: {allowed: [get_order]}\n"),
+    (
+        "tools of a guardrail",
+        true,
+        "guardrails: [{name: secrets, tools: [get_odrer]}]\ntools: {allowed: [get_order]}\n",
+    ),
     ("allowed and blocked", true, "tools: {allowed: [delete_user, find], blocked: [\"delete_*\"]}\n"),
     ("duplicate tools", true, "tools: {allowed: [find, {name: find}]}\n"),
     ("blocked patterns", true, "tools: {blocked: [{pattern: \"\"}, {pattern: a, tool: b}, {}]}\n"),
-    ("ways of running", true, "tools: {allowed: [{name: a, run: {}}, {name: b, run: {script: x.js, sql: \"sqlite:d.db\"}}, {name: c, permissions: [SELECT], run: {script: x.js}}, {name: d, run: {sql: \"postgres://x\"}}]}\n"),
-    ("files", true, "prompts: {system: {file: prompts/sytem.md}, user: {file: ../../etc/passwd}}\noutput: {schema: /abs.json}\n"),
+    (
+        "ways of running",
+        true,
+        "tools: {allowed: [{name: a, run: {}}, {name: b, run: {script: x.js, sql: \"sqlite:d.db\"}}, {name: c, permissions: [SELECT], run: {script: x.js}}, {name: d, run: {sql: \"postgres://x\"}}]}\n",
+    ),
+    (
+        "files",
+        true,
+        "prompts: {system: {file: prompts/sytem.md}, user: {file: ../../etc/passwd}}\noutput: {schema: /abs.json}\n",
+    ),
     ("files of the wrong form", true, "output: {schema: prompts/system.md}\n"),
-    ("matchers", false, "model:\n  provider: scripted\n  rules:\n    - {match: {user: {matches: '('}}, reply: {text: a}}\n    - {match: {user: {gt: many}}, reply: {txt: a}}\n    - {reply: {text: x}}\n"),
-    ("expectations", true, "tests:\n  - name: a\n    input: x\n    expect:\n      - contain: y\n      - {contains: [a]}\n      - {cost: cheap}\n      - same_outptu\n      - contains\n      - {contains: a, equals: b}\n      - {matches: '['}\n      - {that: \"outptu == ''\"}\n      - {not: {json_path: {pth: a}}}\n      - {outcome: done}\n      - {judge: {rubric: nice}}\n"),
-    ("tests", true, "tests:\n  - {name: a, input: x}\n  - {name: a, input: x, cases: [y], expect: [same_output]}\n  - {input: x, expect: same_output}\n  - {name: c, expect: [same_output]}\n  - {name: d, cases: words.txt, expect: [same_output]}\n  - {name: e, cases: no.csv, expect: [same_output]}\n"),
-    ("names in tests", true, "guardrails: [secrets]\ntools: {allowed: [get_order]}\ntests:\n  - name: a\n    input: x\n    model: primray\n    matrix: {models: [primary, other], prompts: [default, terse]}\n    tools: {get_odrer: {return: 1}}\n    expect: [{tool_called: get_ordr}, {blocked: {by: secretz}}, {guardrail: something_else}]\n"),
-    ("mocks", true, "tools: {allowed: [a]}\ntests: [{name: t, input: x, expect: [not_blocked], tools: {a: [{match: {x: 1}}, {return: 1, error: e}, {match: {x: {matches: '('}}, return: 1}]}}]\n"),
+    (
+        "matchers",
+        false,
+        "model:\n  provider: scripted\n  rules:\n    - {match: {user: {matches: '('}}, reply: {text: a}}\n    - {match: {user: {gt: many}}, reply: {txt: a}}\n    - {reply: {text: x}}\n",
+    ),
+    (
+        "expectations",
+        true,
+        "tests:\n  - name: a\n    input: x\n    expect:\n      - contain: y\n      - {contains: [a]}\n      - {cost: cheap}\n      - same_outptu\n      - contains\n      - {contains: a, equals: b}\n      - {matches: '['}\n      - {that: \"outptu == ''\"}\n      - {not: {json_path: {pth: a}}}\n      - {outcome: done}\n      - {judge: {rubric: nice}}\n",
+    ),
+    (
+        "tests",
+        true,
+        "tests:\n  - {name: a, input: x}\n  - {name: a, input: x, cases: [y], expect: [same_output]}\n  - {input: x, expect: same_output}\n  - {name: c, expect: [same_output]}\n  - {name: d, cases: words.txt, expect: [same_output]}\n  - {name: e, cases: no.csv, expect: [same_output]}\n",
+    ),
+    (
+        "names in tests",
+        true,
+        "guardrails: [secrets]\ntools: {allowed: [get_order]}\ntests:\n  - name: a\n    input: x\n    model: primray\n    matrix: {models: [primary, other], prompts: [default, terse]}\n    tools: {get_odrer: {return: 1}}\n    expect: [{tool_called: get_ordr}, {blocked: {by: secretz}}, {guardrail: something_else}]\n",
+    ),
+    (
+        "mocks",
+        true,
+        "tools: {allowed: [a]}\ntests: [{name: t, input: x, expect: [not_blocked], tools: {a: [{match: {x: 1}}, {return: 1, error: e}, {match: {x: {matches: '('}}, return: 1}]}}]\n",
+    ),
     ("an interpolation without quotes", true, "prompts: {user: {template: ${INPUT}}}\n"),
     ("an alias that is none", true, "tools:\n  blocked: [*_admin]\n"),
     ("an arrow after a list", true, "prompts:\n  constraints:\n    - [a, b] -> c\n"),
@@ -59,7 +127,11 @@ const GALLERY: &[(&str, bool, &str)] = &[
     ("a line that is indented like nothing", true, "budget:\n    steps: 5\n  cost: 1\nname: x\n"),
     ("two documents", true, "name: a\n---\nname: b\n"),
     ("booleans of older YAML", true, "models: {b: {provider: scripted, rules: [], parallel_tool_calls: yes}}\n"),
-    ("what is not enforced but matters", true, "inherits: base:1\nfinal: [tools]\nsandbox: {runtime: gvisor, security: high, network: [\"a:1\"]}\ntools: {flow: {rule_of_two: block}}\nguardrails: [{name: w, wasm: a.wasm}]\n"),
+    (
+        "what is not enforced but matters",
+        true,
+        "inherits: base:1\nfinal: [tools]\nsandbox: {runtime: gvisor, security: high, network: [\"a:1\"]}\ntools: {flow: {rule_of_two: block}}\nguardrails: [{name: w, wasm: a.wasm}]\n",
+    ),
 ];
 
 const FILES: [(&str, &str); 3] = [("prompts/system.md", "Hello"), ("x.js", "export default () => 1"), ("d.db", "")];
@@ -115,7 +187,8 @@ fn what_is_no_text_file_is_said() {
     files.insert(common::path("b.ai.yml"), vec![0xff, 0xfe, 0x00]);
     files.insert(common::path("c.ai.yml"), b"model: a\0b".to_vec());
     files.insert(common::path("d.ai.yml"), vec![b'a'; 10_000_000]);
-    for (name, code) in [("b.ai.yml", "ABS007"), ("c.ai.yml", "ABS007"), ("d.ai.yml", "ABS008"), ("e.ai.yml", "ABS060")] {
+    for (name, code) in [("b.ai.yml", "ABS007"), ("c.ai.yml", "ABS007"), ("d.ai.yml", "ABS008"), ("e.ai.yml", "ABS060")]
+    {
         let loaded = aic_spec::load(&files, &common::path(name), &common::options());
         assert_eq!(loaded.diagnostics.iter().map(|found| found.code.0).collect::<Vec<_>>(), [code], "{name}");
     }

@@ -11,7 +11,9 @@ const SPEC: &str = include_str!("fixtures/support.aicontainer.yml");
 const TESTS: &str = include_str!("fixtures/page.aictest.yml");
 
 fn sound(text: &str, span: aic_base::Span) -> bool {
-    span.range().end <= text.len() && text.is_char_boundary(span.range().start) && text.is_char_boundary(span.range().end)
+    span.range().end <= text.len()
+        && text.is_char_boundary(span.range().start)
+        && text.is_char_boundary(span.range().end)
 }
 
 /// Every span of a parsed text, of its tree and of what is found in it, lies on characters of the text.
@@ -167,7 +169,8 @@ fn thousands_of_unclosed_interpolations_take_no_time() {
 
 #[test]
 fn tests_that_include_each_other_or_themselves_end() {
-    let spec = "model: gpt-4-0613\ntests: [{files: a.aicontainer.yml}, {files: \"*.aictest.yml\"}, {files: x.aictest.yml}]\n";
+    let spec =
+        "model: gpt-4-0613\ntests: [{files: a.aicontainer.yml}, {files: \"*.aictest.yml\"}, {files: x.aictest.yml}]\n";
     let loaded = load_with(spec, &[("x.aictest.yml", "tests: [{files: x.aictest.yml}, {files: a.aicontainer.yml}]")]);
     check_loaded(&loaded);
     assert!(loaded.has_errors());

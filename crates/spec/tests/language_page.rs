@@ -22,7 +22,12 @@ const FILES: [(&str, &str); 6] = [
 ];
 
 fn errors(loaded: &Loaded) -> Vec<String> {
-    loaded.diagnostics.iter().filter(|found| found.severity == Severity::Error).map(|found| format!("{} {}", found.code, found.message)).collect()
+    loaded
+        .diagnostics
+        .iter()
+        .filter(|found| found.severity == Severity::Error)
+        .map(|found| format!("{} {}", found.code, found.message))
+        .collect()
 }
 
 #[test]
@@ -121,7 +126,10 @@ tools: {allowed: [read_file], blocked: [\"delete_*\"]}
     let primary = &spec.models.named["primary"];
     assert_eq!((primary.model.as_str(), primary.temperature), ("gpt-4-2024-03-01", Some(0.7)));
     assert_eq!(spec.prompts.system.as_ref().unwrap().text, "Be kind.");
-    assert_eq!(spec.guardrails.iter().map(|guard| guard.name.as_str()).collect::<Vec<_>>(), ["no_db_mutations", "pii_protection", "cost_limit"]);
+    assert_eq!(
+        spec.guardrails.iter().map(|guard| guard.name.as_str()).collect::<Vec<_>>(),
+        ["no_db_mutations", "pii_protection", "cost_limit"]
+    );
     assert_eq!(spec.context.max_tokens.map(|tokens| tokens.0), Some(4000));
     assert_eq!(spec.tools.allowed[0].name, "read_file");
     assert!(findings("model: gpt-4-0613\n").is_empty());

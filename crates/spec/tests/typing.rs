@@ -70,7 +70,8 @@ fn a_text_cut_off_anywhere_keeps_the_keys_above_the_cut() {
         let (mut kept, mut of) = (0, 0);
         for (at, _) in places(text, step) {
             let root = parse(text).root.unwrap();
-            let before: Vec<_> = root.entries().windows(2).filter(|pair| pair[1].key.span.start as usize <= at).collect();
+            let before: Vec<_> =
+                root.entries().windows(2).filter(|pair| pair[1].key.span.start as usize <= at).collect();
             let left: BTreeSet<String> = top_keys(&text[..at]).into_iter().collect();
             of += before.len();
             kept += before.iter().filter(|pair| left.contains(pair[0].key.text().unwrap_or(""))).count();

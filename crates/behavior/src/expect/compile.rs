@@ -39,7 +39,8 @@ fn compile(expect: &Expect, spec: &Spec, depth: usize) -> Result<Expectation, Ex
         return Err(wrong(format!("nested deeper than {MAX_DEPTH} levels")));
     }
     let inner = |value: &Value| {
-        let (kind, value) = split(value).ok_or_else(|| wrong("an expectation is a word or a map with one key".into()))?;
+        let (kind, value) =
+            split(value).ok_or_else(|| wrong("an expectation is a word or a map with one key".into()))?;
         let inner = Expect { kind, value, file: expect.file.clone(), span: expect.span };
         compile(&inner, spec, depth + 1)
     };
@@ -55,10 +56,25 @@ fn compile(expect: &Expect, spec: &Spec, depth: usize) -> Result<Expectation, Ex
     };
     let shown = match &expect.value {
         Value::Null => expect.kind.clone(),
-        Value::String(text) => format!("{}: {text}", expect.kind),
-        value => format!("{}: {value}", expect.kind),
+        value => format!("{}: {}", expect.kind, as_written(value)),
     };
     Ok(Expectation { shown, file: expect.file.clone(), span: expect.span, what })
+}
+
+/// A value the way it is written in a spec: `{name: refund, count: 1}`. For people; texts are quoted only where needed.
+fn as_written(value: &Value) -> String {
+    let join = |parts: Vec<String>| parts.join(", ");
+    match value {
+        Value::String(text) if text.is_empty() || text.contains([',', '{', '}', '[', ']', '\n', '"']) => {
+            Value::from(text.as_str()).to_string()
+        }
+        Value::String(text) => text.clone(),
+        Value::Array(list) => format!("[{}]", join(list.iter().map(as_written).collect())),
+        Value::Object(map) => {
+            format!("{{{}}}", join(map.iter().map(|(key, value)| format!("{key}: {}", as_written(value))).collect()))
+        }
+        value => value.to_string(),
+    }
 }
 
 /// A bare word, or a map with one key.

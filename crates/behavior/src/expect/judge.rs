@@ -86,18 +86,18 @@ fn judge_plain(what: &What, seen: &Seen<'_>) -> Option<Miss> {
             None => miss(format!("the output is not JSON; {}", came(seen))),
             Some(value) => {
                 let error = validator.iter_errors(value).next()?;
-                miss(format!("the output does not follow the schema at {:?}: {error}", error.instance_path().to_string()))
+                miss(format!(
+                    "the output does not follow the schema at {:?}: {error}",
+                    error.instance_path().to_string()
+                ))
             }
         },
         What::JsonPath { path, text, is } => match &seen.json {
             None => miss(format!("the output is not JSON; {}", came(seen))),
             Some(value) => {
                 let found = path.query(value).all();
-                let holds = if found.is_empty() {
-                    is.matches(None)
-                } else {
-                    found.iter().any(|found| is.matches(Some(found)))
-                };
+                let holds =
+                    if found.is_empty() { is.matches(None) } else { found.iter().any(|found| is.matches(Some(found))) };
                 if holds {
                     return None;
                 }
@@ -207,8 +207,13 @@ fn output(matcher: &Matcher, seen: &Seen<'_>) -> Option<Miss> {
         }
         _ => None,
     };
-    let ending = if seen.outcome == Outcome::Completed { String::new() } else { format!(" (the run was {})", seen.outcome) };
-    Some(Miss { message: format!("wanted {}, found {}{ending}", mismatch.wanted, mismatch.found), diff, is_error: false })
+    let ending =
+        if seen.outcome == Outcome::Completed { String::new() } else { format!(" (the run was {})", seen.outcome) };
+    Some(Miss {
+        message: format!("wanted {}, found {}{ending}", mismatch.wanted, mismatch.found),
+        diff,
+        is_error: false,
+    })
 }
 
 fn that(condition: &aic_guard::Condition, seen: &Seen<'_>) -> Option<Miss> {
@@ -234,7 +239,8 @@ fn that(condition: &aic_guard::Condition, seen: &Seen<'_>) -> Option<Miss> {
 }
 
 fn tool(name: &Matcher, args: Option<&Matcher>, count: Option<&Matcher>, ran: bool, seen: &Seen<'_>) -> Option<Miss> {
-    let named: Vec<&&CallRecord> = seen.calls.iter().filter(|call| name.matches(Some(&call.name.as_str().into()))).collect();
+    let named: Vec<&&CallRecord> =
+        seen.calls.iter().filter(|call| name.matches(Some(&call.name.as_str().into()))).collect();
     let counted: Vec<&&&CallRecord> = named.iter().filter(|call| !ran || call.ran()).collect();
     let fitting = counted.iter().filter(|call| args.is_none_or(|args| args.matches(Some(&call.args)))).count();
     let verb = if ran { "run" } else { "be called" };
@@ -336,7 +342,11 @@ fn called(seen: &Seen<'_>) -> String {
                 ToolOutcome::NeedsConfirmation => "waits",
                 ToolOutcome::HandedBack => "was handed back",
             };
-            let why = if call.outcome == ToolOutcome::Ran { String::new() } else { format!(": {}", clipped(&call.result.to_string())) };
+            let why = if call.outcome == ToolOutcome::Ran {
+                String::new()
+            } else {
+                format!(": {}", clipped(&call.result.to_string()))
+            };
             format!("{} {word}{why}", call.name)
         })
         .collect();

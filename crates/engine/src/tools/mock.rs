@@ -31,9 +31,10 @@ impl Mocks {
     pub fn compile(mocks: &IndexMap<String, Vec<Mock>>) -> Result<Self, String> {
         let mut all = IndexMap::new();
         for (tool, rules) in mocks {
-            let rules = rules.iter().enumerate().map(|(i, rule)| {
-                Compiled::from(rule).map_err(|error| format!("mock {} of `{tool}`: {error}", i + 1))
-            });
+            let rules = rules
+                .iter()
+                .enumerate()
+                .map(|(i, rule)| Compiled::from(rule).map_err(|error| format!("mock {} of `{tool}`: {error}", i + 1)));
             all.insert(tool.clone(), rules.collect::<Result<_, _>>()?);
         }
         Ok(Self(all))

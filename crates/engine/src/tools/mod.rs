@@ -74,10 +74,11 @@ impl Toolbox {
             let schema = jsonschema::validator_for(&spec.parameters)
                 .map_err(|error| wrong(&spec.name, format!("`parameters` is no JSON Schema: {error}")))?;
             let when = spec.confirm.as_ref().and_then(|confirm| confirm.when.as_deref());
-            let confirm_when = when.map(|when| Condition::compile(when, Place::Guard)).transpose().map_err(|problems| {
-                let messages: Vec<_> = problems.into_iter().map(|problem| problem.message).collect();
-                wrong(&spec.name, format!("`confirm.when`: {}", messages.join("; ")))
-            })?;
+            let confirm_when =
+                when.map(|when| Condition::compile(when, Place::Guard)).transpose().map_err(|problems| {
+                    let messages: Vec<_> = problems.into_iter().map(|problem| problem.message).collect();
+                    wrong(&spec.name, format!("`confirm.when`: {}", messages.join("; ")))
+                })?;
             all.insert(spec.name.clone(), Tool { spec: spec.clone(), schema, confirm_when });
         }
         let (mut globs, mut patterns) = (Vec::new(), Vec::new());
@@ -188,7 +189,9 @@ pub(crate) async fn carry_out(tool: &Tool, job: Job, args: &Value, options: &Run
             Effects::Live => Done::HandedBack,
             Effects::Test { .. } => Done::Stop(format!("`{name}` has no `run`, so the test needs a mock of it")),
         },
-        Job::NotYet(kind) => Done::Stop(format!("`{name}`: this version does not run `{kind}` tools yet; in a test, mock it")),
+        Job::NotYet(kind) => {
+            Done::Stop(format!("`{name}`: this version does not run `{kind}` tools yet; in a test, mock it"))
+        }
         Job::Script => match &tool.spec.run {
             Some(Run::Script { path, timeout, memory }) => {
                 let mut limits = scripts.limits().clone();
@@ -238,10 +241,9 @@ impl Done {
     /// Keeps a result from flooding the model.
     fn capped(self) -> Self {
         match self {
-            Self::Ran { result, .. } if result.to_string().len() > MAX_RESULT => Self::Failed(format!(
-                "the result is larger than {} kB: ask for less",
-                MAX_RESULT / 1024
-            )),
+            Self::Ran { result, .. } if result.to_string().len() > MAX_RESULT => {
+                Self::Failed(format!("the result is larger than {} kB: ask for less", MAX_RESULT / 1024))
+            }
             other => other,
         }
     }

@@ -51,11 +51,8 @@ pub(crate) struct SqlJob {
 
 /// Judges the statement of a call.
 pub(super) fn judge(tool: &ToolSpec, run: &SqlRun, args: &Value) -> Result<SqlJob, SqlError> {
-    let policy = SqlPolicy {
-        verbs: tool.permissions.clone(),
-        tables: tool.tables.clone(),
-        functions: tool.functions.clone(),
-    };
+    let policy =
+        SqlPolicy { verbs: tool.permissions.clone(), tables: tool.tables.clone(), functions: tool.functions.clone() };
     let (sql, binds) = match &run.statement {
         Some(statement) => (statement.clone(), binds(args)),
         None => match args.get("query").and_then(Value::as_str) {

@@ -22,7 +22,9 @@ impl Checker<'_, '_> {
                 let [entry] = entries.as_slice() else {
                     let message = match entries.len() {
                         0 => "an expectation is missing here".to_owned(),
-                        count => format!("an expectation is a map of one key, not of {count}: write one list item for each"),
+                        count => {
+                            format!("an expectation is a map of one key, not of {count}: write one list item for each")
+                        }
                     };
                     // Keys that are expectations each are worth looking at all the same.
                     for entry in entries {
@@ -47,7 +49,9 @@ impl Checker<'_, '_> {
             && !at.muted
         {
             inside.muted = true;
-            let what = format!("the expectation `{name}` is understood, but this version cannot judge it: a test that has it does not run");
+            let what = format!(
+                "the expectation `{name}` is understood, but this version cannot judge it: a test that has it does not run"
+            );
             self.cx.report(self.doc.find(crate::codes::NOT_ENFORCED, key.span, what));
         }
         if !value.is_null() {

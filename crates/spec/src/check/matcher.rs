@@ -25,9 +25,9 @@ fn without_variables(value: &Value, operator: Option<&str>) -> Value {
             _ => Value::from("x"),
         },
         Value::Array(items) => Value::Array(items.iter().map(|item| without_variables(item, None)).collect()),
-        Value::Object(map) => {
-            Value::Object(map.iter().map(|(key, item)| (key.clone(), without_variables(item, Some(key)))).collect::<Map<_, _>>())
-        }
+        Value::Object(map) => Value::Object(
+            map.iter().map(|(key, item)| (key.clone(), without_variables(item, Some(key)))).collect::<Map<_, _>>(),
+        ),
         other => other.clone(),
     }
 }

@@ -60,7 +60,10 @@ pub(super) fn read(node: &Node, shape: &Shape) -> Result<bool, Wrong> {
             if first && rest {
                 return Ok(false);
             }
-            Err(Wrong::Value(format!("`{}` is no name: write a-z, 0-9 and `-`, beginning with a letter or digit", shown(text))))
+            Err(Wrong::Value(format!(
+                "`{}` is no name: write a-z, 0-9 and `-`, beginning with a letter or digit",
+                shown(text)
+            )))
         }
         Shape::EnvName => {
             let text = node.as_str().ok_or(Wrong::Type)?;
@@ -69,7 +72,9 @@ pub(super) fn read(node: &Node, shape: &Shape) -> Result<bool, Wrong> {
                 return Ok(false);
             }
             // Not shown: somebody may have put the secret itself here.
-            Err(Wrong::Value("this is no name of an environment variable: write the name (A-Z, 0-9, `_`), never the value".into()))
+            Err(Wrong::Value(
+                "this is no name of an environment variable: write the name (A-Z, 0-9, `_`), never the value".into(),
+            ))
         }
         Shape::Regex => pattern(node.as_str().ok_or(Wrong::Type)?).map(|()| false).map_err(Wrong::Pattern),
         _ => node.text().map(|_| false).ok_or(Wrong::Type),
@@ -117,7 +122,12 @@ impl Checker<'_, '_> {
                     edits: vec![(node.span, format!("{}s", text.trim()))],
                     safe: true,
                 });
-                self.report(BARE_NUMBER, node.span, format!("`{name}: {}` counts seconds: write the unit, `{}s`", shown(text), shown(text)), fix);
+                self.report(
+                    BARE_NUMBER,
+                    node.span,
+                    format!("`{name}: {}` counts seconds: write the unit, `{}s`", shown(text), shown(text)),
+                    fix,
+                );
             }
             Err(Wrong::Type) => {
                 let fix = self.boolean_fix(node, shape);

@@ -70,7 +70,8 @@ pub(super) fn tests(cx: &mut Cx<'_>, doc: &Doc, root: &Node, names: &Names) -> V
     let mut seen: HashMap<String, (RelPath, Span)> = HashMap::new();
     for test in &tests {
         if let Some((file, span)) = seen.get(&test.name) {
-            let message = format!("a test `{}` stands here twice: their results cannot be told apart", shown(&test.name));
+            let message =
+                format!("a test `{}` stands here twice: their results cannot be told apart", shown(&test.name));
             let found = crate::Diagnostic::new(DUPLICATE_TEST, &test.file, test.span, message);
             cx.report(found.related(file, *span, "the first one"));
         } else {
@@ -111,7 +112,11 @@ fn included(
             Kind::Seq(items) => {
                 let wrapped = Node::new(
                     Kind::Map(vec![Entry {
-                        key: Node::new(Kind::Str("tests".into()), Span::at(root.span.start as usize), crate::tree::Style::Plain),
+                        key: Node::new(
+                            Kind::Str("tests".into()),
+                            Span::at(root.span.start as usize),
+                            crate::tree::Style::Plain,
+                        ),
                         value: root.clone(),
                     }]),
                     root.span,
@@ -129,7 +134,11 @@ fn included(
         layers.extend(defaults);
         for (at, node) in tests_of_file.iter().enumerate() {
             if let Some(entry) = node.entry("files") {
-                cx.report(file.find(BAD_TEST, entry.key.span, "a file of tests includes no others: name them in the spec"));
+                cx.report(file.find(
+                    BAD_TEST,
+                    entry.key.span,
+                    "a file of tests includes no others: name them in the spec",
+                ));
                 continue;
             }
             tests.extend(test(cx, &file, node, &layers, names, at));
@@ -138,13 +147,24 @@ fn included(
     tests
 }
 
-fn test(cx: &mut Cx<'_>, doc: &Doc, node: &Node, defaults: &[(&Doc, &Node)], names: &Names, at: usize) -> Option<TestDef> {
+fn test(
+    cx: &mut Cx<'_>,
+    doc: &Doc,
+    node: &Node,
+    defaults: &[(&Doc, &Node)],
+    names: &Names,
+    at: usize,
+) -> Option<TestDef> {
     if !matches!(node.kind, Kind::Map(_)) {
         return None;
     }
     let name = node.get("name").filter(|name| !name.is_null());
     if name.is_none() {
-        cx.report(doc.find(MISSING_KEY, head(node, &doc.text), "`name` is missing in a test: its results are kept under it"));
+        cx.report(doc.find(
+            MISSING_KEY,
+            head(node, &doc.text),
+            "`name` is missing in a test: its results are kept under it",
+        ));
     }
     let mut layers = Layers { layers: vec![(doc, node)] };
     layers.layers.extend(defaults);
@@ -158,7 +178,11 @@ fn test(cx: &mut Cx<'_>, doc: &Doc, node: &Node, defaults: &[(&Doc, &Node)], nam
     let skip = layers.value("skip").and_then(skipped);
     if expect.is_empty() && !turns_expect && skip.is_none() && !has_broken_expectation(node) {
         let span = name.map_or_else(|| head(node, &doc.text), |name| name.span);
-        cx.report(doc.find(NO_EXPECTATION, span, "this test expects nothing, so it passes whatever happens: add `expect`"));
+        cx.report(doc.find(
+            NO_EXPECTATION,
+            span,
+            "this test expects nothing, so it passes whatever happens: add `expect`",
+        ));
     }
     refer(cx, &layers, names);
     Some(TestDef {
@@ -168,7 +192,11 @@ fn test(cx: &mut Cx<'_>, doc: &Doc, node: &Node, defaults: &[(&Doc, &Node)], nam
         not_yet: not_yet(&layers, &expect, &input),
         input,
         repeat: layers.value("repeat").and_then(positive).unwrap_or(1),
-        matrix: layers.entries("matrix").into_iter().map(|(_, entry)| (entry.key.key_text().into_owned(), texts(&entry.value))).collect(),
+        matrix: layers
+            .entries("matrix")
+            .into_iter()
+            .map(|(_, entry)| (entry.key.key_text().into_owned(), texts(&entry.value)))
+            .collect(),
         min_pass_rate: layers.value("min_pass_rate").map(pass_rate),
         expect,
         user: User {
@@ -177,7 +205,11 @@ fn test(cx: &mut Cx<'_>, doc: &Doc, node: &Node, defaults: &[(&Doc, &Node)], nam
         },
         history: layers.value("history").map(history).unwrap_or_default(),
         mocks: mocks(cx, &layers),
-        vars: layers.entries("vars").into_iter().map(|(_, entry)| (entry.key.key_text().into_owned(), entry.value.to_json())).collect(),
+        vars: layers
+            .entries("vars")
+            .into_iter()
+            .map(|(_, entry)| (entry.key.key_text().into_owned(), entry.value.to_json()))
+            .collect(),
         now: layers.value("now").and_then(Node::as_str).and_then(|text| text.parse::<Timestamp>().ok()),
         model: layers.value("model").and_then(Node::text).map(str::to_owned),
         real: layers.value("real").map(texts).unwrap_or_default(),
@@ -209,7 +241,11 @@ fn input(cx: &mut Cx<'_>, doc: &Doc, node: &Node, names: &Names) -> TestInput {
     let given: Vec<&Entry> = ["input", "cases", "turns"].iter().filter_map(|key| node.entry(key)).collect();
     if let [first, second, ..] = given.as_slice() {
         let message = "a test has one of `input`, `cases` and `turns`: remove this one, or make two tests";
-        cx.report(doc.find(BAD_TEST, second.key.span, message).related(&doc.path, first.key.span, "it has this already"));
+        cx.report(doc.find(BAD_TEST, second.key.span, message).related(
+            &doc.path,
+            first.key.span,
+            "it has this already",
+        ));
     }
     let confirm = node.get("confirm").map(confirmations).unwrap_or_default();
     let Some(entry) = given.first() else {
@@ -219,10 +255,16 @@ fn input(cx: &mut Cx<'_>, doc: &Doc, node: &Node, names: &Names) -> TestInput {
     };
     let value = &entry.value;
     match entry.key.text() {
-        Some("turns") => TestInput::Turns(value.items().iter().filter_map(|turn| self::turn(cx, doc, turn, names)).collect()),
+        Some("turns") => {
+            TestInput::Turns(value.items().iter().filter_map(|turn| self::turn(cx, doc, turn, names)).collect())
+        }
         Some("cases") => {
             if let Some(entry) = node.entry("confirm") {
-                cx.report(doc.find(BAD_TEST, entry.key.span, "`confirm` answers in a conversation: use `turns`, or a single `input`"));
+                cx.report(doc.find(
+                    BAD_TEST,
+                    entry.key.span,
+                    "`confirm` answers in a conversation: use `turns`, or a single `input`",
+                ));
             }
             TestInput::Cases(cases(cx, doc, value))
         }
@@ -328,7 +370,11 @@ fn mock(cx: &mut Cx<'_>, doc: &Doc, node: &Node) -> Option<Mock> {
     let answers: Vec<&Entry> = ["return", "error", "timeout"].iter().filter_map(|key| node.entry(key)).collect();
     match answers.as_slice() {
         [_] => {}
-        [] => cx.report(doc.find(MISSING_KEY, head(node, &doc.text), "a mock answers with `return`, `error` or `timeout`: one is missing")),
+        [] => cx.report(doc.find(
+            MISSING_KEY,
+            head(node, &doc.text),
+            "a mock answers with `return`, `error` or `timeout`: one is missing",
+        )),
         [_, second, ..] => cx.report(doc.find(BAD_TEST, second.key.span, "a mock has one answer: remove this one")),
     }
     Some(Mock::Rule {
@@ -381,7 +427,8 @@ pub(super) fn known(cx: &mut Cx<'_>, doc: &Doc, node: &Node, all: &[String], wha
 
 /// What of the test this version does not honour: running it is an error that names these.
 fn not_yet(layers: &Layers<'_>, expect: &[crate::typed::Expect], input: &TestInput) -> Vec<String> {
-    let mut found: BTreeSet<String> = ["workspace", "cassette"].into_iter().filter(|key| layers.value(key).is_some()).map(str::to_owned).collect();
+    let mut found: BTreeSet<String> =
+        ["workspace", "cassette"].into_iter().filter(|key| layers.value(key).is_some()).map(str::to_owned).collect();
     for key in ["steps", "tokens", "time"] {
         if layers.inside("budget", key).is_some() {
             found.insert(format!("budget.{key}"));

@@ -26,7 +26,12 @@ fn expectation(cx: &mut Cx<'_>, doc: &Doc, node: &Node, names: &Names) -> Option
     let [entry] = node.entries() else { return None };
     let kind = entry.key.text()?;
     refer(cx, doc, kind, &entry.value, names);
-    Some(Expect { kind: kind.to_owned(), value: entry.value.to_json(), file, span: crate::check::head(node, &doc.text) })
+    Some(Expect {
+        kind: kind.to_owned(),
+        value: entry.value.to_json(),
+        file,
+        span: crate::check::head(node, &doc.text),
+    })
 }
 
 /// Looks up what an expectation names, inside of `not`, `any_of` and `all_of` too.
@@ -70,7 +75,8 @@ fn refer(cx: &mut Cx<'_>, doc: &Doc, kind: &str, value: &Node, names: &Names) {
 }
 
 fn tool(cx: &mut Cx<'_>, doc: &Doc, node: &Node, names: &Names) {
-    if !names.open && node.as_str().is_some() {
+    let Some(name) = node.as_str() else { return };
+    if !names.open && !names.blocked.iter().any(|glob| glob.matches(name)) {
         known(cx, doc, node, &names.tools, "tool", UNKNOWN_TOOL);
     }
 }

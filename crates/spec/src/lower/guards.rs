@@ -3,7 +3,8 @@
 use super::read::{list, texts};
 use crate::Fix;
 use crate::codes::{
-    BAD_CONDITION, BAD_GUARDRAIL, DUPLICATE_GUARDRAIL, MISSING_KEY, UNKNOWN_GUARDRAIL, UNKNOWN_KEY, UNKNOWN_TOOL, WRONG_TYPE,
+    BAD_CONDITION, BAD_GUARDRAIL, DUPLICATE_GUARDRAIL, MISSING_KEY, UNKNOWN_GUARDRAIL, UNKNOWN_KEY, UNKNOWN_TOOL,
+    WRONG_TYPE,
 };
 use crate::cx::{Cx, Doc};
 use crate::schema::GUARDRAIL;
@@ -20,7 +21,13 @@ struct Written<'a> {
     name: &'a Node,
 }
 
-pub(super) fn guardrails(cx: &mut Cx<'_>, doc: &Doc, root: &Node, tools: &[String], inherits: bool) -> Vec<GuardrailDef> {
+pub(super) fn guardrails(
+    cx: &mut Cx<'_>,
+    doc: &Doc,
+    root: &Node,
+    tools: &[String],
+    inherits: bool,
+) -> Vec<GuardrailDef> {
     let validation = root.get("prompts").and_then(|node| node.get("user")).and_then(|node| node.get("validation"));
     let mut listed = vec![(validation, Group::PreExecution)];
     if let Some(node) = root.get("guardrails") {
@@ -42,8 +49,15 @@ pub(super) fn guardrails(cx: &mut Cx<'_>, doc: &Doc, root: &Node, tools: &[Strin
     for guard in written {
         let name = guard.def.name.clone();
         if let Some(first) = seen.get(&name) {
-            let message = format!("a guardrail `{}` stands here twice: give this one another name, and say the built-in in `use`", shown(&name));
-            cx.report(doc.find(DUPLICATE_GUARDRAIL, guard.name.span, message).related(&doc.path, *first, "the first one"));
+            let message = format!(
+                "a guardrail `{}` stands here twice: give this one another name, and say the built-in in `use`",
+                shown(&name)
+            );
+            cx.report(doc.find(DUPLICATE_GUARDRAIL, guard.name.span, message).related(
+                &doc.path,
+                *first,
+                "the first one",
+            ));
             continue;
         }
         seen.insert(name, guard.name.span);
@@ -129,13 +143,17 @@ fn path(cx: &mut Cx<'_>, doc: &Doc, node: &Node) -> Option<String> {
 
 fn stage(word: &str) -> Option<Stage> {
     use Stage::{Chunk, ModelCall, PostExecution, PreExecution, ToolCall, ToolResult};
-    [PreExecution, ModelCall, ToolCall, ToolResult, Chunk, PostExecution].into_iter().find(|stage| stage.as_str() == word)
+    [PreExecution, ModelCall, ToolCall, ToolResult, Chunk, PostExecution]
+        .into_iter()
+        .find(|stage| stage.as_str() == word)
 }
 
 fn judge(cx: &mut Cx<'_>, doc: &Doc, guard: &Written<'_>) {
     for problem in Guard::compile(&guard.def).err().unwrap_or_default() {
         let finding = match &problem.at {
-            ProblemAt::Name => doc.find(UNKNOWN_GUARDRAIL, guard.name.span, &*problem.message).fix(meant(doc, guard.name, &problem)),
+            ProblemAt::Name => {
+                doc.find(UNKNOWN_GUARDRAIL, guard.name.span, &*problem.message).fix(meant(doc, guard.name, &problem))
+            }
             ProblemAt::Uses => match guard.node.get("use") {
                 Some(node) => doc.find(UNKNOWN_GUARDRAIL, node.span, &*problem.message).fix(meant(doc, node, &problem)),
                 None => doc.find(UNKNOWN_GUARDRAIL, guard.name.span, &*problem.message),

@@ -33,7 +33,8 @@ pub(super) fn models(cx: &mut Cx<'_>, doc: &Doc, root: &Node, inherits: bool) ->
         }
     }
     if !models.named.contains_key("primary") && !inherits && !was_meant(root) && matches!(root.kind, Kind::Map(_)) {
-        let span = root.entry("models").map_or_else(|| super::super::check::head(root, &doc.text), |entry| entry.key.span);
+        let span =
+            root.entry("models").map_or_else(|| super::super::check::head(root, &doc.text), |entry| entry.key.span);
         let message = "no model answers: add `model: NAME`, or `models` with a `primary`";
         cx.report(doc.find(NO_MODEL, span, message));
     }
@@ -85,7 +86,8 @@ fn model(cx: &mut Cx<'_>, doc: &Doc, name: &str, node: &Node) -> Option<ModelSpe
     spec.stop = known.get("stop").map(super::read::texts).unwrap_or_default();
     spec.extra = known.get("extra").map_or(Value::Null, Node::to_json);
     spec.timeouts = timeouts(known.get("timeout"));
-    spec.retries = known.get("retries").and_then(Node::as_i64).and_then(|n| u32::try_from(n).ok()).unwrap_or(spec.retries);
+    spec.retries =
+        known.get("retries").and_then(Node::as_i64).and_then(|n| u32::try_from(n).ok()).unwrap_or(spec.retries);
     spec.pricing = known.get("pricing").and_then(|node| {
         let price = |key: &str| node.get(key).and_then(Node::as_f64);
         Some(Pricing { input_per_mtok: price("input_per_mtok")?, output_per_mtok: price("output_per_mtok")? })
@@ -141,7 +143,9 @@ fn needs(cx: &mut Cx<'_>, doc: &Doc, spec: &ModelSpec, node: &Node) {
     let missing = match spec.provider {
         Some(Provider::Scripted) if node.get("rules").is_none() => Some(("rules", "a scripted model answers by rules")),
         Some(Provider::OpenAiCompatible) if spec.base_url.is_none() => Some(("base_url", "say where the server is")),
-        Some(Provider::Replay) if node.get("cassette").is_none() => Some(("cassette", "name the recording it answers from")),
+        Some(Provider::Replay) if node.get("cassette").is_none() => {
+            Some(("cassette", "name the recording it answers from"))
+        }
         _ => None,
     };
     let missing = missing.or_else(|| {
@@ -176,7 +180,10 @@ fn finish(cx: &mut Cx<'_>, doc: &Doc, mut spec: ModelSpec, name: &Node, whole: &
     retirement(cx, doc, &spec, provider, name);
     if floats(provider, &spec.model) {
         let pins = aic_catalog::pins_of(&spec.model);
-        let message = format!("`{}` stands for whatever is served under this name today: name a pinned version", shown(&spec.model));
+        let message = format!(
+            "`{}` stands for whatever is served under this name today: name a pinned version",
+            shown(&spec.model)
+        );
         let mut finding = doc.find(UNPINNED_MODEL, name.span, message);
         if let Some(newest) = pins.first() {
             // With `name` and `version` apart, the version would have to change too.

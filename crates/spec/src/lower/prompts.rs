@@ -84,7 +84,8 @@ fn prompt(cx: &mut Cx<'_>, doc: &Doc, node: &Node, known: &Known) -> Option<Text
     if !matches!(node.kind, Kind::Map(_)) {
         return None;
     }
-    let (template, file) = (node.get("template").filter(|node| !node.is_null()), node.get("file").filter(|node| !node.is_null()));
+    let (template, file) =
+        (node.get("template").filter(|node| !node.is_null()), node.get("file").filter(|node| !node.is_null()));
     if let (Some(_), Some(file)) = (template, file) {
         let message = "a prompt has `template` or `file`, not both: remove one of the two";
         cx.report(doc.find(BAD_VALUE, file.span, message));
@@ -108,7 +109,11 @@ fn prompt(cx: &mut Cx<'_>, doc: &Doc, node: &Node, known: &Known) -> Option<Text
     for (code, span, message, meant) in findings(&text, known) {
         let span = span.shifted(mark);
         let fix = meant.map(|meant| Fix::replace(span, &format!("${{{meant}}}")));
-        let found = Diagnostic::new(code, &path, span, message).fix(fix).related(&doc.path, file.span, "the file is named here");
+        let found = Diagnostic::new(code, &path, span, message).fix(fix).related(
+            &doc.path,
+            file.span,
+            "the file is named here",
+        );
         cx.report(found);
     }
     Some(Text { text, file: Some(path), span: file.span })

@@ -35,7 +35,10 @@ pub(super) fn tools(cx: &mut Cx<'_>, doc: &Doc, root: &Node) -> Tools {
 fn tool(cx: &mut Cx<'_>, doc: &Doc, node: &Node, all: &Node) -> Option<ToolSpec> {
     let name_node = node.get("name").unwrap_or(node);
     let name = name_node.text()?;
-    if name.is_empty() || name.len() > 64 || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')) {
+    if name.is_empty()
+        || name.len() > 64
+        || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+    {
         let message = format!("`{}` is no name of a tool: write up to 64 letters, digits, `_` and `-`", shown(name));
         cx.report(doc.find(BAD_VALUE, name_node.span, message));
     }
@@ -99,36 +102,59 @@ fn tool(cx: &mut Cx<'_>, doc: &Doc, node: &Node, all: &Node) -> Option<ToolSpec>
 }
 
 fn run(cx: &mut Cx<'_>, doc: &Doc, node: &Node, tools: &Node) -> Option<Run> {
-    let kinds: Vec<&str> = RUN_KINDS.into_iter().filter(|kind| node.get(kind).is_some_and(|value| !value.is_null())).collect();
+    let kinds: Vec<&str> =
+        RUN_KINDS.into_iter().filter(|kind| node.get(kind).is_some_and(|value| !value.is_null())).collect();
     let kind = match kinds.as_slice() {
         [] => {
-            let message = format!("`run` says no way of running: one of {} is missing", RUN_KINDS.map(|kind| format!("`{kind}`")).join(", "));
+            let message = format!(
+                "`run` says no way of running: one of {} is missing",
+                RUN_KINDS.map(|kind| format!("`{kind}`")).join(", ")
+            );
             cx.report(doc.find(MISSING_KEY, crate::check::head(node, &doc.text), message));
             return None;
         }
         [kind] => *kind,
         [first, second, ..] => {
             let span = node.entry(second).map_or(node.span, |entry| entry.key.span);
-            cx.report(doc.find(BAD_TOOL, span, format!("a tool runs in one way, not by `{first}` and by `{second}`: remove one of the two")));
+            cx.report(doc.find(
+                BAD_TOOL,
+                span,
+                format!("a tool runs in one way, not by `{first}` and by `{second}`: remove one of the two"),
+            ));
             first
         }
     };
     match kind {
-        "sql" => Some(Run::Sql(SqlRun { database: database(cx, doc, node.get("sql")?)?, statement: text(node, "statement") })),
+        "sql" => Some(Run::Sql(SqlRun {
+            database: database(cx, doc, node.get("sql")?)?,
+            statement: text(node, "statement"),
+        })),
         "script" => {
             let script = node.get("script")?;
             let path = cx.behaviour_file(doc, script, script.as_str()?, false)?;
-            Some(Run::Script { path, timeout: node.get("timeout").and_then(duration), memory: node.get("memory").and_then(size) })
+            Some(Run::Script {
+                path,
+                timeout: node.get("timeout").and_then(duration),
+                memory: node.get("memory").and_then(size),
+            })
         }
         "mcp" => {
             let server = node.get("mcp")?;
-            let names: Vec<&str> = tools.get("servers").map(Node::entries).unwrap_or_default().iter().filter_map(|entry| entry.key.text()).collect();
+            let names: Vec<&str> = tools
+                .get("servers")
+                .map(Node::entries)
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|entry| entry.key.text())
+                .collect();
             if let Some(name) = server.text()
                 && !names.contains(&name)
             {
                 let meant = nearest(name, names);
                 let message = format!("`tools.servers` has no `{}`{}", shown(name), did_you_mean(meant));
-                cx.report(doc.find(UNKNOWN_NAME, server.span, message).fix(meant.map(|meant| doc.replacing(server, meant))));
+                cx.report(
+                    doc.find(UNKNOWN_NAME, server.span, message).fix(meant.map(|meant| doc.replacing(server, meant))),
+                );
             }
             Some(Run::NotYet("mcp".to_owned()))
         }
@@ -143,7 +169,8 @@ fn database(cx: &mut Cx<'_>, doc: &Doc, node: &Node) -> Option<RelPath> {
         Some(("sqlite", path)) if !path.is_empty() => cx.data_file(doc, node, path),
         _ => {
             let shown: String = shown(text.split(':').next().unwrap_or(""));
-            let message = format!("`{shown}` is no database that this version knows: write `sqlite:PATH`, relative to this file");
+            let message =
+                format!("`{shown}` is no database that this version knows: write `sqlite:PATH`, relative to this file");
             cx.report(doc.find(BAD_VALUE, node.span, message));
             None
         }
@@ -180,7 +207,11 @@ fn confirm(cx: &mut Cx<'_>, doc: &Doc, node: Option<&Node>) -> Option<Confirm> {
             }
             Some(Confirm {
                 when: text(node, "when"),
-                by: if node.get("by").and_then(Node::as_str) == Some("operator") { Approver::Operator } else { Approver::User },
+                by: if node.get("by").and_then(Node::as_str) == Some("operator") {
+                    Approver::Operator
+                } else {
+                    Approver::User
+                },
                 expires: node.get("expires").and_then(duration),
             })
         }
@@ -205,8 +236,16 @@ fn blocked(cx: &mut Cx<'_>, doc: &Doc, node: &Node, allowed: &[ToolSpec]) -> Opt
                 Err(problem) => cx.report(doc.find(BAD_PATTERN, tool?.span, problem.message)),
                 Ok(glob) => {
                     for stopped in allowed.iter().filter(|allowed| glob.matches(&allowed.name)) {
-                        let message = format!("the tool `{}` is allowed, and `{}` blocks every call of it: remove one of the two", stopped.name, shown(text));
-                        cx.report(doc.find(ALLOWED_AND_BLOCKED, tool?.span, message).related(&doc.path, stopped.span, "it is allowed here"));
+                        let message = format!(
+                            "the tool `{}` is allowed, and `{}` blocks every call of it: remove one of the two",
+                            stopped.name,
+                            shown(text)
+                        );
+                        cx.report(doc.find(ALLOWED_AND_BLOCKED, tool?.span, message).related(
+                            &doc.path,
+                            stopped.span,
+                            "it is allowed here",
+                        ));
                     }
                 }
             }

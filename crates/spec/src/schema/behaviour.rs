@@ -62,7 +62,11 @@ static PASS_RATE: Record = Record {
 static SHARED: &[Key] = &[
     key("expect", "What must hold", Shape::OneOrMore(&Shape::Expectation)),
     key("repeat", "How often each case runs", Shape::Integer(1, 10_000)),
-    key("matrix", "Dimensions and their values: models, prompts, or a variable", Shape::Named(&Shape::List(&Shape::Text))),
+    key(
+        "matrix",
+        "Dimensions and their values: models, prompts, or a variable",
+        Shape::Named(&Shape::List(&Shape::Text)),
+    ),
     key("min_pass_rate", "The share that must pass", Shape::Either(&[Shape::Record(&PASS_RATE), Shape::Share])),
     key("user", "Who asks", Shape::Record(&USER)),
     key("history", "The conversation so far: given, not run", Shape::List(&Shape::Record(&HISTORY))),
@@ -88,7 +92,11 @@ pub(super) static TEST: Record = Record {
             key("name", "Its name", Shape::Text),
             key("files", "Test files to include", Shape::OneOrMore(&Shape::Glob)),
             key("input", "What the user says", Shape::Text),
-            key("cases", "Inputs: a list, or a .csv or .jsonl file, a row a case", Shape::Either(&[Shape::List(&Shape::Either(&[Shape::Text, Shape::Record(&CASE)])), Shape::Path])),
+            key(
+                "cases",
+                "Inputs: a list, or a .csv or .jsonl file, a row a case",
+                Shape::Either(&[Shape::List(&Shape::Either(&[Shape::Text, Shape::Record(&CASE)])), Shape::Path]),
+            ),
             key("turns", "A conversation", Shape::List(&Shape::Record(&TURN))),
             key("confirm", "The answers to confirmations, by tool or guardrail", CONFIRM),
         ],

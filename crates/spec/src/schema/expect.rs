@@ -47,7 +47,11 @@ static CONFIRMATION: Record = Record {
         key("tool", "The tool", Shape::Text),
         key("guardrail", "The guardrail", Shape::Text),
         key("args", "The arguments", Shape::Matcher),
-        key("by", "Who must agree", Shape::Words(&[word("user", "The user of the chat"), word("operator", "An operator")])),
+        key(
+            "by",
+            "Who must agree",
+            Shape::Words(&[word("user", "The user of the chat"), word("operator", "An operator")]),
+        ),
         key("reason", "Why", Shape::Matcher),
     ]],
     open: None,
@@ -155,16 +159,28 @@ static KEYS: &[Key] = &[
     key("json_path", "A value in the output's JSON", Shape::Either(&[Shape::Record(&JSON_PATH), Shape::Text])),
     key("that", "A condition over output, json, tools, usage, cost", Shape::Condition),
     key("outcome", "How the run ended", OUTCOMES),
-    key("blocked", "It was stopped before an answer", Shape::Either(&[Shape::Record(&BLOCKED), Shape::Bool, Shape::Text])),
+    key(
+        "blocked",
+        "It was stopped before an answer",
+        Shape::Either(&[Shape::Record(&BLOCKED), Shape::Bool, Shape::Text]),
+    ),
     key("not_blocked", "It was not stopped", Shape::Bool),
     key("confirmation", "A person is asked", Shape::Either(&[Shape::Record(&CONFIRMATION), Shape::Bool, Shape::Text])),
     key("guardrail", "This guardrail fired", Shape::Either(&[Shape::Text, Shape::Record(&GUARD)])),
     key("tool_called", "The model asked for this tool", TOOL),
     key("tool_ran", "This tool passed every guard and ran", TOOL),
     key("tools_in_order", "These tools ran, in this order", Shape::List(&TOOL)),
-    key("no_tool_called", "The model asked for no tool, or not for this one", Shape::Either(&[Shape::Bool, Shape::OneOrMore(&Shape::Text)])),
+    key(
+        "no_tool_called",
+        "The model asked for no tool, or not for this one",
+        Shape::Either(&[Shape::Bool, Shape::OneOrMore(&Shape::Text)]),
+    ),
     key("cost", "The most US dollars", Shape::Money),
-    key("latency", "The most time: of a case, or {p95: 3s} over cases", Shape::Either(&[Shape::Record(&LATENCY), Shape::Duration])),
+    key(
+        "latency",
+        "The most time: of a case, or {p95: 3s} over cases",
+        Shape::Either(&[Shape::Record(&LATENCY), Shape::Duration]),
+    ),
     key("tokens", "The most tokens", Shape::Either(&[Shape::Record(&TOKENS), Shape::Integer(0, i64::MAX)])),
     key("same_output", "All repeats gave the same output", Shape::Bool),
     key("snapshot", "The output is the accepted one", Shape::Either(&[Shape::Bool, Shape::Text])),
@@ -185,5 +201,5 @@ static KEYS: &[Key] = &[
 pub static EXPECTATIONS: Record = Record { title: "an expectation", keys: &[KEYS], open: None };
 
 /// The expectations that are complete as a word.
-pub(crate) const WORDS: [&str; 6] = ["same_output", "not_blocked", "no_tool_called", "blocked", "confirmation", "snapshot"];
-
+pub(crate) const WORDS: [&str; 6] =
+    ["same_output", "not_blocked", "no_tool_called", "blocked", "confirmation", "snapshot"];

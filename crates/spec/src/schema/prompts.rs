@@ -35,7 +35,10 @@ static MESSAGE: Record = Record {
 
 static VARIANT: Record = Record {
     title: "a variant",
-    keys: &[&[key("system", "The system prompt in its place", PROMPT), key("user", "The user prompt in its place", PROMPT)]],
+    keys: &[&[
+        key("system", "The system prompt in its place", PROMPT),
+        key("user", "The user prompt in its place", PROMPT),
+    ]],
     open: None,
 };
 
@@ -44,7 +47,11 @@ static VARIABLE: Record = Record {
     keys: &[&[
         key("default", "Its value where nothing gives one", Shape::Text),
         key("env", "The environment variable it is read from", Shape::EnvName),
-        key("from", "caller: only whoever starts the run gives it", Shape::Words(&[word("caller", "Whoever starts the run")])),
+        key(
+            "from",
+            "caller: only whoever starts the run gives it",
+            Shape::Words(&[word("caller", "Whoever starts the run")]),
+        ),
         key("required", "Whether running without a value is an error", Shape::Bool),
     ]],
     open: None,
@@ -57,8 +64,16 @@ pub(super) static PROMPTS: Record = Record {
         key("constraints", "Appended to the system prompt as numbered rules", Shape::List(&Shape::Text)),
         key("user", "The template of the user's message", Shape::Either(&[Shape::Text, Shape::Record(&USER)])),
         key("messages", "A whole conversation, instead of `system` and `user`", Shape::List(&Shape::Record(&MESSAGE))),
-        key("variants", "Prompts for test matrices", Shape::Named(&Shape::Either(&[Shape::Text, Shape::Record(&VARIANT)]))),
-        key("variables", "The declared variables", Shape::Named(&Shape::Either(&[Shape::Text, Shape::Record(&VARIABLE)]))),
+        key(
+            "variants",
+            "Prompts for test matrices",
+            Shape::Named(&Shape::Either(&[Shape::Text, Shape::Record(&VARIANT)])),
+        ),
+        key(
+            "variables",
+            "The declared variables",
+            Shape::Named(&Shape::Either(&[Shape::Text, Shape::Record(&VARIABLE)])),
+        ),
     ]],
     open: None,
 };
@@ -67,7 +82,11 @@ pub(super) static OUTPUT: Record = Record {
     title: "the output",
     keys: &[&[
         key("format", "text or json", Shape::Words(&[word("text", "Text"), word("json", "JSON")])),
-        key("schema", "A JSON Schema: a file, or the schema itself", Shape::Either(&[Shape::Path, Shape::Named(&Shape::Any)])),
+        key(
+            "schema",
+            "A JSON Schema: a file, or the schema itself",
+            Shape::Either(&[Shape::Path, Shape::Named(&Shape::Any)]),
+        ),
         key("repair", "How often the model is asked again, with the error", Shape::Integer(0, 10)).not_yet(),
     ]],
     open: None,

@@ -27,7 +27,10 @@ pub(super) static SANDBOX: Record = Record {
         key(
             "security",
             "How strong it must be",
-            Shape::Words(&[word("standard", "Isolation of the runtime"), word("high", "A virtual machine").not_safe_yet()]),
+            Shape::Words(&[
+                word("standard", "Isolation of the runtime"),
+                word("high", "A virtual machine").not_safe_yet(),
+            ]),
         ),
         key(
             "fallback",
@@ -41,7 +44,11 @@ pub(super) static SANDBOX: Record = Record {
         key("chain", "The runtimes tried in order when best-effort", Shape::List(&Shape::Words(RUNTIMES))).not_yet(),
         key("limits", "What it may use", Shape::Record(&LIMITS)),
         key("rootfs", "host, a directory, or oci:FILE", Shape::Text).not_yet(),
-        key("network", "none, or a list of host:port", Shape::Either(&[Shape::Words(&[word("none", "No network")]), Shape::List(&Shape::Text)])),
+        key(
+            "network",
+            "none, or a list of host:port",
+            Shape::Either(&[Shape::Words(&[word("none", "No network")]), Shape::List(&Shape::Text)]),
+        ),
         key(
             "workspace",
             "What it sees of the workspace",
@@ -83,7 +90,11 @@ static MEMORY: Record = Record {
     title: "the memory",
     keys: &[&[
         key("type", "none, buffer or vector", Shape::Words(MEMORY_TYPES)),
-        key("provider", "Where it is kept", Shape::Words(&[word("sqlite", "A local file"), word("pinecone", "Pinecone"), word("qdrant", "Qdrant")])),
+        key(
+            "provider",
+            "Where it is kept",
+            Shape::Words(&[word("sqlite", "A local file"), word("pinecone", "Pinecone"), word("qdrant", "Qdrant")]),
+        ),
         key("index", "The name of the index", Shape::Text),
         key("embedding", "The named model that embeds", Shape::Text),
         key("url", "Where the provider is", Shape::Text),
@@ -111,7 +122,11 @@ static PERSISTENCE: Record = Record {
     title: "the persistence",
     keys: &[&[
         key("enabled", "Whether sessions outlive the program", Shape::Bool),
-        key("encryption", "How they are encrypted", Shape::Words(&[word("AES-256", "AES-256"), word("none", "Not at all")])),
+        key(
+            "encryption",
+            "How they are encrypted",
+            Shape::Words(&[word("AES-256", "AES-256"), word("none", "Not at all")]),
+        ),
         key("key_env", "The NAME of the variable that holds the key; without, the system keyring", Shape::EnvName),
     ]],
     open: None,
@@ -135,10 +150,22 @@ pub(super) static DOCUMENT: Record = Record {
     title: "a set of documents",
     keys: &[&[
         key("files", "Paths of the files, `*` and `**` included", Shape::OneOrMore(&Shape::Glob)).required(),
-        key("search", "How they are searched", Shape::Words(&[word("hybrid", "By words and by meaning"), word("keyword", "By words"), word("vector", "By meaning")])),
+        key(
+            "search",
+            "How they are searched",
+            Shape::Words(&[
+                word("hybrid", "By words and by meaning"),
+                word("keyword", "By words"),
+                word("vector", "By meaning"),
+            ]),
+        ),
         key("embedding", "The named model that embeds", Shape::Text),
         key("top_k", "How many pieces are found", Shape::Integer(1, 1000)),
-        key("as", "How they are offered", Shape::Words(&[word("context", "They fill ${CONTEXT}"), word("tool", "A tool search_NAME")])),
+        key(
+            "as",
+            "How they are offered",
+            Shape::Words(&[word("context", "They fill ${CONTEXT}"), word("tool", "A tool search_NAME")]),
+        ),
     ]],
     open: None,
 };
@@ -164,8 +191,11 @@ pub(super) static GOVERNANCE: Record = Record {
     open: None,
 };
 
-pub(super) const TAGS: &[Word] =
-    &[word("GDPR", "Personal data of the European Union"), word("SOC2", "Trust services criteria"), word("HIPAA", "Health data of the United States")];
+pub(super) const TAGS: &[Word] = &[
+    word("GDPR", "Personal data of the European Union"),
+    word("SOC2", "Trust services criteria"),
+    word("HIPAA", "Health data of the United States"),
+];
 
 static ALERT: Record = Record {
     title: "an alert",
@@ -194,7 +224,11 @@ pub(super) static DEPLOYMENT: Record = Record {
     keys: &[&[
         key("approval_required", "Whether somebody else must approve", Shape::Bool),
         key("testing_required", "Whether tests must have passed on the exact version", Shape::Bool),
-        key("rollback_plan", "Whether there must be a version to go back to", Shape::Words(&[word("mandatory", "There must be one"), word("optional", "There need not be one")])),
+        key(
+            "rollback_plan",
+            "Whether there must be a version to go back to",
+            Shape::Words(&[word("mandatory", "There must be one"), word("optional", "There need not be one")]),
+        ),
         key("alerts", "Who is told when", Shape::List(&Shape::Record(&ALERT))),
         key("canary", "How a version gets its traffic", Shape::Record(&CANARY)),
     ]],

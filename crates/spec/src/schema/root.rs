@@ -12,7 +12,8 @@ static KEYS: &[Key] = &[
     key("name", "The name of the container; without, the file's or the folder's", Shape::Slug),
     key("inherits", "A base to inherit from: a registry reference or a relative path", Shape::Text).not_safe_yet(),
     key("description", "What it is for", Shape::Text),
-    key("model", "The model that answers", Shape::Either(&[Shape::Text, Shape::Record(&SHORT_MODEL)])).short_for("models.primary"),
+    key("model", "The model that answers", Shape::Either(&[Shape::Text, Shape::Record(&SHORT_MODEL)]))
+        .short_for("models.primary"),
     key("models", "The named models; `primary` answers, `fallback` steps in", Shape::Record(&MODEL_ENTRIES)),
     key("prompts", "What the model is told", Shape::Record(&PROMPTS)),
     key("output", "The form of the final output", Shape::Record(&OUTPUT)),
@@ -80,7 +81,12 @@ pub static COMPOSE: Record = Record {
         key("name", "The name of the workflow", Shape::Slug),
         key("description", "What it is for", Shape::Text),
         key("services", "The containers", Shape::Named(&Shape::Record(&SERVICE))).required(),
-        key("workflow", "The order: `a -> b -> (c, d)`, or steps", Shape::List(&Shape::Either(&[Shape::Text, Shape::Record(&STEP)]))).required(),
+        key(
+            "workflow",
+            "The order: `a -> b -> (c, d)`, or steps",
+            Shape::List(&Shape::Either(&[Shape::Text, Shape::Record(&STEP)])),
+        )
+        .required(),
         key("test_defaults", "What all tests share", Shape::Record(&TEST_DEFAULTS)),
         key("tests", "Behaviour tests", Shape::List(&Shape::Record(&TEST))),
     ]],

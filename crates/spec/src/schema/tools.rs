@@ -21,7 +21,11 @@ static RUN: Record = Record {
         key("sql", "A database: sqlite:PATH", Shape::Text),
         key("statement", "A fixed statement; `:names` are bound to arguments", Shape::Text),
         key("script", "A script in the sandbox", Shape::Path),
-        key("network", "none, or a list of host:port", Shape::Either(&[Shape::Words(&[word("none", "No network")]), Shape::List(&Shape::Text)])),
+        key(
+            "network",
+            "none, or a list of host:port",
+            Shape::Either(&[Shape::Words(&[word("none", "No network")]), Shape::List(&Shape::Text)]),
+        ),
         key("timeout", "How long it may take", Shape::Duration),
         key("memory", "How much memory it may use", Shape::Size),
         key("wasm", "A WebAssembly module", Shape::Path).not_yet(),
@@ -46,7 +50,14 @@ static CONFIRM: Record = Record {
     title: "a confirmation",
     keys: &[&[
         key("when", "A condition; without, always", Shape::Condition),
-        key("by", "Who must agree", Shape::Words(&[word("user", "The user of the chat"), word("operator", "An operator, never through the chat")])),
+        key(
+            "by",
+            "Who must agree",
+            Shape::Words(&[
+                word("user", "The user of the chat"),
+                word("operator", "An operator, never through the chat"),
+            ]),
+        ),
         key("expires", "How long the question stands", Shape::Duration),
     ]],
     open: None,
@@ -87,12 +98,19 @@ static TOOL: Record = Record {
                 word("egress", "It changes or tells something elsewhere"),
             ]),
         ),
-        key("confirm", "Whether a person must agree: true, or when, by whom and for how long", Shape::Either(&[Shape::Bool, Shape::Record(&CONFIRM)])),
+        key(
+            "confirm",
+            "Whether a person must agree: true, or when, by whom and for how long",
+            Shape::Either(&[Shape::Bool, Shape::Record(&CONFIRM)]),
+        ),
         key("args", "Where values of arguments may come from", Shape::Named(&Shape::Record(&ARG))),
         key(
             "trust",
             "Whether its results may hold somebody's instructions",
-            Shape::Words(&[word("trusted", "They are data of the spec's owner"), word("untrusted", "They taint the turn")]),
+            Shape::Words(&[
+                word("trusted", "They are data of the spec's owner"),
+                word("untrusted", "They taint the turn"),
+            ]),
         ),
     ]],
     open: None,
@@ -116,7 +134,11 @@ static SERVER: Record = Record {
         key("sandbox", "The runtime it runs in", Shape::Words(RUNTIMES)),
         key("env", "Its environment; `${secret:NAME}` is allowed here", Shape::Named(&Shape::Text)),
         key("timeout", "How long a call may take", Shape::Duration),
-        key("network", "none, or a list of host:port", Shape::Either(&[Shape::Words(&[word("none", "No network")]), Shape::List(&Shape::Text)])),
+        key(
+            "network",
+            "none, or a list of host:port",
+            Shape::Either(&[Shape::Words(&[word("none", "No network")]), Shape::List(&Shape::Text)]),
+        ),
     ]],
     open: None,
 };
@@ -140,8 +162,16 @@ pub(super) static TOOLS: Record = Record {
     title: "the tools",
     keys: &[&[
         key("flow", "Rules on the flow of data between tools", Shape::Record(&FLOW)).not_safe_yet(),
-        key("allowed", "The tools the model is offered", Shape::List(&Shape::Either(&[Shape::Text, Shape::Record(&TOOL)]))),
-        key("blocked", "What is stopped whoever asks", Shape::List(&Shape::Either(&[Shape::Text, Shape::Record(&BLOCKED)]))),
+        key(
+            "allowed",
+            "The tools the model is offered",
+            Shape::List(&Shape::Either(&[Shape::Text, Shape::Record(&TOOL)])),
+        ),
+        key(
+            "blocked",
+            "What is stopped whoever asks",
+            Shape::List(&Shape::Either(&[Shape::Text, Shape::Record(&BLOCKED)])),
+        ),
         key("servers", "MCP servers", Shape::Named(&Shape::Record(&SERVER))).not_yet(),
     ]],
     open: None,

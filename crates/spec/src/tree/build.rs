@@ -177,7 +177,11 @@ impl Builder<'_> {
         if self.stack.len() >= MAX_DEPTH {
             self.too_deep = 1;
             let span = self.span(range);
-            self.find(SyntaxKind::TooDeep, span, format!("nested more than {MAX_DEPTH} levels deep: what lies deeper is not read"));
+            self.find(
+                SyntaxKind::TooDeep,
+                span,
+                format!("nested more than {MAX_DEPTH} levels deep: what lies deeper is not read"),
+            );
             return;
         }
         let flow = style == StructureStyle::Flow;
@@ -244,17 +248,31 @@ impl Builder<'_> {
         let copy = match self.anchors.get(&id) {
             // The anchor of a collection that is still open: it would contain itself.
             None => {
-                self.find(SyntaxKind::Alias, span, "this alias stands inside what it names: write the value out".into());
+                self.find(
+                    SyntaxKind::Alias,
+                    span,
+                    "this alias stands inside what it names: write the value out".into(),
+                );
                 None
             }
             Some(anchored) if depth + anchored.height > MAX_DEPTH => {
-                self.find(SyntaxKind::TooDeep, span, format!("with this alias the document is nested more than {MAX_DEPTH} levels deep"));
+                self.find(
+                    SyntaxKind::TooDeep,
+                    span,
+                    format!("with this alias the document is nested more than {MAX_DEPTH} levels deep"),
+                );
                 None
             }
             Some(anchored) if self.aliased + anchored.nodes > MAX_ALIASED => {
                 if !self.alias_bomb {
                     self.alias_bomb = true;
-                    self.find(SyntaxKind::Alias, span, format!("the aliases of this document stand for more than {MAX_ALIASED} values: write fewer of them"));
+                    self.find(
+                        SyntaxKind::Alias,
+                        span,
+                        format!(
+                            "the aliases of this document stand for more than {MAX_ALIASED} values: write fewer of them"
+                        ),
+                    );
                 }
                 None
             }
@@ -271,7 +289,9 @@ impl Builder<'_> {
 
     fn unresolved(&mut self, name: &str, range: &Range<usize>) {
         let span = self.span(range);
-        let message = format!("`*{name}` without quotes is a YAML alias, and nothing here has the anchor `&{name}`: put it in quotes");
+        let message = format!(
+            "`*{name}` without quotes is a YAML alias, and nothing here has the anchor `&{name}`: put it in quotes"
+        );
         let fix = crate::Fix::quote(span, &format!("*{name}"));
         self.findings.push(SyntaxError { kind: SyntaxKind::Trap, span, message, fix: Some(fix), related: None });
         self.push(Node::new(Kind::Str(format!("*{name}")), span, Style::Plain), 0);
@@ -327,7 +347,11 @@ impl Builder<'_> {
 
     fn more_documents(&mut self, range: &Range<usize>) {
         let span = self.span(range);
-        self.find(SyntaxKind::MoreDocuments, span, "a second YAML document begins here and is not read: write one document a file".into());
+        self.find(
+            SyntaxKind::MoreDocuments,
+            span,
+            "a second YAML document begins here and is not read: write one document a file".into(),
+        );
     }
 
     fn find(&mut self, kind: SyntaxKind, span: Span, message: String) {

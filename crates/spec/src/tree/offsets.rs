@@ -22,7 +22,9 @@ impl Patches {
 
     /// Replaces a range of the original; changes inside it are forgotten.
     pub(super) fn replace(&mut self, range: Range<usize>, text: &str) {
-        self.0.retain(|(old, _)| old.end < range.start || old.start > range.end || (old.end == range.start && old.start < range.start));
+        self.0.retain(|(old, _)| {
+            old.end < range.start || old.start > range.end || (old.end == range.start && old.start < range.start)
+        });
         let index = self.0.partition_point(|(old, _)| old.start < range.start);
         self.0.insert(index, (range, text.to_owned()));
     }

@@ -90,7 +90,13 @@ impl<'a> Repair<'a> {
     /// The error of a stop that nothing was done about.
     pub(super) fn unrepaired(&self, stop: &Stop) -> SyntaxError {
         let message = format!("this is not YAML ({}): what follows is not read", stop.message);
-        SyntaxError { kind: SyntaxKind::Syntax, span: self.line_span(self.line_at(stop.at)), message, fix: None, related: None }
+        SyntaxError {
+            kind: SyntaxKind::Syntax,
+            span: self.line_span(self.line_at(stop.at)),
+            message,
+            fix: None,
+            related: None,
+        }
     }
 
     /// Makes the next repair; false if there is none.
@@ -108,7 +114,8 @@ impl<'a> Repair<'a> {
             message: stop.message.clone(),
         };
         if let Some(attempt) = self.attempt.take()
-            && (place.reached < attempt.stop.reached || (place.reached == attempt.stop.reached && place.at == attempt.stop.at))
+            && (place.reached < attempt.stop.reached
+                || (place.reached == attempt.stop.reached && place.at == attempt.stop.at))
             && !attempt.final_step
         {
             self.patches = attempt.patches;
@@ -136,7 +143,10 @@ impl<'a> Repair<'a> {
             Step::Tabs => (first.saturating_sub(1)..=(line + 1).min(self.lines.len() - 1)).any(|line| self.tabs(line)),
             Step::Quote => (first..=line).any(|line| self.quote(line)),
             Step::OpenBracket => {
-                let opened = place.open_flow.first().map_or(first, |at| self.line_at(*at).max(line.saturating_sub(MAX_LINES_BACK)));
+                let opened = place
+                    .open_flow
+                    .first()
+                    .map_or(first, |at| self.line_at(*at).max(line.saturating_sub(MAX_LINES_BACK)));
                 (first.min(opened)..=line).any(|line| self.line_of_brackets(line)) || self.open_bracket(place)
             }
             Step::Value => self.value(line),
@@ -189,7 +199,9 @@ impl<'a> Repair<'a> {
         // `[a]]}`: the bracket that is wanted comes next, so this one is too many.
         let stray = wanted.is_none_or(|wanted| self.text[place.at + 1..].trim_start().starts_with(wanted));
         let range = self.lines.line_range(self.text, line);
-        let stray = stray || line::stray_brackets(&self.text[range.clone()]).is_some_and(|stray| range.start + stray.start <= place.at);
+        let stray = stray
+            || line::stray_brackets(&self.text[range.clone()])
+                .is_some_and(|stray| range.start + stray.start <= place.at);
         match wanted.filter(|_| !stray) {
             Some(wanted) => {
                 self.insert(place.at, &wanted.to_string());
@@ -218,7 +230,12 @@ impl<'a> Repair<'a> {
         let range = at..at + rest[..end].trim_end().len();
         let fix = Fix::quote(range.clone().into(), &self.text[range.clone()]);
         self.quote_range(range.clone());
-        self.report(SyntaxKind::Trap, range.into(), "this text has to be in quotes: YAML keeps its first character for itself", Some(fix));
+        self.report(
+            SyntaxKind::Trap,
+            range.into(),
+            "this text has to be in quotes: YAML keeps its first character for itself",
+            Some(fix),
+        );
         true
     }
 
@@ -264,7 +281,11 @@ impl<'a> Repair<'a> {
         });
         let indent = range.start..range.start + blank;
         self.patches.replace(indent.clone(), &" ".repeat(width));
-        let fix = Fix { title: "Indent with spaces".into(), edits: vec![(indent.clone().into(), " ".repeat(width))], safe: false };
+        let fix = Fix {
+            title: "Indent with spaces".into(),
+            edits: vec![(indent.clone().into(), " ".repeat(width))],
+            safe: false,
+        };
         self.report(SyntaxKind::Syntax, indent.into(), "a tab cannot indent: use spaces", Some(fix));
         true
     }
@@ -279,7 +300,8 @@ impl<'a> Repair<'a> {
         // Brackets of the same line are open too: closing only the quote would bring the parser no further.
         let closers = line::closers(&self.text[range.clone()]);
         self.insert(end, &closers);
-        let fix = Fix { title: format!("Close the quote `{quote}`"), edits: vec![(Span::at(end), closers)], safe: false };
+        let fix =
+            Fix { title: format!("Close the quote `{quote}`"), edits: vec![(Span::at(end), closers)], safe: false };
         self.report(SyntaxKind::Syntax, Span::new(range.start + at, end), "this quote is not closed", Some(fix));
         true
     }
@@ -296,14 +318,22 @@ impl<'a> Repair<'a> {
         let next = (line + 1..self.lines.len().min(line + MAX_LINES_BACK))
             .map(|next| &self.text[self.lines.line_range(self.text, next)])
             .find(|next| !line::is_blank(next));
-        if next.is_some_and(|next| line::indent(next) > indent && !line::begins_block(next)) || !self.first_try(Step::OpenBracket, range.start) {
+        if next.is_some_and(|next| line::indent(next) > indent && !line::begins_block(next))
+            || !self.first_try(Step::OpenBracket, range.start)
+        {
             return false;
         }
         let end = range.start + line::without_comment(text).trim_end().len();
         self.insert(end, &closers);
         let start = range.start + line::last_open(text);
-        let fix = Fix { title: format!("Insert `{closers}`"), edits: vec![(Span::at(end), closers.clone())], safe: false };
-        self.report(SyntaxKind::Syntax, Span::new(start, end), format!("this bracket is not closed: `{closers}` is missing"), Some(fix));
+        let fix =
+            Fix { title: format!("Insert `{closers}`"), edits: vec![(Span::at(end), closers.clone())], safe: false };
+        self.report(
+            SyntaxKind::Syntax,
+            Span::new(start, end),
+            format!("this bracket is not closed: `{closers}` is missing"),
+            Some(fix),
+        );
         true
     }
 
@@ -332,8 +362,14 @@ impl<'a> Repair<'a> {
             let content = content.trim_end().strip_suffix(',').unwrap_or(content);
             let at = range.start + content.trim_end().len();
             self.insert(at.max(start + 1), &close.to_string());
-            let fix = Fix { title: format!("Insert `{close}`"), edits: vec![(Span::at(at), close.to_string())], safe: false };
-            self.report(SyntaxKind::Syntax, Span::new(start, start + 1), format!("this bracket is not closed: `{close}` is missing"), Some(fix));
+            let fix =
+                Fix { title: format!("Insert `{close}`"), edits: vec![(Span::at(at), close.to_string())], safe: false };
+            self.report(
+                SyntaxKind::Syntax,
+                Span::new(start, start + 1),
+                format!("this bracket is not closed: `{close}` is missing"),
+                Some(fix),
+            );
             return true;
         }
         false
@@ -349,7 +385,12 @@ impl<'a> Repair<'a> {
         let at = range.start + value.start..range.start + value.end;
         let fix = Fix::quote(at.clone().into(), &self.text[at.clone()]);
         self.quote_range(at.clone());
-        self.report(SyntaxKind::Trap, at.into(), "this text has to be in quotes: YAML reads its punctuation as something else", Some(fix));
+        self.report(
+            SyntaxKind::Trap,
+            at.into(),
+            "this text has to be in quotes: YAML reads its punctuation as something else",
+            Some(fix),
+        );
         true
     }
 
@@ -379,7 +420,12 @@ impl<'a> Repair<'a> {
         let at = range.start..range.start + is;
         self.patches.replace(at.clone(), &" ".repeat(wanted));
         let span = Span::new(at.end, range.end);
-        self.report(SyntaxKind::Syntax, span, "this line is indented like nothing above it: align it with the keys it belongs to", None);
+        self.report(
+            SyntaxKind::Syntax,
+            span,
+            "this line is indented like nothing above it: align it with the keys it belongs to",
+            None,
+        );
         true
     }
 
@@ -391,7 +437,12 @@ impl<'a> Repair<'a> {
         }
         let at = range.start + value.start..range.start + value.end;
         self.patches.replace(at.clone(), "");
-        self.report(SyntaxKind::Syntax, at.into(), format!("this is not YAML ({}): the value is ignored", place.message), None);
+        self.report(
+            SyntaxKind::Syntax,
+            at.into(),
+            format!("this is not YAML ({}): the value is ignored", place.message),
+            None,
+        );
         true
     }
 
@@ -403,7 +454,12 @@ impl<'a> Repair<'a> {
         self.patches.replace(range, "");
         let span = self.line_span(line);
         self.errors.retain(|error| !(error.span.start >= span.start && error.span.end <= span.end));
-        self.report(SyntaxKind::Syntax, span, format!("this is not YAML ({}): the line is ignored", place.message), None);
+        self.report(
+            SyntaxKind::Syntax,
+            span,
+            format!("this is not YAML ({}): the line is ignored", place.message),
+            None,
+        );
         true
     }
 

@@ -65,7 +65,23 @@ mod tests {
 
     #[test]
     fn words_of_older_yaml_are_text() {
-        for text in ["yes", "no", "on", "off", "1_000", "1:30", "2025-06-01", "0b1", "1e", ".", "-", "+", "0x", "1.2.3", "$10/hour"] {
+        for text in [
+            "yes",
+            "no",
+            "on",
+            "off",
+            "1_000",
+            "1:30",
+            "2025-06-01",
+            "0b1",
+            "1e",
+            ".",
+            "-",
+            "+",
+            "0x",
+            "1.2.3",
+            "$10/hour",
+        ] {
             assert_eq!(resolve(text, true, None), Kind::Str(text.into()), "{text}");
         }
     }

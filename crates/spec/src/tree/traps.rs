@@ -16,7 +16,8 @@ pub(super) fn quiet(root: &Node) -> Vec<SyntaxError> {
                 found.push(SyntaxError {
                     kind: SyntaxKind::Trap,
                     span: entry.key.span,
-                    message: "brackets without quotes make a map or a list here, as a key: put the text in quotes".into(),
+                    message: "brackets without quotes make a map or a list here, as a key: put the text in quotes"
+                        .into(),
                     fix: None,
                     related: None,
                 });

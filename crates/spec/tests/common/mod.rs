@@ -54,7 +54,8 @@ pub fn shown(loaded: &Loaded) -> String {
             found.message
         );
         if let Some(fix) = &found.fix {
-            let edits: Vec<_> = fix.edits.iter().map(|(span, with)| format!("`{}` → `{with}`", span.of(text))).collect();
+            let edits: Vec<_> =
+                fix.edits.iter().map(|(span, with)| format!("`{}` → `{with}`", span.of(text))).collect();
             let _ = writeln!(out, "    fix: {}: {}", fix.title, edits.join(", "));
         }
     }

@@ -89,7 +89,10 @@ pub(super) fn closers(line: &str) -> String {
         _ => {}
     });
     let quote = end.quote.map(|(_, quote)| quote);
-    quote.into_iter().chain(brackets.iter().rev().filter_map(|open| u8::try_from(*open).ok().and_then(closing))).collect()
+    quote
+        .into_iter()
+        .chain(brackets.iter().rev().filter_map(|open| u8::try_from(*open).ok().and_then(closing)))
+        .collect()
 }
 
 /// Where the outermost bracket begins that the line leaves open.
@@ -288,7 +291,8 @@ mod tests {
 
     #[test]
     fn interpolations_in_brackets_are_found_with_their_text() {
-        let found = |line: &'static str| bare_interpolations(line).into_iter().map(|range| &line[range]).collect::<Vec<_>>();
+        let found =
+            |line: &'static str| bare_interpolations(line).into_iter().map(|range| &line[range]).collect::<Vec<_>>();
         assert_eq!(found("user: {template: ${INPUT}}"), ["${INPUT}"]);
         assert_eq!(found("a: {url: http://x/${id}/${n}, b: c}"), ["http://x/${id}/${n}"]);
         assert_eq!(found("a: [${A}, \"${B}\", ${C}]"), ["${A}", "${C}"]);
