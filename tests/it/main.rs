@@ -1,0 +1,16 @@
+//! The whole program, as a person or a machine uses it: real files, a real database, real sandbox workers.
+//!
+//! One test binary, so that it links once. Each test has a workspace of its own.
+
+mod bad_input;
+mod check;
+mod doctor;
+mod hostile_guards;
+mod init;
+mod interrupted;
+mod run_cmd;
+mod samples;
+mod support;
+mod test_cmd;
+mod versions_rollback;
+mod watch;
