@@ -1,7 +1,7 @@
 //! The container: from an input to an outcome, on one path that every caller shares.
 //!
 //! [`Container`] is what a spec becomes: immutable, `Send + Sync`, shared by all runs. A [`Conversation`] is one user's
-//! session with it; [`Conversation::turn`] is a run. Start reading in `run.rs`.
+//! session with it; [`Conversation::turn`] is a run. Start reading in `run/mod.rs`.
 
 mod container;
 mod conversation;

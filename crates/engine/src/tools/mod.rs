@@ -1,7 +1,7 @@
 //! Tools: which call may run, and running it.
 //!
 //! A call is judged by its name, its arguments' schema, the blocked patterns and, for SQL, the parsed statement. What
-//! does not pass never runs and is told to the model as an error. Guards and confirmations come after, in `run.rs`.
+//! does not pass never runs and is told to the model as an error. Guards and confirmations come after, in `run/calls.rs`.
 
 mod clock_functions;
 mod mock;

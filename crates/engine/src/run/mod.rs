@@ -5,26 +5,25 @@
 //!
 //! This version shows nothing of an answer before all of it is judged; guards on streamed text therefore see the whole.
 
+mod audit;
+mod calls;
+mod money;
+
 use crate::container::Container;
 use crate::conversation::Conversation;
-use crate::counters::{Reservation, Reserved, amount_of, cost_key};
+use crate::counters::cost_key;
 use crate::guards::{self, Examined};
 use crate::options::{Answer, Answers};
 use crate::prompt::{self, Variables};
 use crate::report::{CallRecord, ConfirmationAsked, TurnReport};
-use crate::tools::{self, Done};
 use crate::trace::Trace;
-use aic_base::{Action, Decision, EventKind, Outcome, RunId, Stage, Timestamp, ToolOutcome, Usage, Usd};
-use aic_guard::{AuditLog, CostControl, Guard, GuardKind, RateLimit, Scope, ToolScope};
-use aic_model::{Message, ModelError, Piece, Price, Request, ToolCall};
-use aic_spec::{Approver, Trust};
+use aic_base::{Action, Decision, EventKind, Outcome, RunId, Stage, Timestamp, Usage, Usd};
+use aic_guard::{Scope, ToolScope};
+use aic_model::{Message, ModelError, Piece, Request, ToolCall};
+use aic_spec::Approver;
 use futures_util::StreamExt;
-use serde_json::{Map, Value, json};
-use std::time::Duration;
-
-const HOUR: Duration = Duration::from_secs(3600);
-/// The tokens of an answer that are reserved where the spec sets no `max_tokens`.
-const ASSUMED_OUTPUT: u64 = 4096;
+use money::HOUR;
+use serde_json::{Map, Value};
 
 /// Why a run ends before its answer.
 #[derive(Debug)]
@@ -202,47 +201,6 @@ impl Run<'_> {
         self.history.push(message);
     }
 
-    /// `rate_limit`: a run is counted before anything else happens.
-    fn count_run(&mut self) -> Result<(), Stop> {
-        let container = self.container;
-        for guard in &container.guards {
-            let GuardKind::RateLimit(RateLimit { max_operations, window, per_user }) = &guard.kind else { continue };
-            let options = &self.conversation.options;
-            let who = if *per_user { options.user.id.as_deref().unwrap_or("") } else { "*" };
-            let key = format!("rate/{}/{}/{who}", container.spec.name, guard.name);
-            let reserved = options.counters.reserve(&key, *window, *max_operations, 1, self.now());
-            let why = match reserved {
-                Ok(Reserved::Held(_)) => continue,
-                Ok(Reserved::Refused { sum }) => {
-                    format!("{sum} runs in the last {} s; the limit is {max_operations}", window.as_secs_f64())
-                }
-                Err(error) => format!("the count of runs cannot be read, so it blocks: {error}"),
-            };
-            self.apply_limit(guard, why)?;
-        }
-        Ok(())
-    }
-
-    /// A limit was reached: what its action says.
-    fn apply_limit(&mut self, guard: &Guard, why: String) -> Result<(), Stop> {
-        let reason = guard.message.clone().unwrap_or(why);
-        let decision = Decision {
-            guardrail: guard.name.clone(),
-            stage: Stage::ModelCall,
-            action: guard.action,
-            span: None,
-            reason,
-            replacement: None,
-            confidence: 1.0,
-        };
-        self.decide(decision.clone());
-        match guard.action {
-            Action::Log | Action::Warn | Action::Redact => Ok(()),
-            Action::Block => Err(Stop::Blocked(spoken(&decision))),
-            Action::RequireConfirmation => self.confirmed_by_guard(&decision, Value::Null),
-        }
-    }
-
     async fn guard_input(&mut self) -> Result<(), Stop> {
         let examined = self.examine(Stage::PreExecution, &self.input.clone(), None).await;
         self.obey(&examined, Value::Null)?;
@@ -393,221 +351,6 @@ impl Run<'_> {
         Ok((text, calls))
     }
 
-    /// Holds what the call may cost under every cap; the sum of what is held never exceeds one.
-    fn reserve(&mut self, request: &Request, price: Option<Price>, provider: &str) -> Result<Held, Stop> {
-        let container = self.container;
-        let caps: Vec<(&Guard, &CostControl)> = container
-            .guards
-            .iter()
-            .filter_map(|guard| match &guard.kind {
-                GuardKind::CostControl(control) => Some((guard, control)),
-                _ => None,
-            })
-            .collect();
-        let budget = container.spec.budget.cost;
-        let amount = match price {
-            Some(price) => {
-                let output = aic_base::Tokens(request.max_tokens.unwrap_or(ASSUMED_OUTPUT));
-                price.of(request.estimated_tokens(), output)
-            }
-            // Rules cost nothing; a real model of unknown price has no place under a cap.
-            None if provider == "scripted" => Usd::ZERO,
-            None if caps.is_empty() && budget.is_none() => Usd::ZERO,
-            None => {
-                return Err(Stop::Failed(
-                    "the model's price is unknown, and the spec caps cost: give the model a `pricing`".into(),
-                ));
-            }
-        };
-        if let Some(most) = budget.filter(|most| self.cost + amount > *most) {
-            return Err(Stop::Budget(format!(
-                "the next call may cost {amount}, and {} of {most} is spent: lower `max_tokens` or raise `budget.cost`",
-                self.cost
-            )));
-        }
-        let most = caps.iter().map(|(_, control)| control.max_per_hour).min().unwrap_or(Usd::MAX);
-        let key = cost_key(&container.spec.name);
-        let reserved =
-            self.conversation.options.counters.reserve(&key, HOUR, amount_of(most), amount_of(amount), self.now());
-        match reserved {
-            Ok(Reserved::Held(reservation)) => Ok(Held { reservation: Some(reservation), amount }),
-            Ok(Reserved::Refused { sum }) => {
-                let spent = Usd::from_pico(sum);
-                let why =
-                    format!("{spent} spent in the last hour and the next call may cost {amount}; the cap is {most}");
-                let tightest = caps.iter().find(|(_, control)| control.max_per_hour == most);
-                match tightest {
-                    Some((guard, _)) => self.apply_limit(guard, why)?,
-                    None => return Err(Stop::Budget(why)),
-                }
-                Ok(Held { reservation: None, amount })
-            }
-            Err(error) => Err(Stop::Blocked(format!("the hour's cost cannot be read, so nothing is spent: {error}"))),
-        }
-    }
-
-    fn settle(&mut self, held: &Held, cost: Usd) -> Result<(), Stop> {
-        let counters = self.conversation.options.counters.clone();
-        if let Some(reservation) = &held.reservation {
-            let settled = counters.settle(reservation, amount_of(cost));
-            settled.map_err(|error| Stop::Failed(format!("the hour's cost cannot be written: {error}")))?;
-        }
-        let container = self.container;
-        let spent = counters.sum(&cost_key(&container.spec.name), HOUR, self.now()).map_or(Usd::MAX, Usd::from_pico);
-        for guard in &container.guards {
-            let GuardKind::CostControl(control) = &guard.kind else { continue };
-            if spent >= control.alert_at {
-                self.notice(format!("{}: {spent} of {} an hour is spent", guard.name, control.max_per_hour));
-            }
-        }
-        Ok(())
-    }
-
-    /// One tool call, from the model's wish to what the model is told.
-    async fn call_tool(&mut self, call: &ToolCall) -> Result<(Value, bool), Stop> {
-        let (id, name, args) = (call.id.clone(), call.name.clone(), call.args.clone());
-        self.trace.push(EventKind::ToolCalled { id, name, args });
-        let container = self.container;
-        let (tool, job) = match container.tools.judge(call) {
-            Ok(passed) => passed,
-            Err(why) => return Ok(self.tool_ended(call, ToolOutcome::Denied, error_value(&why), None)),
-        };
-        let untrusted = tool.spec.trust == Trust::Untrusted;
-        let args = self.guard_call(call, untrusted).await?;
-        if let Some(denied) = self.confirm_call(call, &args)? {
-            return Ok(denied);
-        }
-        let done = tools::carry_out(tool, job, &args, &self.conversation.options, &container.scripts).await;
-        match done {
-            Done::Denied(why) => Ok(self.tool_ended(call, ToolOutcome::Denied, error_value(&why), None)),
-            Done::Failed(why) => Ok(self.tool_ended(call, ToolOutcome::Failed, why.into(), None)),
-            Done::HandedBack => {
-                self.tool_ended(call, ToolOutcome::HandedBack, Value::Null, None);
-                Err(Stop::Failed(format!(
-                    "`{}` has no `run`: the caller has to carry it out, and none is here",
-                    call.name
-                )))
-            }
-            Done::Stop(why) => {
-                self.tool_ended(call, ToolOutcome::Denied, error_value(&why), None);
-                Err(Stop::Broken(why))
-            }
-            Done::Ran { result, changed } => {
-                self.conversation.tainted |= untrusted;
-                let result = self.guard_result(call, &args, result, changed, untrusted).await?;
-                Ok(self.tool_ended(call, ToolOutcome::Ran, result, changed))
-            }
-        }
-    }
-
-    /// Guards on a call; they may redact its arguments.
-    async fn guard_call(&mut self, call: &ToolCall, untrusted: bool) -> Result<Value, Stop> {
-        let text = tools::strings(&call.args).join("\n");
-        let tool = ToolScope { name: &call.name, args: &call.args, result: None, untrusted };
-        let examined = self.examine(Stage::ToolCall, &text, Some(tool)).await;
-        if let Err(stop) = self.obey(&examined, call.args.clone()) {
-            let outcome = match stop {
-                Stop::NeedsConfirmation(_) => ToolOutcome::NeedsConfirmation,
-                _ => ToolOutcome::Denied,
-            };
-            self.tool_ended(call, outcome, error_value(&examined.decisive().map(spoken).unwrap_or_default()), None);
-            return Err(stop);
-        }
-        Ok(self.redacted(call.args.clone(), Stage::ToolCall, &examined))
-    }
-
-    /// Guards on a result; they may redact it.
-    async fn guard_result(
-        &mut self,
-        call: &ToolCall,
-        args: &Value,
-        result: Value,
-        changed: Option<u64>,
-        untrusted: bool,
-    ) -> Result<Value, Stop> {
-        let text = tools::strings(&result).join("\n");
-        let tool = ToolScope { name: &call.name, args, result: Some(&result), untrusted };
-        let examined = self.examine(Stage::ToolResult, &text, Some(tool)).await;
-        if let Err(stop) = self.obey(&examined, args.clone()) {
-            // It did run; what it returned is what nobody sees.
-            self.tool_ended(call, ToolOutcome::Ran, error_value("the result was withheld"), changed);
-            return Err(stop);
-        }
-        Ok(self.redacted(result, Stage::ToolResult, &examined))
-    }
-
-    /// The value with each of its texts redacted, where that was decided of the whole.
-    fn redacted(&self, mut value: Value, stage: Stage, examined: &Examined) -> Value {
-        if !examined.decisions.iter().any(|decision| decision.action == Action::Redact) {
-            return value;
-        }
-        let scope = self.scope(stage);
-        tools::map_strings(&mut value, &mut |text| {
-            let guards = self.container.guards.iter();
-            let decisions: Vec<Decision> = guards
-                .filter(|guard| matches!(guard.kind, GuardKind::Detector(_)) && guard.applies(stage, None))
-                .flat_map(|guard| guard.judge(text, &scope))
-                .collect();
-            aic_guard::redact(text, &decisions)
-        });
-        value
-    }
-
-    /// Asks for a person's consent where the tool wants it. `Some` is a refusal that the model is told.
-    fn confirm_call(&mut self, call: &ToolCall, args: &Value) -> Result<Option<(Value, bool)>, Stop> {
-        let Some(tool) = self.container.tools.get(&call.name) else { return Ok(None) };
-        let Some(confirm) = &tool.spec.confirm else { return Ok(None) };
-        if let Some(when) = &tool.confirm_when {
-            let text = tools::strings(args).join("\n");
-            let judged = ToolScope { name: &call.name, args, result: None, untrusted: false };
-            let scope = Scope { tool: Some(judged), ..self.scope(Stage::ToolCall) };
-            match when.eval(&text, &scope) {
-                Ok(false) => return Ok(None),
-                Ok(true) => {}
-                Err(error) => self.notice(format!("`confirm.when` of {} failed, so it asks: {error}", call.name)),
-            }
-        }
-        let asked =
-            ConfirmationAsked { tool: Some(call.name.clone()), guardrail: None, args: args.clone(), by: confirm.by };
-        self.confirmations.push(asked);
-        match self.answers.get(&call.name) {
-            Some(Answer::Approve) => Ok(None),
-            Some(Answer::Deny) => {
-                Ok(Some(self.tool_ended(call, ToolOutcome::Denied, error_value("the confirmation was declined"), None)))
-            }
-            None => {
-                let who = match confirm.by {
-                    Approver::User => "the user",
-                    Approver::Operator => "an operator",
-                };
-                let why = format!("`{}` waits for {who} to confirm", call.name);
-                self.tool_ended(call, ToolOutcome::NeedsConfirmation, Value::from(why.as_str()), None);
-                Err(Stop::NeedsConfirmation(why))
-            }
-        }
-    }
-
-    fn tool_ended(
-        &mut self,
-        call: &ToolCall,
-        outcome: ToolOutcome,
-        result: Value,
-        changed: Option<u64>,
-    ) -> (Value, bool) {
-        let record = CallRecord {
-            id: call.id.clone(),
-            name: call.name.clone(),
-            args: call.args.clone(),
-            outcome,
-            result: result.clone(),
-            changed,
-        };
-        self.calls.push(record);
-        let (id, name) = (call.id.clone(), call.name.clone());
-        self.trace.push(EventKind::ToolEnded { id, name, outcome, result: result.clone(), changed });
-        (result, outcome != ToolOutcome::Ran)
-    }
-
     /// `output`: the form that the answer must have.
     fn check_form(&self, answer: &str) -> Result<(), Stop> {
         let Some(form) = &self.container.spec.output else { return Ok(()) };
@@ -626,45 +369,6 @@ impl Run<'_> {
             }
             None => Ok(()),
         }
-    }
-
-    /// `audit_log`: the declared fields, whatever the outcome. A row that cannot be written fails the run.
-    fn audited(&mut self, ended: Result<String, Stop>) -> Result<String, Stop> {
-        let container = self.container;
-        let logs = container.guards.iter().filter_map(|guard| match &guard.kind {
-            GuardKind::AuditLog(log) => Some(log),
-            _ => None,
-        });
-        let outcome = ended.as_ref().err().map_or(Outcome::Completed, Stop::outcome);
-        for log in logs {
-            let fields = self.audit_fields(log, outcome);
-            if let Err(error) = self.conversation.options.recorder.audit(&self.trace.run, &fields) {
-                return Err(Stop::Failed(format!("the audit log cannot be written: {error}")));
-            }
-        }
-        ended
-    }
-
-    fn audit_fields(&self, log: &AuditLog, outcome: Outcome) -> Map<String, Value> {
-        let spec = &self.container.spec;
-        let mut fields = Map::new();
-        fields.insert("spec".into(), spec.name.as_str().into());
-        for field in &log.fields {
-            let value = match field.as_str() {
-                "operation" => {
-                    let tools: Vec<&str> = self.calls.iter().map(|call| call.name.as_str()).collect();
-                    json!({ "tools": tools, "outcome": outcome.as_str() })
-                }
-                "affected_count" => self.calls.iter().filter_map(|call| call.changed).sum::<u64>().into(),
-                "user_id" => self.conversation.options.user.id.clone().into(),
-                "cost" => json!(self.cost.dollars()),
-                "latency" => u64::try_from(self.trace.elapsed().as_millis()).unwrap_or(u64::MAX).into(),
-                "guardrails" => self.decisions.iter().map(|decision| decision.guardrail.as_str()).collect(),
-                _ => continue,
-            };
-            fields.insert(field.clone(), value);
-        }
-        fields
     }
 
     fn end(mut self, ended: Result<String, Stop>, started_with: usize) -> TurnReport {
@@ -707,17 +411,7 @@ impl Run<'_> {
     }
 }
 
-/// Money that is held for a call.
-struct Held {
-    reservation: Option<Reservation>,
-    amount: Usd,
-}
-
 /// What the user is told of a decision.
 fn spoken(decision: &Decision) -> String {
     format!("{} ({})", decision.reason, decision.guardrail)
-}
-
-fn error_value(why: &str) -> Value {
-    Value::from(format!("denied: {why}"))
 }

@@ -1,0 +1,47 @@
+//! The audit row of a run: the fields that `audit_log` names, and no others.
+
+use super::{Run, Stop};
+use aic_base::Outcome;
+use aic_guard::{AuditLog, GuardKind};
+use serde_json::{Map, Value, json};
+
+impl Run<'_> {
+    /// `audit_log`: the declared fields, whatever the outcome. A row that cannot be written fails the run.
+    pub(super) fn audited(&mut self, ended: Result<String, Stop>) -> Result<String, Stop> {
+        let container = self.container;
+        let logs = container.guards.iter().filter_map(|guard| match &guard.kind {
+            GuardKind::AuditLog(log) => Some(log),
+            _ => None,
+        });
+        let outcome = ended.as_ref().err().map_or(Outcome::Completed, Stop::outcome);
+        for log in logs {
+            let fields = self.audit_fields(log, outcome);
+            if let Err(error) = self.conversation.options.recorder.audit(&self.trace.run, &fields) {
+                return Err(Stop::Failed(format!("the audit log cannot be written: {error}")));
+            }
+        }
+        ended
+    }
+
+    fn audit_fields(&self, log: &AuditLog, outcome: Outcome) -> Map<String, Value> {
+        let spec = &self.container.spec;
+        let mut fields = Map::new();
+        fields.insert("spec".into(), spec.name.as_str().into());
+        for field in &log.fields {
+            let value = match field.as_str() {
+                "operation" => {
+                    let tools: Vec<&str> = self.calls.iter().map(|call| call.name.as_str()).collect();
+                    json!({ "tools": tools, "outcome": outcome.as_str() })
+                }
+                "affected_count" => self.calls.iter().filter_map(|call| call.changed).sum::<u64>().into(),
+                "user_id" => self.conversation.options.user.id.clone().into(),
+                "cost" => json!(self.cost.dollars()),
+                "latency" => u64::try_from(self.trace.elapsed().as_millis()).unwrap_or(u64::MAX).into(),
+                "guardrails" => self.decisions.iter().map(|decision| decision.guardrail.as_str()).collect(),
+                _ => continue,
+            };
+            fields.insert(field.clone(), value);
+        }
+        fields
+    }
+}
