@@ -95,12 +95,21 @@ pub struct Tested {
     pub result: Result<TestReport, Refusal>,
     /// What could not be written down.
     pub unkept: Option<StoreError>,
+    /// Whether all of the spec's tests were asked for: only then is the result one of the version.
+    pub whole: bool,
 }
 
 impl Tested {
     /// The exit code: that of the cases; 2 where nothing ran.
     pub fn exit_code(&self) -> u8 {
         self.result.as_ref().map_or(2, |report| report.tally().exit_code())
+    }
+
+    /// Whether this made the version a stable one.
+    pub fn is_stable(&self) -> bool {
+        let passed =
+            self.result.as_ref().is_ok_and(|report| report.tally().exit_code() == 0 && report.tally().pass > 0);
+        self.whole && self.version.is_some() && self.unkept.is_none() && passed
     }
 }
 
@@ -153,7 +162,8 @@ impl Session {
         options: &TestOptions,
         ended: &mut (dyn FnMut(&CaseReport) + Send),
     ) -> Tested {
-        let mut tested = Tested { loaded, version: None, result: Err(Refusal::Errors), unkept: None };
+        let mut tested =
+            Tested { loaded, version: None, result: Err(Refusal::Errors), unkept: None, whole: options.is_whole() };
         let container = match self.container(&tested.loaded) {
             Ok(container) => container,
             Err(refusal) => {

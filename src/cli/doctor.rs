@@ -6,6 +6,7 @@ use crate::output::Style;
 use crate::report::{duration, json};
 use crate::workspace::Workspace;
 use aic_sandbox::probe_all;
+use aic_store::StoreError;
 use serde_json::json;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -61,8 +62,10 @@ fn store() -> Result<(String, Duration), String> {
     let folder = workspace.root.join(".aic");
     let folder = if folder.is_dir() { folder } else { workspace.root.clone() };
     let fsync = fsync(&folder).map_err(|error| format!("{}: cannot be written: {error}", folder.display()))?;
-    if folder.ends_with(".aic") {
-        aic_store::Store::open_read_only(&workspace.root).map_err(|error| error.to_string())?;
+    match aic_store::Store::open_read_only(&workspace.root) {
+        // The first version that is recorded makes one.
+        Ok(_) | Err(StoreError::Missing { .. }) => {}
+        Err(error) => return Err(error.to_string()),
     }
     Ok((workspace.root.display().to_string(), fsync))
 }

@@ -73,7 +73,7 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
     let container = match session.container(&loaded) {
         Ok(container) => container,
         Err(refusal) => {
-            let tested = Tested { loaded, version: None, result: Err(refusal), unkept: None };
+            let tested = Tested { loaded, version: None, result: Err(refusal), unkept: None, whole: false };
             if let Err(refusal) = &tested.result {
                 super::test::refused(context, &workspace, &tested, refusal);
             }

@@ -2,9 +2,12 @@
 
 use crate::output::{Out, Style, harmless};
 use crate::workspace::Workspace;
+use aic_base::RelPath;
+use aic_spec::codes::SECRET;
 use aic_spec::{Diagnostic, Loaded, Severity};
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
+use std::borrow::Cow;
 
 /// The most findings of one spec that are written out; the rest are counted.
 const MOST: usize = 100;
@@ -49,7 +52,11 @@ fn one(renderer: &Renderer, workspace: &Workspace, loaded: &Loaded, diagnostic: 
     let code = diagnostic.code.to_string();
     let path = workspace.shown(&diagnostic.file);
     let title = level.primary_title(message).id(code);
-    let text = loaded.text(&diagnostic.file).filter(|text| quotable(text, diagnostic.span.range()));
+    let shown = |file| loaded.text(file).map(|text| without_secrets(loaded, file, text));
+    let text = shown(&diagnostic.file);
+    let text = text.as_deref().filter(|text| quotable(text, diagnostic.span.range()));
+    let related: Vec<_> =
+        diagnostic.related.iter().filter_map(|related| Some((related, shown(&related.file)?))).collect();
     let mut group = match text {
         Some(text) => {
             let span = clamp(text, diagnostic.span.range());
@@ -57,12 +64,13 @@ fn one(renderer: &Renderer, workspace: &Workspace, loaded: &Loaded, diagnostic: 
         }
         None => title.element(annotate_snippets::Origin::path(path)),
     };
-    for related in &diagnostic.related {
-        if let Some(text) = loaded.text(&related.file).filter(|text| quotable(text, related.span.range())) {
+    for (related, text) in &related {
+        if quotable(text, related.span.range()) {
             let span = clamp(text, related.span.range());
             let label = harmless(&related.message);
             let kind = AnnotationKind::Context.span(span).label(label);
-            group = group.element(Snippet::source(text).path(workspace.shown(&related.file)).annotation(kind));
+            let snippet = Snippet::source(text.as_ref()).path(workspace.shown(&related.file));
+            group = group.element(snippet.annotation(kind));
         }
     }
     if let Some(help) = &diagnostic.help {
@@ -77,6 +85,17 @@ fn one(renderer: &Renderer, workspace: &Workspace, loaded: &Loaded, diagnostic: 
         groups.push(Level::HELP.secondary_title(harmless(&fix.title)).element(snippet));
     }
     renderer.render(&groups)
+}
+
+/// The text with each byte of what looks like a secret replaced, so that quoting a line does not spread it.
+fn without_secrets<'a>(loaded: &Loaded, file: &RelPath, text: &'a str) -> Cow<'a, str> {
+    let mut shown = Cow::Borrowed(text);
+    for found in loaded.diagnostics.iter().filter(|found| found.code == SECRET && found.file == *file) {
+        let span = clamp(text, found.span.range());
+        let hidden: String = text[span.clone()].bytes().map(|byte| if byte == b'\n' { '\n' } else { '*' }).collect();
+        shown.to_mut().replace_range(span, &hidden);
+    }
+    shown
 }
 
 /// Whether the lines of a span are short enough to be shown.

@@ -6,7 +6,7 @@ use aic_base::LineIndex;
 use aic_behavior::{CaseReport, TestReport};
 use aic_engine::TurnReport;
 use aic_spec::{Diagnostic, Loaded};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 const SCHEMA: u32 = 1;
 
@@ -52,9 +52,14 @@ fn one(loaded: &Loaded, diagnostic: &Diagnostic) -> Value {
     })
 }
 
-/// The cases of a spec.
+/// The cases of a spec, and which provider answers for each of its models.
 pub fn tests(workspace: &Workspace, loaded: &Loaded, report: &TestReport) -> Value {
+    let models = loaded.spec.iter().flat_map(|spec| &spec.models.named).map(|(name, model)| {
+        let provider = model.provider.map_or("unknown", aic_spec::Provider::as_str);
+        (name.clone(), Value::from(provider))
+    });
     json!({
+        "models": models.collect::<Map<_, _>>(),
         "tally": report.tally(),
         "cost": report.cost(),
         "guardrails": report.guardrails(),

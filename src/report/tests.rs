@@ -122,9 +122,7 @@ pub fn summary(out: &mut Out, report: &TestReport, took: Duration) {
 /// Whether the version was recorded, and as what.
 pub fn version(out: &mut Out, tested: &Tested) {
     if let Some(version) = &tested.version {
-        let stable =
-            tested.result.as_ref().is_ok_and(|report| report.tally().exit_code() == 0 && report.tally().pass > 0);
-        let word = if stable { ", stable" } else { "" };
+        let word = if tested.is_stable() { ", stable" } else { "" };
         let text = format!("version v{} ({}){word}", version.number, version.digest.short());
         out.line(out.styled(Style::Dim, text));
     }

@@ -109,9 +109,17 @@ async fn every_expectation_holds_where_it_should_and_only_there() {
         (hello, "not_blocked", "blocked"),
         ("input: a bomb", "guardrail: no_bombs", "guardrail: ask_first"),
         ("input: a bomb", "guardrail: {name: no_bombs, action: block}", "guardrail: {name: no_bombs, action: warn}"),
-        (&refund, "confirmation: {tool: refund, args: {amount: {gt: 100}}, by: operator}", "confirmation: {tool: refund, by: user}"),
+        (
+            &refund,
+            "confirmation: {tool: refund, args: {amount: {gt: 100}}, by: operator}",
+            "confirmation: {tool: refund, by: user}",
+        ),
         (&refund, "tool_called: refund", "tool_called: unused"),
-        (&refund, "tool_ran: {name: refund, args: {amount: 250}, count: 1}", "tool_ran: {name: refund, args: {amount: 251}}"),
+        (
+            &refund,
+            "tool_ran: {name: refund, args: {amount: 250}, count: 1}",
+            "tool_ran: {name: refund, args: {amount: 251}}",
+        ),
         (&refund, "tool_ran: {name: refund, count: {lt: 2}}", "tool_ran: {name: refund, count: 2}"),
         (&denied, "tool_called: refund", "tool_ran: refund"),
         (&refund, "tools_in_order: [get_order, refund]", "tools_in_order: [refund, get_order]"),
@@ -156,7 +164,8 @@ async fn what_cannot_be_judged_is_an_error_whatever_is_expected() {
 
 #[tokio::test]
 async fn the_first_failed_turn_stops_the_case_and_an_open_question_ends_it() {
-    let report = report_of("  - {name: t, turns: [{input: hello, expect: [contains: moon]}, {input: nobody answers}]}\n").await;
+    let report =
+        report_of("  - {name: t, turns: [{input: hello, expect: [contains: moon]}, {input: nobody answers}]}\n").await;
     assert_eq!(report.cases[0].verdict, Verdict::Fail);
     assert_eq!(report.cases[0].failures[0].turn, Some(1));
     let turns = "turns: [{input: launch}, {input: nobody answers}], expect: [{outcome: needs_confirmation}]";
@@ -200,7 +209,9 @@ async fn a_kept_result_is_not_run_again() {
         let plan = Plan::of(&spec, spec.behaviour);
         plan.cases.iter().map(|case| case.digest).collect::<Vec<_>>()
     };
-    let before = digests("  - {name: a, input: hello, expect: [contains: x]}\n  - {name: b, input: json, expect: [contains: x]}\n");
+    let before = digests(
+        "  - {name: a, input: hello, expect: [contains: x]}\n  - {name: b, input: json, expect: [contains: x]}\n",
+    );
     let moved = digests(
         "  # a comment\n\n  - {name: a,   input: hello, expect: [contains: x]}\n  - {name: b, input: json, expect: [contains: y]}\n",
     );

@@ -12,6 +12,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperati
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -86,7 +87,8 @@ pub(super) fn carry_out(
     let (deadline, cancelled) = (Instant::now() + timeout, cancel.clone());
     let stop = move || cancelled.is_cancelled() || Instant::now() > deadline;
     connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(stop)).map_err(failed)?;
-    let wall = Wall { policy: job.policy.clone(), reads_only: !writes };
+    let known = known_names(&connection).map_err(failed)?;
+    let wall = Wall { policy: job.policy.clone(), reads_only: !writes, known };
     connection.authorizer(Some(move |context: AuthContext<'_>| wall.judge(&context))).map_err(failed)?;
     query(&connection, job).map_err(|error| match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::AuthorizationForStatementDenied) => {
@@ -140,9 +142,25 @@ fn query(connection: &Connection, job: &SqlJob) -> rusqlite::Result<SqlOutcome> 
 struct Wall {
     policy: Arc<SqlPolicy>,
     reads_only: bool,
+    /// The database's tables and views, and SQLite's virtual tables, in small letters.
+    known: HashSet<String>,
+}
+
+/// What a name in a statement can really reach. Any other name is the statement's own (a CTE, a subquery).
+fn known_names(connection: &Connection) -> rusqlite::Result<HashSet<String>> {
+    let mut statement = connection.prepare(
+        "SELECT lower(name) FROM sqlite_schema WHERE type IN ('table', 'view') UNION SELECT lower(name) FROM pragma_module_list",
+    )?;
+    statement.query_map([], |row| row.get(0))?.collect()
 }
 
 impl Wall {
+    /// Whether a name is only the statement's: no table, and no `pragma_…`, which SQLite makes up when it is asked for.
+    fn is_own(&self, name: &str) -> bool {
+        let name = name.to_ascii_lowercase();
+        !name.starts_with("pragma_") && !name.starts_with("sqlite_") && !self.known.contains(&name)
+    }
+
     fn judge(&self, context: &AuthContext<'_>) -> Authorization {
         let table_ok = |table: &str| {
             let system = table.to_ascii_lowercase().starts_with("sqlite_");
@@ -152,8 +170,7 @@ impl Wall {
         let verb_ok = |verb: &str| !self.reads_only && self.policy.verbs.iter().any(|v| v.eq_ignore_ascii_case(verb));
         let allowed = match context.action {
             AuthAction::Select | AuthAction::Recursive => true,
-            // The judged statement has named its tables; a read of an empty name is a count of a subquery's rows.
-            AuthAction::Read { table_name, .. } => table_name.is_empty() || table_ok(table_name),
+            AuthAction::Read { table_name, .. } => table_ok(table_name) || self.is_own(table_name),
             AuthAction::Insert { table_name } => verb_ok("INSERT") && table_ok(table_name),
             AuthAction::Update { table_name, .. } => verb_ok("UPDATE") && table_ok(table_name),
             AuthAction::Delete { table_name } => verb_ok("DELETE") && table_ok(table_name),
@@ -209,5 +226,46 @@ fn plain(error: &rusqlite::Error) -> String {
         rusqlite::Error::SqliteFailure(_, Some(message)) => message.clone(),
         rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
         error => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Snapshots;
+    use aic_base::RelPath;
+
+    /// What the second wall says where the first was fooled into calling this a read of `users`.
+    fn behind_the_first_wall(sql: &str) -> Result<SqlOutcome, SqlError> {
+        let root = tempfile::tempdir().unwrap();
+        let setup = "CREATE TABLE users (id); INSERT INTO users VALUES (1); CREATE TABLE payroll (salary)";
+        Connection::open(root.path().join("a.db")).unwrap().execute_batch(setup).unwrap();
+        let policy = SqlPolicy { verbs: vec!["SELECT".into()], tables: Some(vec!["users".into()]), functions: None };
+        let run = SqlRun { database: RelPath::new("a.db").unwrap(), statement: None };
+        let judged = Judged { verb: "SELECT".into(), tables: vec!["users".into()], reads_only: true };
+        let job = SqlJob { run, sql: sql.into(), judged, policy: Arc::new(policy), binds: Vec::new() };
+        let data = Arc::new(Snapshots::new(root.path()).unwrap()).case();
+        carry_out(&job, &data, Timestamp::default(), Duration::from_secs(5), &CancellationToken::new())
+    }
+
+    #[test]
+    fn the_second_wall_holds_where_the_first_was_fooled() {
+        assert!(behind_the_first_wall("SELECT id FROM users").is_ok());
+        for sql in [
+            "SELECT * FROM payroll",
+            "SELECT * FROM sqlite_schema",
+            "SELECT * FROM pragma_table_info('payroll')",
+            "DELETE FROM users",
+            "UPDATE users SET id = 2",
+            "ATTACH ':memory:' AS x",
+            "PRAGMA writable_schema = 1",
+            "CREATE TEMP TABLE t (x)",
+            "SELECT load_extension('x')",
+        ] {
+            let came = behind_the_first_wall(sql).map_err(|error| match error {
+                SqlError::Denied(why) | SqlError::Failed(why) => why,
+            });
+            assert!(came.as_ref().is_err_and(|why| why.contains("not authorized")), "{sql}: {came:?}");
+        }
     }
 }
