@@ -6,7 +6,7 @@ use crate::report::json;
 use crate::session::blocking;
 use crate::workspace::{Target, now};
 use aic_base::Timestamp;
-use aic_store::{Store, VersionInfo, version_digest};
+use aic_store::{Store, StoreError, VersionInfo, version_digest};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -29,13 +29,9 @@ pub fn run(args: &Args, context: &mut Context) -> u8 {
         Err(error) => return context.could_not_run(error),
     };
     // Looking makes no store and needs no right to write.
-    let versions = if workspace.root.join(".aic").exists() {
-        Store::open_read_only(&workspace.root).and_then(|store| store.versions(&spec))
-    } else {
-        Ok(Vec::new())
-    };
-    let versions = match versions {
+    let versions = match Store::open_read_only(&workspace.root).and_then(|store| store.versions(&spec)) {
         Ok(versions) => versions,
+        Err(StoreError::Missing { .. }) => Vec::new(),
         Err(error) => return context.could_not_run(error),
     };
     let loaded = workspace.load(&spec, None);

@@ -1,5 +1,6 @@
 //! What the tests share: a workspace on the disk, the program run in it, and a program that goes on running.
 
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -292,17 +293,22 @@ impl Live {
 
     /// Presses Ctrl-C.
     pub fn interrupt(&self) {
-        self.signal(rustix::process::Signal::INT);
+        self.signal(Signal::INT);
     }
 
     /// Kills it as the system would, with no chance to clean up.
     pub fn kill(&self) {
-        self.signal(rustix::process::Signal::KILL);
+        self.signal(Signal::KILL);
     }
 
-    fn signal(&self, signal: rustix::process::Signal) {
-        let id = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
-        rustix::process::kill_process(id, signal).unwrap();
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        rustix::process::kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Sends it and whatever it started a signal, as a terminal does. It must have a process group of its own.
+    pub fn signal_group(&self, signal: Signal) {
+        rustix::process::kill_process_group(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Waits for its end and collects what it wrote since the last [`Live::line`].
@@ -358,6 +364,12 @@ impl Process {
         let parent = u32::try_from(number(1)?).ok()?;
         let process = Self { id, started: number(19)?, used: number(11)? + number(12)?, ended: words[0] == "Z" };
         Some((parent, process))
+    }
+
+    /// Kills it.
+    pub fn kill(self) {
+        let id = Pid::from_raw(i32::try_from(self.id).unwrap()).unwrap();
+        rustix::process::kill_process(id, Signal::KILL).unwrap();
     }
 
     /// Whether it still runs.

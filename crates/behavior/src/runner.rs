@@ -1,6 +1,7 @@
 //! Running cases: each alone, on a private copy of the data, several at a time, reported as they end.
 
 use crate::expect::{Expectation, Seen, What, judge, output_digest};
+use crate::keep;
 use crate::plan::{Case, Plan, PlannedTest, by_test};
 use crate::report::{CaseReport, Failure, TestReport};
 use crate::verdict::Verdict;
@@ -52,10 +53,10 @@ pub async fn run(
     ended: &mut (dyn FnMut(&CaseReport) + Send),
 ) -> TestReport {
     let jobs = plan.cases.iter().enumerate().map(|(number, case)| {
-        let earlier = kept(case.digest);
+        let earlier = if keep::may_be_kept(&plan.tests[case.test]) { kept(case.digest) } else { None };
         async move {
             match earlier {
-                Some(report) => CaseReport { kept: true, ..report },
+                Some(report) => keep::kept(report, &plan.tests[case.test], case),
                 None => {
                     let (container, settings) = (container.clone(), settings.clone());
                     let (test, case) = (plan.tests[case.test].clone(), case.clone());

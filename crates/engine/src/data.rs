@@ -4,7 +4,7 @@
 //! and gets a copy of its own the first time it writes.
 
 use aic_base::RelPath;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,6 +26,12 @@ pub enum DataError {
         /// Why.
         source: rusqlite::Error,
     },
+    /// Another program does not let go of it.
+    #[error("{path}: another program holds the database locked: let it finish, or close it")]
+    Locked {
+        /// The file.
+        path: RelPath,
+    },
     /// The system says no.
     #[error("{path}: no private copy could be made: {source}")]
     Copy {
@@ -41,7 +47,8 @@ pub enum DataError {
 pub struct Snapshots {
     root: PathBuf,
     folder: tempfile::TempDir,
-    made: Mutex<HashMap<RelPath, PathBuf>>,
+    /// What became of each: a database that is locked or damaged is waited for once, not once a case.
+    made: Mutex<HashMap<RelPath, Result<PathBuf, Arc<DataError>>>>,
 }
 
 impl Snapshots {
@@ -59,22 +66,29 @@ impl Snapshots {
         Data::Private { snapshots: self.clone(), copies: Arc::default() }
     }
 
-    fn snapshot(&self, path: &RelPath) -> Result<PathBuf, DataError> {
+    fn snapshot(&self, path: &RelPath) -> Result<PathBuf, Arc<DataError>> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(file) = made.get(path) {
-            return Ok(file.clone());
+        if let Some(known) = made.get(path) {
+            return known.clone();
         }
-        let original = real_file(&self.root, path)?;
         let file = self.folder.path().join(format!("{}.db", made.len()));
-        let unreadable = |source| DataError::Unreadable { path: path.clone(), source };
+        let snapshot = self.make(path, &file).map(|()| file).map_err(Arc::new);
+        made.insert(path.clone(), snapshot.clone());
+        snapshot
+    }
+
+    fn make(&self, path: &RelPath, file: &Path) -> Result<(), DataError> {
+        let original = real_file(&self.root, path)?;
+        let unreadable = |source: rusqlite::Error| match source.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => DataError::Locked { path: path.clone() },
+            _ => DataError::Unreadable { path: path.clone(), source },
+        };
         // `VACUUM INTO` sees one consistent state, whatever other processes write meanwhile.
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(original, flags).map_err(unreadable)?;
         connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(unreadable)?;
-        let target = file.to_string_lossy().into_owned();
-        connection.execute("VACUUM INTO ?1", [target]).map_err(unreadable)?;
-        made.insert(path.clone(), file.clone());
-        Ok(file)
+        connection.execute("VACUUM INTO ?1", [file.to_string_lossy()]).map_err(unreadable)?;
+        Ok(())
     }
 }
 
@@ -109,9 +123,9 @@ impl Data {
     ///
     /// # Errors
     /// [`DataError`] if it is missing, unreadable or cannot be copied.
-    pub fn file(&self, path: &RelPath, for_writing: bool) -> Result<PathBuf, DataError> {
+    pub fn file(&self, path: &RelPath, for_writing: bool) -> Result<PathBuf, Arc<DataError>> {
         match self {
-            Self::Real(root) => real_file(root, path),
+            Self::Real(root) => Ok(real_file(root, path)?),
             Self::Private { snapshots, copies } => {
                 let mut copies = copies.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some(file) = copies.files.get(path) {
@@ -121,7 +135,7 @@ impl Data {
                 if !for_writing {
                     return Ok(snapshot);
                 }
-                let failed = |source| DataError::Copy { path: path.clone(), source };
+                let failed = |source| Arc::new(DataError::Copy { path: path.clone(), source });
                 let folder = match copies.folder.take() {
                     Some(folder) => folder,
                     None => tempfile::Builder::new().prefix("aic-case-").tempdir().map_err(failed)?,

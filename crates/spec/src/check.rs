@@ -147,7 +147,8 @@ impl Checker<'_, '_> {
     }
 
     fn unknown_key(&mut self, entry: &Entry, siblings: &[Entry], record: &Record, name: &str) {
-        let absent = |key: &&str| !siblings.iter().any(|entry| entry.key.text() == Some(key));
+        // Nobody writes maps so long by hand, and looking through them for each of their keys takes its time.
+        let absent = |key: &&str| siblings.len() > 200 || !siblings.iter().any(|entry| entry.key.text() == Some(key));
         let meant = nearest(name, record.keys().map(|key| key.name).filter(absent));
         let message = format!("`{}` is no key of {}{}", shown(name), record.title, did_you_mean(meant));
         let mut finding = self.doc.find(UNKNOWN_KEY, entry.key.span, message);

@@ -54,7 +54,9 @@ pub(crate) fn scan(cx: &mut Cx<'_>, doc: &Doc, root: &Node) {
         stack.extend(node.items().iter().map(|item| (item, key, in_map_of_values)));
         let Some(text) = node.text() else { continue };
         for inside in secrets_in(text, key, in_map_of_values) {
-            cx.secrets.push(inside.of(text).to_owned());
+            if cx.secrets.len() < 200 {
+                cx.secrets.push(inside.of(text).to_owned());
+            }
             let span = place_in_scalar(&doc.text, node, inside);
             let message = "this looks like a secret, and specs are shared: name the variable that holds it (`api_key_env`, `${secret:NAME}`), \
                            and revoke it if it was ever committed";
@@ -85,7 +87,8 @@ pub(crate) fn hide(found: &mut Diagnostic, secrets: &[String]) {
 
 fn secrets_in(text: &str, key: Option<&str>, is_value: bool) -> Vec<Span> {
     let Some(shapes) = SHAPES.as_ref() else { return Vec::new() };
-    let mut found: Vec<Span> = shapes.find_iter(text).map(|found| Span::from(found.range())).collect();
+    // One text full of secrets needs no list of them all.
+    let mut found: Vec<Span> = shapes.find_iter(text).take(20).map(|found| Span::from(found.range())).collect();
     let telling = is_value && key.is_some_and(|key| SECRET_KEYS.contains(&key.to_lowercase().as_str()));
     let literal = text.split_whitespace().last().unwrap_or("");
     if found.is_empty() && telling && literal.len() >= 12 && !text.contains("${") {

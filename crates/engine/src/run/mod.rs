@@ -129,6 +129,8 @@ impl Run<'_> {
         let most = self.container.spec.budget.time;
         let walk = async {
             tokio::select! {
+                // First: what a run does because it is cancelled is not how it ended.
+                biased;
                 () = cancel.cancelled() => Err(Stop::Failed("cancelled".into())),
                 ended = self.walk() => ended,
             }

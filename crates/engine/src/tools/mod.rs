@@ -139,7 +139,7 @@ impl Toolbox {
             Some(Run::NotYet(kind)) => Job::NotYet(kind.clone()),
             Some(Run::Sql(run)) => match sql::judge(&tool.spec, run, &call.args) {
                 Ok(job) => Job::Sql(job),
-                Err(SqlError::Denied(why) | SqlError::Failed(why)) => return Err(why),
+                Err(SqlError::Denied(why) | SqlError::Failed(why) | SqlError::NoData(why)) => return Err(why),
             },
         };
         Ok((tool, job))
@@ -209,6 +209,7 @@ pub(crate) async fn carry_out(tool: &Tool, job: Job, args: &Value, options: &Run
                 Ok(Ok(outcome)) => Done::Ran { result: outcome.result, changed: outcome.changed },
                 Ok(Err(SqlError::Denied(why))) => Done::Denied(why),
                 Ok(Err(SqlError::Failed(why))) => Done::Failed(why),
+                Ok(Err(SqlError::NoData(why))) => Done::Stop(why),
                 Err(_) => Done::Failed("the database's thread ended before the statement did".into()),
             }
         }

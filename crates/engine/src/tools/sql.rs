@@ -38,6 +38,8 @@ pub(super) enum SqlError {
     Denied(String),
     /// It was tried, and failed.
     Failed(String),
+    /// There is no database to try it on: the set-up is wrong, and no answer of a model can mend it.
+    NoData(String),
 }
 
 /// A statement that passed the first wall.
@@ -75,7 +77,7 @@ pub(super) fn carry_out(
 ) -> Result<SqlOutcome, SqlError> {
     let failed = |error: rusqlite::Error| SqlError::Failed(plain(&error));
     let writes = !job.judged.reads_only;
-    let file = data.file(&job.run.database, writes).map_err(|error| SqlError::Failed(error.to_string()))?;
+    let file = data.file(&job.run.database, writes).map_err(|error| SqlError::NoData(error.to_string()))?;
     let mode = if writes { OpenFlags::SQLITE_OPEN_READ_WRITE } else { OpenFlags::SQLITE_OPEN_READ_ONLY };
     let mut connection = Connection::open_with_flags(file, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
     connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
@@ -93,6 +95,9 @@ pub(super) fn carry_out(
     query(&connection, job).map_err(|error| match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::AuthorizationForStatementDenied) => {
             SqlError::Denied(format!("the database refused it: {}", plain(&error)))
+        }
+        Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
+            SqlError::NoData(format!("{}: not a readable SQLite database: {}", job.run.database, plain(&error)))
         }
         Some(rusqlite::ErrorCode::OperationInterrupted) => {
             SqlError::Failed(format!("stopped after {} ms", timeout.as_millis()))
@@ -263,7 +268,7 @@ mod tests {
             "SELECT load_extension('x')",
         ] {
             let came = behind_the_first_wall(sql).map_err(|error| match error {
-                SqlError::Denied(why) | SqlError::Failed(why) => why,
+                SqlError::Denied(why) | SqlError::Failed(why) | SqlError::NoData(why) => why,
             });
             assert!(
                 came.as_ref().is_err_and(|why| why.contains("authorized") || why.contains("prohibited")),

@@ -127,6 +127,9 @@ fn check(cx: &mut Cx<'_>, doc: &Doc, node: &Node, text: &str, known: &Known) {
     }
 }
 
+/// The most findings of one text: beyond that, more of them help nobody, and each has to be led back to its place.
+const MOST_FOUND: usize = 50;
+
 type Found = (crate::Code, Span, String, Option<String>);
 
 fn findings(text: &str, known: &Known) -> Vec<Found> {
@@ -134,8 +137,9 @@ fn findings(text: &str, known: &Known) -> Vec<Found> {
         return Vec::new();
     }
     let (template, errors) = Template::parse_strict(text);
+    let errors = errors.into_iter().take(MOST_FOUND);
     let mut found: Vec<Found> =
-        errors.into_iter().map(|error| (BAD_TEMPLATE, error.span, error.message.to_owned(), None)).collect();
+        errors.map(|error| (BAD_TEMPLATE, error.span, error.message.to_owned(), None)).collect();
     for variable in template.variables() {
         let name = variable.name.as_str();
         if name.starts_with("secret:") {
@@ -149,6 +153,9 @@ fn findings(text: &str, known: &Known) -> Vec<Found> {
                 did_you_mean(meant)
             );
             found.push((UNDEFINED_VARIABLE, variable.span, message, meant.map(str::to_owned)));
+        }
+        if found.len() >= 2 * MOST_FOUND {
+            break;
         }
     }
     found

@@ -308,7 +308,7 @@ impl Builder<'_> {
                 continue;
             }
             let key = entry.key.key_text().into_owned();
-            if let Some(first) = seen.get(&key).copied() {
+            if let Some(first) = seen.get(&key).copied().filter(|_| entry.key.text().is_some()) {
                 let shown: String = key.chars().take(60).collect();
                 self.findings.push(SyntaxError {
                     kind: SyntaxKind::DuplicateKey,

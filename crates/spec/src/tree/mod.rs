@@ -187,11 +187,13 @@ impl Node {
         }
     }
 
-    /// A key as text; keys that are maps or lists become their JSON.
+    /// A key as text. Keys that are maps or lists are a finding of their own and all called the same: as JSON inside of
+    /// JSON, nested ones would double with each level.
     pub(crate) fn key_text(&self) -> std::borrow::Cow<'_, str> {
         match &self.kind {
             Kind::Null => "null".into(),
-            Kind::Map(_) | Kind::Seq(_) => self.to_json().to_string().into(),
+            Kind::Map(_) => "{…}".into(),
+            Kind::Seq(_) => "[…]".into(),
             _ => self.text().unwrap_or("").into(),
         }
     }

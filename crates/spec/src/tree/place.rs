@@ -31,8 +31,7 @@ impl Walk<'_> {
     /// The offset in the source of this offset in the value.
     fn offset_of(&self, wanted: usize) -> Option<usize> {
         let mut at = self.header;
-        let mut chars = self.value.char_indices().peekable();
-        while let Some((offset, c)) = chars.next() {
+        for (offset, c) in self.value.char_indices() {
             let rest = self.source.get(at..)?;
             let (skipped, len) = self.step(rest, c)?;
             if offset >= wanted {

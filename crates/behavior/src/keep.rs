@@ -1,0 +1,43 @@
+//! Results that still hold: which may be kept, and where what they speak of stands by now.
+
+use crate::expect::{Expectation, What};
+use crate::plan::{Case, PlannedTest};
+use crate::report::CaseReport;
+
+/// Whether a case's result is its own. Where it is judged together with the other cases of its test, all of them run:
+/// what is stored of one would be a verdict on companions that may have changed.
+pub(crate) fn may_be_kept(test: &PlannedTest) -> bool {
+    let over_cases = |expectation: &Expectation| matches!(expectation.what, What::LatencyOver { .. });
+    test.def.min_pass_rate.is_none_or(|rate| rate.cases >= 1.0) && !test.expect.iter().any(over_cases)
+}
+
+/// An earlier result, pointing at where its test and its expectations stand now: an edit above them moves them without
+/// changing what they say.
+pub(crate) fn kept(mut report: CaseReport, test: &PlannedTest, case: &Case) -> CaseReport {
+    report.kept = true;
+    (report.file, report.span) = match &test.broken {
+        Some(error) => (error.file.clone(), error.span),
+        None => (test.def.file.clone(), test.def.span),
+    };
+    let several = case.turns.len() > 1;
+    let of_turns = case.turns.iter().enumerate().flat_map(|(i, turn)| {
+        let turn_number = several.then_some(i + 1);
+        turn.expect.iter().map(move |expectation| (turn_number, expectation))
+    });
+    let mut open: Vec<(Option<usize>, &Expectation)> =
+        of_turns.chain(test.expect.iter().map(|expectation| (None, expectation))).collect();
+    for failure in &mut report.failures {
+        let fits = |(turn, expectation): &(Option<usize>, &Expectation)| {
+            *turn == failure.turn && expectation.shown == failure.expectation
+        };
+        (failure.file, failure.span) = match open.iter().position(fits) {
+            // The same words may stand there twice, and then fail twice, in this order.
+            Some(at) => {
+                let (_, expectation) = open.remove(at);
+                (expectation.file.clone(), expectation.span)
+            }
+            None => (report.file.clone(), report.span),
+        };
+    }
+    report
+}
