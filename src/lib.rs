@@ -9,6 +9,7 @@ mod host;
 pub mod output;
 mod recording;
 pub mod report;
+mod rollback;
 pub mod session;
 pub mod watch;
 pub mod workspace;

@@ -223,12 +223,8 @@ impl Session {
         builder.part("environment", options.environment.as_deref().unwrap_or(""));
         builder.part("vars", Value::Object(options.vars.clone()).to_string());
         for path in &loaded.data {
-            // SQLite keeps what is not checkpointed yet in a file beside the database.
-            for ending in ["", "-wal"] {
-                let file = RelPath::new(&format!("{path}{ending}"));
-                let bytes = file.ok().and_then(|file| self.workspace.source().read(&file).ok());
-                builder.part(path.as_str(), bytes.as_deref().unwrap_or(b"missing"));
-            }
+            let digest = self.workspace.data_digest(path);
+            builder.part(path.as_str(), digest.as_ref().map_or(&b"missing"[..], |digest| digest.as_bytes()));
         }
         builder.finish()
     }
@@ -241,6 +237,13 @@ impl Session {
                 None => Arc::new(NoRecorder),
             }
         })
+    }
+
+    /// The results that the store knows and that still hold: what somebody follows who does not run the tests.
+    pub(crate) fn known(&self, loaded: &Loaded, options: &TestOptions) -> Vec<CaseReport> {
+        let Some(spec) = &loaded.spec else { return Vec::new() };
+        let plan = Plan::of(spec, self.world(loaded, spec.behaviour, options));
+        plan.cases.iter().filter_map(|case| self.kept(case.digest)).collect()
     }
 
     fn kept(&self, digest: Digest) -> Option<CaseReport> {

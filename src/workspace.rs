@@ -1,10 +1,13 @@
 //! The workspace: which folder it is, which specs are in it, and its store.
 
-use aic_base::{DiskSource, RelPath, Source, SystemClock, Timestamp};
+use aic_base::{
+    Digest, DigestBuilder, DiskSource, RelPath, Source, SourceError, SourceErrorKind, SystemClock, Timestamp,
+};
 use aic_spec::{LoadOptions, Loaded, find_specs, is_spec_file, load};
 use aic_store::{Store, StoreError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 /// Something about the command line or the folder keeps a command from running.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +104,34 @@ impl Workspace {
     /// Loads a spec as it is on disk now.
     pub fn load(&self, spec: &RelPath, environment: Option<&str>) -> Loaded {
         load(&*self.source, spec, &LoadOptions { environment: environment.map(str::to_owned), today: now() })
+    }
+
+    /// The digest of a database or document as it is now; none if it is not there. What is too large to be read for
+    /// this is told by its length and when it was written.
+    pub fn data_digest(&self, path: &RelPath) -> Option<Digest> {
+        let main = self.part_digest(path)?;
+        // SQLite keeps what is not checkpointed yet in a file beside the database.
+        let log = RelPath::new(&format!("{path}-wal")).ok().and_then(|log| self.part_digest(&log));
+        let mut builder = DigestBuilder::new("data");
+        builder.part("main", main.as_bytes());
+        if let Some(log) = log {
+            builder.part("log", log.as_bytes());
+        }
+        Some(builder.finish())
+    }
+
+    fn part_digest(&self, path: &RelPath) -> Option<Digest> {
+        match self.source.read(path) {
+            Ok(bytes) => Some(Digest::of(bytes)),
+            Err(SourceError { kind: SourceErrorKind::TooLarge { .. }, .. }) => {
+                let found = path.under(&self.root).metadata().ok()?;
+                let written = found.modified().ok()?.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+                let mut builder = DigestBuilder::new("large file");
+                builder.part("length", found.len().to_string()).part("written", written.to_string());
+                Some(builder.finish())
+            }
+            Err(_) => None,
+        }
     }
 
     /// How a person below this folder would write the path of a file.

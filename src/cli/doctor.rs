@@ -60,11 +60,18 @@ fn store() -> Result<(String, Duration), String> {
     let workspace = Workspace::of(Path::new(".")).map_err(|error| error.to_string())?;
     // A folder without a store is left without one: looking changes nothing.
     let folder = workspace.root.join(".aic");
-    let folder = if folder.is_dir() { folder } else { workspace.root.clone() };
-    let fsync = fsync(&folder).map_err(|error| format!("{}: cannot be written: {error}", folder.display()))?;
+    let there = |path: &Path| path.symlink_metadata().ok();
+    let tried = match there(&folder) {
+        None => &workspace.root,
+        Some(found) if found.is_dir() => &folder,
+        Some(_) => return Err(format!("{}: not a folder, so no store can lie in it", folder.display())),
+    };
+    let fsync = fsync(tried).map_err(|error| format!("{}: cannot be written: {error}", tried.display()))?;
     match aic_store::Store::open_read_only(&workspace.root) {
+        Ok(_) => {}
         // The first version that is recorded makes one.
-        Ok(_) | Err(StoreError::Missing { .. }) => {}
+        Err(StoreError::Missing { path }) if there(&path).is_none() => {}
+        Err(StoreError::Missing { path }) => return Err(format!("{}: not a file, so it is no store", path.display())),
         Err(error) => return Err(error.to_string()),
     }
     Ok((workspace.root.display().to_string(), fsync))

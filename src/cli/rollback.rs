@@ -4,14 +4,11 @@ use super::{Context, FINE, Format};
 use crate::host::script_host;
 use crate::output::Style;
 use crate::report::{duration, json};
+use crate::rollback::{self, word};
 use crate::session::{Session, TestOptions};
 use crate::workspace::Target;
-use aic_base::{Digest, RelPath};
-use aic_spec::Loaded;
-use aic_store::{
-    FileChangeKind, RollbackReport, RollbackRequest, Store, StoreError, UndoRequest, VersionInfo, VersionReason,
-    version_digest,
-};
+use aic_base::Digest;
+use aic_store::{FileChangeKind, RollbackReport, Store, VersionReason};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -48,7 +45,11 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
     };
     let session = Session::new(workspace, spec, Some(store.clone()), script_host());
     let loaded = session.load(None);
-    let report = if args.undo { undo(&session, &store, &loaded) } else { back(args, &session, &store, &loaded) };
+    let report = if args.undo {
+        rollback::undo(&session, &store, &loaded)
+    } else {
+        rollback::back(&session, &store, &loaded, args.to.as_deref(), args.keep)
+    };
     let report = match report {
         Ok(Some(report)) => report,
         Ok(None) => return nothing_to_do(context),
@@ -83,58 +84,6 @@ fn nothing_to_do(context: &mut Context) -> u8 {
     FINE
 }
 
-fn back(args: &Args, session: &Session, store: &Store, loaded: &Loaded) -> Result<Option<RollbackReport>, String> {
-    let spec = &session.spec;
-    let here = version_digest(spec, &loaded.files);
-    let target = target(args, store, spec).map_err(|error| error.to_string())?;
-    let Some(target) = target else {
-        return Err(
-            "there is no stable version yet: a version becomes stable when all its tests pass under `aic test`; \
-                    `aic versions` lists them, and --to takes any"
-                .into(),
-        );
-    };
-    if target.digest == here {
-        return Ok(None);
-    }
-    let files = store.files_of(target.digest).map_err(|error| error.to_string())?;
-    let current = session.working_files(loaded, &files);
-    let known = store.versions(spec).map_err(|error| error.to_string())?;
-    let is_stable = known.iter().any(|version| version.digest == here && version.stable);
-    let request = RollbackRequest {
-        spec: spec.clone(),
-        name: name(loaded, &target),
-        target: target.digest,
-        current,
-        quarantine_current: !args.keep && !is_stable,
-        remove_added: true,
-        reason: format!("rolled back to v{}", target.number),
-    };
-    store.rollback(request).map(Some).map_err(|error| error.to_string())
-}
-
-fn target(args: &Args, store: &Store, spec: &RelPath) -> Result<Option<VersionInfo>, StoreError> {
-    match &args.to {
-        Some(wanted) => store.version(spec, wanted).map(Some),
-        None => store.stable(spec),
-    }
-}
-
-fn undo(session: &Session, store: &Store, loaded: &Loaded) -> Result<Option<RollbackReport>, String> {
-    let spec = &session.spec;
-    let before = store.view(spec).map_err(|error| error.to_string())?.current;
-    // Whatever the undone operation brings back may stand on files that the spec of now does not name.
-    let files = before.map(|digest| store.files_of(digest)).transpose().map_err(|error| error.to_string())?;
-    let current = session.working_files(loaded, &files.unwrap_or_default());
-    let name = loaded.spec.as_ref().map_or_else(|| spec.file_name().to_owned(), |spec| spec.name.clone());
-    let request = UndoRequest { spec: spec.clone(), name, current, operation: None };
-    store.undo(request).map(Some).map_err(|error| error.to_string())
-}
-
-fn name(loaded: &Loaded, target: &VersionInfo) -> String {
-    loaded.spec.as_ref().map_or_else(|| target.name.clone(), |spec| spec.name.clone())
-}
-
 fn tell(context: &mut Context, session: &Session, store: &Store, report: &RollbackReport) {
     if context.format == Format::Json {
         return;
@@ -156,16 +105,6 @@ fn tell(context: &mut Context, session: &Session, store: &Store, report: &Rollba
         out.line(out.styled(Style::Warn, text));
     }
     out.line(out.styled(Style::Dim, "`aic rollback --undo` takes it back"));
-}
-
-const fn word(kind: FileChangeKind) -> &'static str {
-    match kind {
-        FileChangeKind::Restored => "restored",
-        FileChangeKind::Created => "created",
-        FileChangeKind::Removed => "removed",
-        FileChangeKind::Unchanged => "unchanged",
-        FileChangeKind::Kept => "kept",
-    }
 }
 
 fn report_json(report: &RollbackReport) -> serde_json::Value {

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 const QUEUE: usize = 64;
 
 /// The watched folders. Folders rather than files, because editors save by renaming a new file over the old one.
-pub(super) struct Files {
+pub(crate) struct Files {
     root: PathBuf,
     watcher: RecommendedWatcher,
     folders: BTreeSet<PathBuf>,
@@ -45,7 +45,12 @@ impl Files {
 
     /// Watches the folders of everything the spec names, and no others.
     pub fn follow(&mut self, loaded: &Loaded) {
-        let wanted: BTreeSet<PathBuf> = Session::watched(loaded).filter_map(|path| self.folder_of(path)).collect();
+        self.follow_paths(Session::watched(loaded));
+    }
+
+    /// Watches the folders of these files, and no others.
+    pub fn follow_paths<'a>(&mut self, paths: impl Iterator<Item = &'a RelPath>) {
+        let wanted: BTreeSet<PathBuf> = paths.filter_map(|path| self.folder_of(path)).collect();
         let (watcher, folders) = (&mut self.watcher, &mut self.folders);
         folders.retain(|folder| {
             let keep = wanted.contains(folder) && folder.is_dir();
@@ -70,11 +75,12 @@ impl Files {
     }
 }
 
-/// Files that change because something else was read or written: databases' logs, the store, editors' swap files.
+/// Files that change because something else was read or written: databases' marks and journals, the store, editors'
+/// swap files. A database's `-wal` is none of them: what is written to the database may stand there only.
 fn is_side_file(path: &Path) -> bool {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
     let store = path.components().any(|part| part.as_os_str() == ".aic");
-    let database = ["-wal", "-shm", "-journal"].iter().any(|ending| name.ends_with(ending));
+    let database = ["-shm", "-journal"].iter().any(|ending| name.ends_with(ending));
     let editor = name.ends_with('~') || name.ends_with(".swp") || name.ends_with(".swx") || name == "4913";
     store || database || editor || RelPath::new(name).is_ok_and(|name| aic_store::is_store_file(&name))
 }
@@ -86,11 +92,11 @@ mod tests {
     #[test]
     fn side_files_are_no_saves() {
         for path in
-            ["/w/.aic/store.db", "/w/data/users.db-wal", "/w/data/users.db-journal", "/w/.spec.yml.swp", "/w/spec.yml~"]
+            ["/w/.aic/store.db", "/w/data/users.db-shm", "/w/data/users.db-journal", "/w/.spec.yml.swp", "/w/spec.yml~"]
         {
             assert!(is_side_file(Path::new(path)), "{path}");
         }
-        for path in ["/w/.aicontainer.yml", "/w/data/users.db", "/w/prompts/system.md"] {
+        for path in ["/w/.aicontainer.yml", "/w/data/users.db", "/w/data/users.db-wal", "/w/prompts/system.md"] {
             assert!(!is_side_file(Path::new(path)), "{path}");
         }
     }

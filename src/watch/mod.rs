@@ -6,20 +6,22 @@
 mod files;
 mod show;
 
+pub(crate) use files::Files;
+
 use crate::output::Out;
 use crate::session::{Session, TestOptions};
+use crate::workspace::Workspace;
 use aic_base::{Digest, RelPath, Source as _};
 use aic_spec::Loaded;
-use files::Files;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// How long it must be quiet before a save counts as done. Editors write, rename and touch within a millisecond or two.
-const QUIET: Duration = Duration::from_millis(8);
+pub(crate) const QUIET: Duration = Duration::from_millis(8);
 /// How long a burst is waited for at most: somebody who writes without pause gets verdicts too.
-const LONGEST_BURST: Duration = Duration::from_millis(60);
+pub(crate) const LONGEST_BURST: Duration = Duration::from_millis(60);
 /// How often a workspace with a rollback in progress is looked at again.
-const ROLLBACK_POLL: Duration = Duration::from_millis(5);
+pub(crate) const ROLLBACK_POLL: Duration = Duration::from_millis(5);
 
 /// Why watching cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +104,7 @@ impl Watch {
         let source = self.session.workspace.source();
         let of = |path: &RelPath| match loaded.files.get(path) {
             Some(bytes) => Some(Digest::of(bytes)),
+            None if loaded.data.contains(path) => self.session.workspace.data_digest(path),
             None => source.read(path).ok().map(Digest::of),
         };
         Session::watched(loaded).filter_map(|path| Some((path.clone(), of(path)?))).collect()
@@ -109,7 +112,7 @@ impl Watch {
 }
 
 /// The paths whose digest differs, is new or is gone.
-fn difference(before: &BTreeMap<RelPath, Digest>, after: &BTreeMap<RelPath, Digest>) -> Vec<RelPath> {
+pub(crate) fn difference(before: &BTreeMap<RelPath, Digest>, after: &BTreeMap<RelPath, Digest>) -> Vec<RelPath> {
     let all: std::collections::BTreeSet<&RelPath> = before.keys().chain(after.keys()).collect();
     all.into_iter().filter(|path| before.get(*path) != after.get(*path)).cloned().collect()
 }

@@ -37,7 +37,7 @@ models:
   primary:
     provider: scripted
     rules: [{{match: {{}}, reply: {{text: Fine.}}}}]
-sandbox: {{limits: {{timeout: 400ms, memory: 32MB}}}}
+sandbox: {{limits: {{timeout: 1500ms, memory: 32MB}}}}
 guardrails:
   pre_execution:
     - {{name: odd_guard, script: guards/odd.js}}
@@ -77,7 +77,7 @@ fn whatever_a_guard_does_its_case_is_blocked_and_the_others_go_on() {
 fn the_reason_names_the_guards_script_and_what_it_did() {
     let workspace = Workspace::with(&[(".aicontainer.yml", &spec("  []\n")), ("guards/odd.js", GUARD)]);
     for (habit, said) in [
-        ("loops", "did not end within 400ms"),
+        ("loops", "did not end within 1.5s"),
         ("hoards", "more memory than 32000000 bytes"),
         ("digs", "guards/odd.js"),
         ("throws", "threw Error: I would rather not"),
@@ -99,7 +99,7 @@ fn the_reason_names_the_guards_script_and_what_it_did() {
 #[test]
 fn a_guard_that_prints_without_end_is_only_cut_short() {
     let workspace = Workspace::with(&[(".aicontainer.yml", &spec("  []\n")), ("guards/odd.js", GUARD)]);
-    workspace.edit(".aicontainer.yml", "timeout: 400ms", "timeout: 60s");
+    workspace.edit(".aicontainer.yml", "timeout: 1500ms", "timeout: 60s");
     workspace.aic(&["run", "chatters"]).exits(0).says(&["Fine."]);
 }
 
@@ -153,7 +153,9 @@ fn one_call_leaves_nothing_behind_for_the_next() {
 fn a_worker_that_is_killed_in_the_middle_blocks_its_case_only() {
     let tests = blocked("loops") + "  - {name: in the end, input: anything, expect: [not_blocked]}\n";
     let workspace = Workspace::with(&[(".aicontainer.yml", &spec(&tests)), ("guards/odd.js", GUARD)]);
-    workspace.edit(".aicontainer.yml", "timeout: 400ms", "timeout: 1h");
+    workspace.edit(".aicontainer.yml", "timeout: 1500ms", "timeout: 1h");
+    // Compiles the guest, should it not be there yet, so that who computes below is the guard.
+    workspace.aic(&["doctor"]).exits(0);
     let live = workspace.start(&["test", "--format", "json"]);
     let busy = until("a worker computes", || below(live.id()).into_iter().find(|worker| worker.used > 20));
     busy.kill();

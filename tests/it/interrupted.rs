@@ -12,6 +12,8 @@ fn endless() -> Workspace {
     let guard = "export default ({text}) => { while (text === 'Nonsense'); return null }";
     let workspace = Workspace::with(&[(SPEC, MINI), ("prompts/system.md", POLITE), ("guard.js", guard)]);
     workspace.aic(&["test", "-k", "greets"]).exits(0);
+    // Compiles the guest, should it not be there yet, so that who computes below is the guard.
+    workspace.aic(&["doctor"]).exits(0);
     let slow = "sandbox: {limits: {timeout: 1h}}\nguardrails: {pre_execution: [{name: slow, script: guard.js}]}\ntests:";
     workspace.edit(SPEC, "tests:", slow);
     workspace
@@ -32,7 +34,7 @@ fn is_well(workspace: &Workspace) {
     assert!(store.audit_verify().unwrap().is_ok());
     assert_eq!(store.pending_operation().unwrap(), None);
     drop(store);
-    workspace.edit(SPEC, "timeout: 1h", "timeout: 100ms");
+    workspace.edit(SPEC, "timeout: 1h", "timeout: 20s");
     workspace.aic(&["test", "-k", "greets"]).exits(0);
     workspace.aic(&["versions"]).exits(0).says(&["v1"]);
     workspace.aic(&["run", "Hello!"]).exits(0);

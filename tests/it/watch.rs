@@ -206,6 +206,62 @@ fn a_change_of_the_data_is_a_save() {
 }
 
 #[test]
+fn a_change_that_is_only_in_the_databases_log_is_a_save() {
+    let workspace = Workspace::sample("user-management");
+    let data = rusqlite::Connection::open(workspace.path("data/users.db")).unwrap();
+    data.execute_batch("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0").unwrap();
+    let (live, first) = watching(&workspace);
+    assert_eq!(tally(&first).1, 0);
+    let main = workspace.bytes("data/users.db");
+    data.execute("UPDATE users SET status = 'disabled' WHERE name = 'Ada Alder'", []).unwrap();
+    let document = live.document();
+    assert!(workspace.bytes("data/users.db") == main && tally(&document).1 > 0);
+    assert_eq!(changed(&document), ["data/users.db"]);
+    ends_silently(live);
+}
+
+#[test]
+fn a_change_of_a_database_that_is_too_large_to_be_compared_is_a_save() {
+    let spec = MINI.replace(
+        "tests:",
+        "tools: {allowed: [{name: q, parameters: {type: object}, permissions: [SELECT], tables: [t], run: {sql: 'sqlite:t.db'}}]}\ntests:",
+    );
+    let workspace = Workspace::with(&[(SPEC, &spec), (PROMPT, POLITE)]);
+    let data = rusqlite::Connection::open(workspace.path("t.db")).unwrap();
+    data.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(70000000))").unwrap();
+    let (live, _) = watching(&workspace);
+    data.execute_batch("INSERT INTO t VALUES (1)").unwrap();
+    let document = live.document();
+    assert_eq!(changed(&document), ["t.db"]);
+    assert!(kept(&document).iter().all(|(_, kept)| !kept), "nobody knows what a case reads");
+    ends_silently(live);
+}
+
+#[test]
+fn cases_that_are_judged_together_are_run_together() {
+    let rated = "tests:\n  - {name: mostly, cases: q.csv, min_pass_rate: {cases: 0.5, repeats: 1}, expect: [contains: Hello]}\n";
+    let spec = format!("{}{rated}", MINI.split("tests:").next().unwrap());
+    let workspace = Workspace::with(&[(SPEC, &spec), (PROMPT, POLITE), ("q.csv", "input\nhello\nno\n")]);
+    let (live, first) = watching(&workspace);
+    assert_eq!(tally(&first), (2, 0), "one of two is enough");
+    workspace.write("q.csv", "input\nnor this\nno\n");
+    assert_eq!(tally(&live.document()), (0, 2), "the second was only let off because of the first");
+    ends_silently(live);
+}
+
+#[test]
+fn a_save_that_empties_the_file_first_ends_in_the_right_verdict() {
+    let workspace = Workspace::mini();
+    let (live, _) = watching(&workspace);
+    let long = format!("Be curt.\n{}", "Really.\n".repeat(100_000));
+    std::fs::write(workspace.path(PROMPT), &long).unwrap();
+    std::fs::write(workspace.path(PROMPT), format!("{long}And be polite.\n")).unwrap();
+    // Whoever writes slowly may be caught in the middle; what counts is what is said in the end.
+    until("the verdict on all of it", || (tally(&live.document()) == (2, 0)).then_some(()));
+    ends_silently(live);
+}
+
+#[test]
 fn a_rollback_from_elsewhere_is_one_save() {
     let workspace = Workspace::mini();
     let (live, _) = watching(&workspace);
@@ -255,6 +311,8 @@ fn ctrl_c_in_the_middle_of_a_run_ends_it_too() {
     let workspace = Workspace::with(&[(SPEC, MINI), (PROMPT, POLITE), ("guard.js", "export default () => { for (;;); }")]);
     let guard = "sandbox: {limits: {timeout: 1h}}\nguardrails: {post_execution: [{name: slow, script: guard.js}]}\ntests:";
     workspace.edit(SPEC, "tests:", guard);
+    // Compiles the guest, should it not be there yet, so that who computes below is the guard.
+    workspace.aic(&["doctor"]).exits(0);
     let live = workspace.start(WATCH);
     let workers = at_work(live.id());
     live.interrupt();

@@ -18,6 +18,12 @@ pub enum DataError {
         /// The file.
         path: RelPath,
     },
+    /// A symbolic link leads out of the workspace.
+    #[error("{path}: leads out of the workspace. Put the database itself there")]
+    Outside {
+        /// The file.
+        path: RelPath,
+    },
     /// SQLite cannot read it.
     #[error("{path}: not a readable SQLite database: {source}")]
     Unreadable {
@@ -92,9 +98,12 @@ impl Snapshots {
     }
 }
 
+/// The file itself, without symbolic links; it must lie in the workspace.
 fn real_file(root: &Path, path: &RelPath) -> Result<PathBuf, DataError> {
-    let file = path.under(root);
-    if file.is_file() { Ok(file) } else { Err(DataError::Missing { path: path.clone() }) }
+    let file = path.under(root).canonicalize().ok().filter(|file| file.is_file());
+    let file = file.ok_or_else(|| DataError::Missing { path: path.clone() })?;
+    let inside = root.canonicalize().is_ok_and(|root| file.starts_with(root));
+    if inside { Ok(file) } else { Err(DataError::Outside { path: path.clone() }) }
 }
 
 /// Which databases a conversation sees.

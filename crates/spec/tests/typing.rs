@@ -1,5 +1,7 @@
 //! A person types: a spec is cut anywhere, and the rest of it must still be read.
 
+#![allow(clippy::print_stderr, reason = "the figures are shown with --no-capture")]
+
 mod common;
 
 use aic_spec::parse;

@@ -75,7 +75,7 @@ pub(super) fn carry_out(
     timeout: Duration,
     cancel: &CancellationToken,
 ) -> Result<SqlOutcome, SqlError> {
-    let failed = |error: rusqlite::Error| SqlError::Failed(plain(&error));
+    let failed = |error: rusqlite::Error| told(&error, job, timeout);
     let writes = !job.judged.reads_only;
     let file = data.file(&job.run.database, writes).map_err(|error| SqlError::NoData(error.to_string()))?;
     let mode = if writes { OpenFlags::SQLITE_OPEN_READ_WRITE } else { OpenFlags::SQLITE_OPEN_READ_ONLY };
@@ -92,18 +92,23 @@ pub(super) fn carry_out(
     let known = known_names(&connection).map_err(failed)?;
     let wall = Wall { policy: job.policy.clone(), reads_only: !writes, known };
     connection.authorizer(Some(move |context: AuthContext<'_>| wall.judge(&context))).map_err(failed)?;
-    query(&connection, job).map_err(|error| match error.sqlite_error_code() {
+    query(&connection, job).map_err(failed)
+}
+
+/// What an error of SQLite is to whoever asked.
+fn told(error: &rusqlite::Error, job: &SqlJob, timeout: Duration) -> SqlError {
+    match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::AuthorizationForStatementDenied) => {
-            SqlError::Denied(format!("the database refused it: {}", plain(&error)))
+            SqlError::Denied(format!("the database refused it: {}", plain(error)))
         }
         Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
-            SqlError::NoData(format!("{}: not a readable SQLite database: {}", job.run.database, plain(&error)))
+            SqlError::NoData(format!("{}: not a readable SQLite database: {}", job.run.database, plain(error)))
         }
         Some(rusqlite::ErrorCode::OperationInterrupted) => {
             SqlError::Failed(format!("stopped after {} ms", timeout.as_millis()))
         }
-        _ => failed(error),
-    })
+        _ => SqlError::Failed(plain(error)),
+    }
 }
 
 fn query(connection: &Connection, job: &SqlJob) -> rusqlite::Result<SqlOutcome> {
