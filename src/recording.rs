@@ -6,8 +6,11 @@ use aic_engine::{Counters, Recorder, Reservation, Reserved};
 use aic_store::{AuditEntry, RunRecord, Store, StoreError};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+/// The runs of a test session that is under way.
+pub(crate) type Held = Arc<Mutex<Vec<RunRecord>>>;
 
 /// Hands every run to the store when it has ended, and audit rows at once.
 pub(crate) struct StoreRecorder {
@@ -19,6 +22,8 @@ pub(crate) struct StoreRecorder {
     salt: Option<[u8; 32]>,
     /// The behaviour case that is run: a test's rows are no business of the audit.
     case: Option<String>,
+    /// Where the runs of a test session wait for its end, to be written with few waits for the disk.
+    held: Option<Held>,
     open: Mutex<HashMap<RunId, Open>>,
     failed: Mutex<Option<StoreError>>,
 }
@@ -30,8 +35,9 @@ struct Open {
 }
 
 impl StoreRecorder {
-    pub fn for_case(store: &Store, spec: &RelPath, version: Option<Digest>, case: &str) -> Self {
-        Self::new(store, spec, version, Vec::new(), None, Some(case.to_owned()))
+    pub fn for_case(store: &Store, spec: &RelPath, version: Option<Digest>, case: &str, held: Held) -> Self {
+        let recorder = Self::new(store, spec, version, Vec::new(), None, Some(case.to_owned()));
+        Self { held: Some(held), ..recorder }
     }
 
     pub fn for_runs(
@@ -54,7 +60,7 @@ impl StoreRecorder {
     ) -> Self {
         let recorder = store.recorder();
         let (open, failed) = (Mutex::default(), Mutex::default());
-        Self { recorder, spec: spec.clone(), version, personal, salt, case, open, failed }
+        Self { recorder, spec: spec.clone(), version, personal, salt, case, held: None, open, failed }
     }
 
     /// Waits until everything is on the disk.
@@ -92,7 +98,9 @@ impl Recorder for StoreRecorder {
             latency: event.after,
             events,
         };
-        if let Err(error) = self.recorder.append(record) {
+        if let Some(held) = &self.held {
+            held.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+        } else if let Err(error) = self.recorder.append(record) {
             self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         }
     }

@@ -1,7 +1,7 @@
 //! From a saved file to a verdict: load, record the version, plan, run, write down. `test`, `watch` and `rollback` all
 //! walk this one road.
 
-use crate::recording::StoreRecorder;
+use crate::recording::{Held, StoreRecorder};
 use crate::workspace::{Workspace, now};
 use aic_base::{Digest, DigestBuilder, RelPath, Source};
 use aic_behavior::{Case, CaseReport, Plan, PlannedTest, RecorderOf, RunSettings, Tally, TestReport};
@@ -12,7 +12,7 @@ use aic_store::{CaseResult, NewVersion, Recorded, Store, StoreError, VerdictSumm
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 /// Why a spec was not tested.
@@ -133,7 +133,9 @@ impl Session {
         if loaded.blockers().next().is_some() {
             return Err(Refusal::NotEnforced);
         }
-        Ok(Arc::new(Container::new(spec, self.host.clone())?))
+        let container = Arc::new(Container::new(spec, self.host.clone())?);
+        container.warm_up();
+        Ok(container)
     }
 
     /// Records what was loaded as a version.
@@ -198,6 +200,7 @@ impl Session {
         let plan =
             Plan::of(spec, self.world(loaded, spec.behaviour, options)).only(|test, case| wanted(options, test, case));
         let snapshots = Arc::new(Snapshots::new(&self.workspace.root).map_err(Refusal::Scratch)?);
+        let held = Held::default();
         let settings = RunSettings {
             snapshots,
             now: now(),
@@ -206,13 +209,13 @@ impl Session {
             vars: options.vars.clone(),
             parallel: std::thread::available_parallelism().map_or(2, usize::from),
             cancel: options.cancel.clone(),
-            recorder: self.recorders(version),
+            recorder: self.recorders(version, &held),
             run_prefix: run_prefix(),
         };
         let kept = |digest: Digest| if options.keep { self.kept(digest) } else { None };
         let report = aic_behavior::run(container, &plan, &settings, &kept, ended).await;
         let unkept =
-            if options.cancel.is_cancelled() { None } else { self.write_down(&report, version, options).err() };
+            if options.cancel.is_cancelled() { None } else { self.write_down(&report, version, options, &held).err() };
         Ok((report, unkept))
     }
 
@@ -229,21 +232,14 @@ impl Session {
         builder.finish()
     }
 
-    fn recorders(&self, version: Option<Digest>) -> RecorderOf {
-        let (store, spec) = (self.store.clone(), self.spec.clone());
+    fn recorders(&self, version: Option<Digest>, held: &Held) -> RecorderOf {
+        let (store, spec, held) = (self.store.clone(), self.spec.clone(), held.clone());
         Arc::new(move |case: &str| -> Arc<dyn Recorder> {
             match &store {
-                Some(store) => Arc::new(StoreRecorder::for_case(store, &spec, version, case)),
+                Some(store) => Arc::new(StoreRecorder::for_case(store, &spec, version, case, held.clone())),
                 None => Arc::new(NoRecorder),
             }
         })
-    }
-
-    /// The results that the store knows and that still hold: what somebody follows who does not run the tests.
-    pub(crate) fn known(&self, loaded: &Loaded, options: &TestOptions) -> Vec<CaseReport> {
-        let Some(spec) = &loaded.spec else { return Vec::new() };
-        let plan = Plan::of(spec, self.world(loaded, spec.behaviour, options));
-        plan.cases.iter().filter_map(|case| self.kept(case.digest)).collect()
     }
 
     fn kept(&self, digest: Digest) -> Option<CaseReport> {
@@ -257,8 +253,13 @@ impl Session {
         report: &TestReport,
         version: Option<Digest>,
         options: &TestOptions,
+        held: &Held,
     ) -> Result<(), StoreError> {
         let Some(store) = &self.store else { return Ok(()) };
+        let recorder = store.recorder();
+        for run in held.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            recorder.append(run)?;
+        }
         let results = report.cases.iter().filter(|case| !case.kept).map(|case| CaseResult {
             spec: self.spec.clone(),
             digest: case.digest,
@@ -269,7 +270,7 @@ impl Session {
         if let Some(version) = version.filter(|_| options.is_whole()) {
             store.record_verdict(&self.spec, version, summary(&report.tally()))?;
         }
-        store.recorder().flush()
+        recorder.flush()
     }
 
     /// The files that a rollback is about to replace: what the spec names now, and whatever stands where the target's

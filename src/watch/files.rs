@@ -50,7 +50,8 @@ impl Files {
 
     /// Watches the folders of these files, and no others.
     pub fn follow_paths<'a>(&mut self, paths: impl Iterator<Item = &'a RelPath>) {
-        let wanted: BTreeSet<PathBuf> = paths.filter_map(|path| self.folder_of(path)).collect();
+        let wanted: BTreeSet<PathBuf> =
+            paths.flat_map(|path| [self.folder_of(path), self.real_folder_of(path)]).flatten().collect();
         let (watcher, folders) = (&mut self.watcher, &mut self.folders);
         folders.retain(|folder| {
             let keep = wanted.contains(folder) && folder.is_dir();
@@ -66,6 +67,12 @@ impl Files {
                 folders.insert(folder);
             }
         }
+    }
+
+    /// Where the file really lies: a link does not change when what it leads to does.
+    fn real_folder_of(&self, path: &RelPath) -> Option<PathBuf> {
+        let real = path.under(&self.root).canonicalize().ok()?;
+        real.parent().filter(|folder| folder.starts_with(&self.root)).map(Path::to_owned)
     }
 
     /// The nearest folder that exists: what is missing today may be made tomorrow.

@@ -99,16 +99,20 @@ impl Watch {
         show::verdict(out, &self.session.workspace, &tested, changed, saved.elapsed(), self.json);
     }
 
-    /// The digest of everything whose change calls for another run; what is missing has none.
     fn state(&self, loaded: &Loaded) -> BTreeMap<RelPath, Digest> {
-        let source = self.session.workspace.source();
-        let of = |path: &RelPath| match loaded.files.get(path) {
-            Some(bytes) => Some(Digest::of(bytes)),
-            None if loaded.data.contains(path) => self.session.workspace.data_digest(path),
-            None => source.read(path).ok().map(Digest::of),
-        };
-        Session::watched(loaded).filter_map(|path| Some((path.clone(), of(path)?))).collect()
+        state(&self.session.workspace, loaded)
     }
+}
+
+/// The digest of everything whose change calls for another run; what is missing has none.
+pub(crate) fn state(workspace: &Workspace, loaded: &Loaded) -> BTreeMap<RelPath, Digest> {
+    let source = workspace.source();
+    let of = |path: &RelPath| match loaded.files.get(path) {
+        Some(bytes) => Some(Digest::of(bytes)),
+        None if loaded.data.contains(path) => workspace.data_digest(path),
+        None => source.read(path).ok().map(Digest::of),
+    };
+    Session::watched(loaded).filter_map(|path| Some((path.clone(), of(path)?))).collect()
 }
 
 /// The paths whose digest differs, is new or is gone.

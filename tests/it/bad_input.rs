@@ -249,7 +249,11 @@ fn a_database_that_somebody_writes_to_in_the_meantime() {
 #[test]
 fn a_database_that_is_none() {
     let (workspace, _) = counting();
-    for bytes in [&b"this is no database, although it is long enough to look like a header of one"[..], b"SQLite format 3\0 and then nothing", &[0; 4096]] {
+    for bytes in [
+        &b"this is no database, although it is long enough to look like a header of one"[..],
+        b"SQLite format 3\0 and then nothing",
+        &[0; 4096],
+    ] {
         workspace.write("data/t.db", bytes);
         cannot_be_judged(&workspace, "data/t.db: not a readable SQLite database");
         workspace.aic(&["run", "How many?"]).exits(2).says(&["data/t.db: not a readable SQLite database"]);
@@ -313,7 +317,9 @@ fn a_store_that_is_a_link_to_somewhere_else() {
 
 #[test]
 fn a_store_that_is_none() {
-    for bytes in [&b"not a database, but long enough that somebody could take it for one, perhaps"[..], b"xy", &[7; 100_000]] {
+    for bytes in
+        [&b"not a database, but long enough that somebody could take it for one, perhaps"[..], b"xy", &[7; 100_000]]
+    {
         let workspace = Workspace::mini();
         workspace.write(".aic/store.db", bytes);
         nothing_is_kept(&workspace, "store.db");

@@ -63,8 +63,21 @@ fn reason(workspace: &Workspace, input: &str) -> String {
 #[test]
 fn whatever_a_guard_does_its_case_is_blocked_and_the_others_go_on() {
     let names = [
-        "loops", "hoards", "grows", "digs", "throws", "says_yes", "counts", "invents", "points_nowhere",
-        "redacts_nothing", "circles", "waits", "rejects", "poisons", "floods",
+        "loops",
+        "hoards",
+        "grows",
+        "digs",
+        "throws",
+        "says_yes",
+        "counts",
+        "invents",
+        "points_nowhere",
+        "redacts_nothing",
+        "circles",
+        "waits",
+        "rejects",
+        "poisons",
+        "floods",
     ];
     let tests: String = names.iter().map(|name| blocked(name)).collect();
     let fine = "  - {name: in the end, input: anything, expect: [equals: Fine., not_blocked]}\n";
@@ -167,7 +180,8 @@ fn a_worker_that_is_killed_in_the_middle_blocks_its_case_only() {
 #[test]
 fn a_grader_that_misbehaves_is_an_error_of_its_case_and_never_a_pass() {
     let grade = |script: &str| {
-        let test = "  - {name: x, input: x, expect: [script: graders/g.js]}\n  - {name: y, input: y, expect: [not_blocked]}\n";
+        let test =
+            "  - {name: x, input: x, expect: [script: graders/g.js]}\n  - {name: y, input: y, expect: [not_blocked]}\n";
         let files = [(".aicontainer.yml", &*spec(test)), ("guards/odd.js", GUARD), ("graders/g.js", script)];
         let document = Workspace::with(&files).aic(&["test", "--format", "json"]).json();
         let verdict = |at: usize| document["specs"][0]["cases"][at]["verdict"].as_str().unwrap().to_owned();
@@ -176,7 +190,12 @@ fn a_grader_that_misbehaves_is_an_error_of_its_case_and_never_a_pass() {
     };
     assert_eq!(grade("export default () => ({pass: true})"), "pass");
     assert_eq!(grade("export default () => ({pass: false, reason: 'no'})"), "fail");
-    for script in ["export default () => { for (;;); }", "export default () => 'sure'", "syntax error (", "export default () => { throw 1 }"] {
+    for script in [
+        "export default () => { for (;;); }",
+        "export default () => 'sure'",
+        "syntax error (",
+        "export default () => { throw 1 }",
+    ] {
         assert_eq!(grade(script), "error", "{script}");
     }
 }

@@ -14,7 +14,8 @@ fn endless() -> Workspace {
     workspace.aic(&["test", "-k", "greets"]).exits(0);
     // Compiles the guest, should it not be there yet, so that who computes below is the guard.
     workspace.aic(&["doctor"]).exits(0);
-    let slow = "sandbox: {limits: {timeout: 1h}}\nguardrails: {pre_execution: [{name: slow, script: guard.js}]}\ntests:";
+    let slow =
+        "sandbox: {limits: {timeout: 1h}}\nguardrails: {pre_execution: [{name: slow, script: guard.js}]}\ntests:";
     workspace.edit(SPEC, "tests:", slow);
     workspace
 }
@@ -164,7 +165,8 @@ fn a_watch_whose_reader_goes_away_can_still_be_ended() {
     let spec = RelPath::new(SPEC).unwrap();
     let store = workspace.store();
     until("the save is judged", || {
-        let judged = store.versions(&spec).unwrap().into_iter().any(|version| version.number == 2 && version.verdict.is_some());
+        let judged =
+            store.versions(&spec).unwrap().into_iter().any(|version| version.number == 2 && version.verdict.is_some());
         (judged || child.try_wait().unwrap().is_some()).then_some(())
     });
     if child.try_wait().unwrap().is_none() {

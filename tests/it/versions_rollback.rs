@@ -139,7 +139,10 @@ fn what_was_left_is_quarantined_shown_and_never_chosen() {
     let all = versions(&workspace);
     let (bad, good) = (&all[0], &all[1]);
     assert_eq!((bad["number"].as_u64(), bad["quarantined"].as_str()), (Some(2), Some("rolled back to v1")));
-    assert_eq!((good["number"].as_u64(), good["stable"].as_bool(), good["current"].as_bool()), (Some(1), Some(true), Some(true)));
+    assert_eq!(
+        (good["number"].as_u64(), good["stable"].as_bool(), good["current"].as_bool()),
+        (Some(1), Some(true), Some(true))
+    );
     workspace.aic(&["versions"]).exits(0).says(&["v2", "quarantined: rolled back to v1", "* v1", "current, stable"]);
     workspace.aic(&["rollback", "--to", "v2"]).exits(2).warns(&["v2", "quarantined"]);
     assert_eq!(workspace.read(PROMPT), POLITE);
@@ -210,8 +213,14 @@ fn versions_as_json_have_digest_verdict_and_files() {
     let red = &all[0];
     assert!(red["digest"].as_str().unwrap().parse::<Digest>().is_ok());
     assert_eq!((red["verdict"]["failed"].as_u64(), red["verdict"]["passed"].as_u64()), (Some(1), Some(1)));
-    assert_eq!((red["files"].as_u64(), red["name"].as_str(), red["stable"].as_bool()), (Some(2), Some("mini"), Some(false)));
-    assert_eq!(workspace.aic(&["versions", "-n", "1", "--format", "json"]).json()["versions"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (red["files"].as_u64(), red["name"].as_str(), red["stable"].as_bool()),
+        (Some(2), Some("mini"), Some(false))
+    );
+    assert_eq!(
+        workspace.aic(&["versions", "-n", "1", "--format", "json"]).json()["versions"].as_array().unwrap().len(),
+        1
+    );
 }
 
 #[test]
@@ -269,6 +278,30 @@ fn a_link_that_leads_out_is_not_written_through() {
     assert!(matches!(ran.status.code(), Some(0 | 2)), "{ran}");
 }
 
+#[test]
+fn many_at_once_make_one_store_and_one_version() {
+    let workspace = Workspace::mini();
+    let all: Vec<Live> = (0..6).map(|_| workspace.start(&["test"])).collect();
+    for live in all {
+        let ran = live.finish().exits(0).says(&["version v1", "stable"]);
+        assert_eq!(ran.err, "");
+    }
+    assert_eq!(versions(&workspace).len(), 1);
+    let store = workspace.store();
+    assert_eq!(store.runs(&RelPath::new(SPEC).unwrap(), 100).unwrap().len(), 12, "two cases, six times");
+}
+
+#[test]
+fn of_two_rollbacks_at_once_one_does_it_and_nothing_is_lost() {
+    let workspace = gone_red();
+    let both = [workspace.start(&["rollback", "--no-test"]), workspace.start(&["rollback", "--no-test"])];
+    let codes: Vec<_> = both.map(|live| live.finish().status.code()).to_vec();
+    assert!(codes.contains(&Some(0)) && codes.iter().all(|code| matches!(code, Some(0 | 2))), "{codes:?}");
+    assert_eq!(workspace.read(PROMPT), POLITE);
+    workspace.aic(&["rollback", "--undo", "--no-test"]).exits(0);
+    assert_eq!(workspace.read(PROMPT), "Be rude.\n");
+}
+
 /// Set for the child that [`a_rollback_that_was_killed_is_finished_by_the_next_command`] starts.
 const CHILD: &str = "AIC_IT_ROLLBACK_CHILD";
 
@@ -279,7 +312,8 @@ fn child_that_rolls_back_and_dies() {
     let (target, die_at) = what.split_once(' ').unwrap();
     let root = std::env::current_dir().unwrap();
     let store = aic_store::Store::open(&root, Arc::new(aic_base::SystemClock::new())).unwrap();
-    let files = [SPEC, PROMPT].map(|name| (RelPath::new(name).unwrap(), Arc::from(std::fs::read(root.join(name)).unwrap())));
+    let files =
+        [SPEC, PROMPT].map(|name| (RelPath::new(name).unwrap(), Arc::from(std::fs::read(root.join(name)).unwrap())));
     let request = RollbackRequest {
         spec: RelPath::new(SPEC).unwrap(),
         name: "mini".into(),

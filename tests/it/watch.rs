@@ -181,7 +181,10 @@ fn when_one_test_changes_only_its_cases_run() {
     let (live, _) = watching(&workspace);
     workspace.edit(SPEC, "[equals: What?]", "[equals: Why?]");
     let document = live.document();
-    assert_eq!((kept(&document), tally(&document)), (vec![("greets back", true), ("is blunt otherwise", false)], (1, 1)));
+    assert_eq!(
+        (kept(&document), tally(&document)),
+        (vec![("greets back", true), ("is blunt otherwise", false)], (1, 1))
+    );
     // A comment above everything: no result can change, and a kept failure still points at its line.
     workspace.write(SPEC, format!("# A word on this spec.\n{}", workspace.read(SPEC)));
     let document = live.document();
@@ -250,6 +253,22 @@ fn cases_that_are_judged_together_are_run_together() {
 }
 
 #[test]
+fn what_could_not_be_judged_is_tried_again() {
+    let workspace = Workspace::sample("user-management");
+    let data = rusqlite::Connection::open(workspace.path("data/users.db")).unwrap();
+    data.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let (live, first) = watching(&workspace);
+    assert!(first["tally"]["error"].as_u64().unwrap() > 0, "{first}");
+    data.execute_batch("COMMIT").unwrap();
+    // A word that no case can see.
+    workspace.write(SPEC, format!("# The same again.\n{}", workspace.read(SPEC)));
+    let document = live.document();
+    assert_eq!((tally(&document).1, document["tally"]["error"].as_u64()), (0, Some(0)), "{document}");
+    assert!(kept(&document).iter().any(|(_, kept)| *kept), "what was judged is kept");
+    ends_silently(live);
+}
+
+#[test]
 fn a_save_that_empties_the_file_first_ends_in_the_right_verdict() {
     let workspace = Workspace::mini();
     let (live, _) = watching(&workspace);
@@ -258,6 +277,20 @@ fn a_save_that_empties_the_file_first_ends_in_the_right_verdict() {
     std::fs::write(workspace.path(PROMPT), format!("{long}And be polite.\n")).unwrap();
     // Whoever writes slowly may be caught in the middle; what counts is what is said in the end.
     until("the verdict on all of it", || (tally(&live.document()) == (2, 0)).then_some(()));
+    ends_silently(live);
+}
+
+#[test]
+fn a_save_of_what_a_link_leads_to_is_a_save() {
+    let workspace = Workspace::mini();
+    workspace.write("shared/words.md", POLITE);
+    std::fs::remove_file(workspace.path(PROMPT)).unwrap();
+    std::os::unix::fs::symlink("../shared/words.md", workspace.path(PROMPT)).unwrap();
+    let (live, first) = watching(&workspace);
+    assert_eq!(tally(&first), (2, 0));
+    workspace.write("shared/words.md", "Be rude.\n");
+    let document = live.document();
+    assert_eq!((tally(&document), changed(&document)), ((1, 1), vec![PROMPT]));
     ends_silently(live);
 }
 
@@ -308,8 +341,10 @@ fn ctrl_c_ends_it_with_its_workers() {
 
 #[test]
 fn ctrl_c_in_the_middle_of_a_run_ends_it_too() {
-    let workspace = Workspace::with(&[(SPEC, MINI), (PROMPT, POLITE), ("guard.js", "export default () => { for (;;); }")]);
-    let guard = "sandbox: {limits: {timeout: 1h}}\nguardrails: {post_execution: [{name: slow, script: guard.js}]}\ntests:";
+    let workspace =
+        Workspace::with(&[(SPEC, MINI), (PROMPT, POLITE), ("guard.js", "export default () => { for (;;); }")]);
+    let guard =
+        "sandbox: {limits: {timeout: 1h}}\nguardrails: {post_execution: [{name: slow, script: guard.js}]}\ntests:";
     workspace.edit(SPEC, "tests:", guard);
     // Compiles the guest, should it not be there yet, so that who computes below is the guard.
     workspace.aic(&["doctor"]).exits(0);

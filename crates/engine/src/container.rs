@@ -4,10 +4,10 @@ use crate::conversation::Conversation;
 use crate::options::RunOptions;
 use crate::scripts::Scripts;
 use crate::tools::Toolbox;
-use aic_guard::Guard;
+use aic_guard::{Guard, GuardKind, Scope};
 use aic_model::{Model, NotHere, Price, ScriptedModel};
 use aic_sandbox::ScriptHost;
-use aic_spec::{ModelSpec, Provider, Spec};
+use aic_spec::{ModelSpec, Provider, Run, Spec};
 use indexmap::IndexMap;
 use std::sync::Arc;
 
@@ -76,6 +76,27 @@ impl Container {
             scripts: Scripts::new(host, &spec.files, spec.limits.clone()),
             spec,
         })
+    }
+
+    /// Does ahead, on threads of its own, what the first run would wait for: a worker for the scripts, the detectors'
+    /// patterns. Returns at once.
+    pub fn warm_up(self: &Arc<Self>) {
+        let tools = self.spec.tools.allowed.iter();
+        let scripted_tool = tools.into_iter().any(|tool| matches!(tool.run, Some(Run::Script { .. })));
+        if scripted_tool || self.guards.iter().any(|guard| matches!(guard.kind, GuardKind::Script { .. })) {
+            self.scripts.warm_up();
+        }
+        let container = self.clone();
+        // Backwards: the first run begins at the front, and the two meet in the middle.
+        let judge = move || {
+            for guard in container.guards.iter().rev().filter(|guard| matches!(guard.kind, GuardKind::Detector(_))) {
+                for stage in &guard.stages {
+                    guard.judge("warm-up 1", &Scope::at(*stage));
+                }
+            }
+        };
+        // Without a thread the first run simply waits.
+        let _ = std::thread::Builder::new().name("warm-up".into()).spawn(judge);
     }
 
     /// The spec.

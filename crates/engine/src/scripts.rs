@@ -41,6 +41,11 @@ impl Scripts {
         &self.limits
     }
 
+    /// Starts a worker ahead of the first call.
+    pub fn warm_up(&self) {
+        self.host.warm_up();
+    }
+
     /// Calls a script's default export.
     ///
     /// # Errors

@@ -48,6 +48,8 @@ struct State {
     spawner: Option<Arc<Spawner>>,
     running: usize,
     preparing: bool,
+    /// Whether a worker is being started ahead of the first call, which then waits for that one.
+    warming: bool,
 }
 
 /// A worker that is ready for a call.
@@ -111,6 +113,25 @@ impl ScriptHost {
             took,
             enforcement,
         })
+    }
+
+    /// Starts a worker ahead of the first call, if there is none, and returns at once. A failure shows in that call.
+    pub fn warm_up(&self) {
+        {
+            let mut state = self.shared.lock();
+            if state.warming || state.running > 0 || !state.idle.is_empty() {
+                return;
+            }
+            state.warming = true;
+        }
+        let shared = Arc::clone(&self.shared);
+        let started = std::thread::Builder::new().name("warm-up".into()).spawn(move || {
+            let ready = shared.start(&Cancel::new());
+            shared.warmed(ready.ok());
+        });
+        if started.is_err() {
+            self.shared.warmed(None);
+        }
     }
 
     /// The process ids of the workers that are idle now, for diagnostics.
@@ -178,13 +199,26 @@ impl Shared {
     /// An idle worker, or a new one.
     fn worker(self: &Arc<Self>, call: &ScriptCall, cancel: &Cancel) -> Result<Ready, ScriptError> {
         loop {
-            let idle = self.lock().idle.pop();
-            let Some(mut ready) = idle else { return self.start(cancel).map_err(|error| error.about(self, call)) };
+            let taken = self.wait_for(cancel, |state| match state.idle.pop() {
+                None if state.warming => None,
+                idle => Some(idle),
+            });
+            let Some(mut ready) = taken.flatten() else {
+                return self.start(cancel).map_err(|error| error.about(self, call));
+            };
             // One that died while nobody looked is dropped, which reaps it.
             if ready.worker.is_alive() {
                 return Ok(ready);
             }
         }
+    }
+
+    fn warmed(&self, ready: Option<Ready>) {
+        let mut state = self.lock();
+        state.warming = false;
+        state.idle.extend(ready);
+        drop(state);
+        self.changed.notify_all();
     }
 
     fn keep(&self, ready: Ready) {

@@ -62,7 +62,7 @@ static CURL: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 static CURL_PARTS: LazyLock<Regex> =
-    LazyLock::new(|| regex(r#"(?i)\bcurl\b[^\n]{0,300}?\s--user\s+"([^"\n]{1,80})":"([^"\n]{3,80})""#));
+    LazyLock::new(|| regex(r#"(?i)\bcurl\b[^\n]*?\s--user\s+"([^"\n]{1,80})":"([^"\n]{3,80})""#));
 /// Vendors whose keys have no prefix: the value counts only near the vendor's name.
 static NEAR_VENDOR: LazyLock<Regex> = LazyLock::new(|| {
     regex(
