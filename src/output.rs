@@ -8,22 +8,33 @@ pub struct Out {
     writer: Box<dyn Write + Send>,
     colour: bool,
     closed: bool,
+    failure: Option<io::Error>,
 }
 
 impl Out {
     /// Standard output; coloured on a terminal, unless `NO_COLOR` says otherwise or the terminal is dumb.
     pub fn stdout() -> Self {
-        Self { writer: Box::new(io::stdout()), colour: wants_colour(io::stdout().is_terminal()), closed: false }
+        Self {
+            writer: Box::new(io::stdout()),
+            colour: wants_colour(io::stdout().is_terminal()),
+            closed: false,
+            failure: None,
+        }
     }
 
     /// Standard error.
     pub fn stderr() -> Self {
-        Self { writer: Box::new(io::stderr()), colour: wants_colour(io::stderr().is_terminal()), closed: false }
+        Self {
+            writer: Box::new(io::stderr()),
+            colour: wants_colour(io::stderr().is_terminal()),
+            closed: false,
+            failure: None,
+        }
     }
 
     /// Writes into something else, without colours.
     pub fn plain(writer: Box<dyn Write + Send>) -> Self {
-        Self { writer, colour: false, closed: false }
+        Self { writer, colour: false, closed: false, failure: None }
     }
 
     /// Whether colours are wanted.
@@ -47,7 +58,15 @@ impl Out {
         }
         // One write a call: a line is never seen by halves.
         let text = text.to_string();
-        self.closed = self.writer.write_all(text.as_bytes()).and_then(|()| self.writer.flush()).is_err();
+        if let Err(error) = self.writer.write_all(text.as_bytes()).and_then(|()| self.writer.flush()) {
+            self.closed = true;
+            self.failure = (error.kind() != io::ErrorKind::BrokenPipe).then_some(error);
+        }
+    }
+
+    /// What kept a line from being written, other than that nobody reads any more: a full disk.
+    pub const fn failure(&self) -> Option<&io::Error> {
+        self.failure.as_ref()
     }
 
     /// A text in a style, where colours are wanted.
@@ -121,7 +140,16 @@ mod tests {
         let mut out = Out::plain(Box::new(Closed));
         out.line("one");
         out.line("two");
-        assert!(out.closed);
+        assert!(out.closed && out.failure().is_none());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_one() {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut out = Out::plain(Box::new(full));
+        out.line("one");
+        assert_eq!(out.failure().map(io::Error::kind), Some(io::ErrorKind::StorageFull));
     }
 
     #[test]

@@ -176,15 +176,36 @@ async fn cancel_on_ctrl_c(cancel: CancellationToken) {
 }
 
 async fn dispatch(command: Command, cancel: CancellationToken) -> u8 {
-    match command {
-        Command::Check(args) => check::run(&args, &mut Context::new(args.format, cancel)),
-        Command::Test(args) => test::run(&args, &mut Context::new(args.format, cancel)).await,
-        Command::Run(args) => run::run(&args, &mut Context::new(args.format, cancel)).await,
-        Command::Watch(args) => watch::run(&args, &mut Context::new(args.format, cancel)).await,
-        Command::Init(args) => init::run(&args, &mut Context::new(args.format, cancel)),
-        Command::Versions(args) => versions::run(&args, &mut Context::new(args.format, cancel)),
-        Command::Rollback(args) => rollback::run(&args, &mut Context::new(args.format, cancel)).await,
-        Command::Doctor(args) => doctor::run(&args, &mut Context::new(args.format, cancel)),
+    let mut context = Context::new(command.format(), cancel);
+    let code = match command {
+        Command::Check(args) => check::run(&args, &mut context),
+        Command::Test(args) => test::run(&args, &mut context).await,
+        Command::Run(args) => run::run(&args, &mut context).await,
+        Command::Watch(args) => watch::run(&args, &mut context).await,
+        Command::Init(args) => init::run(&args, &mut context),
+        Command::Versions(args) => versions::run(&args, &mut context),
+        Command::Rollback(args) => rollback::run(&args, &mut context).await,
+        Command::Doctor(args) => doctor::run(&args, &mut context),
+    };
+    match context.out.failure().map(ToString::to_string) {
+        // A report that nobody could read is none.
+        Some(error) => context.could_not_run(format_args!("the output could not be written: {error}")),
+        None => code,
+    }
+}
+
+impl Command {
+    const fn format(&self) -> Format {
+        match self {
+            Self::Check(args) => args.format,
+            Self::Test(args) => args.format,
+            Self::Run(args) => args.format,
+            Self::Watch(args) => args.format,
+            Self::Init(args) => args.format,
+            Self::Versions(args) => args.format,
+            Self::Rollback(args) => args.format,
+            Self::Doctor(args) => args.format,
+        }
     }
 }
 

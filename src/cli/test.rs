@@ -45,11 +45,13 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
         ..TestOptions::new(context.cancel.clone())
     };
     let (mut code, mut documents) = (0, Vec::new());
-    for path in &args.paths {
-        let target = match Target::read(path) {
-            Ok(target) => target,
-            Err(error) => return context.could_not_run(error),
-        };
+    // All are found before any is run: a misspelt name costs no results.
+    let targets = args.paths.iter().map(|path| Target::read(path)).collect::<Result<Vec<_>, _>>();
+    let targets = match targets {
+        Ok(targets) => targets,
+        Err(error) => return context.could_not_run(error),
+    };
+    for target in targets {
         let store = context.store_or_warn(&target.workspace);
         for (i, spec) in target.specs.iter().enumerate() {
             if i > 0 && context.format == Format::Human {

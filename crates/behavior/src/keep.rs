@@ -1,8 +1,19 @@
 //! Results that still hold: which may be kept, and where what they speak of stands by now.
 
 use crate::expect::{Expectation, What};
-use crate::plan::{Case, PlannedTest};
-use crate::report::CaseReport;
+use crate::plan::{Case, Plan, PlannedTest};
+use crate::report::{CaseReport, TestReport};
+use aic_base::Digest;
+
+/// The earlier results that still hold, for whoever follows without running anything.
+pub fn still_holding(plan: &Plan, stored: &dyn Fn(Digest) -> Option<CaseReport>) -> TestReport {
+    let of_case = |case: &Case| {
+        let test = &plan.tests[case.test];
+        let report = if may_be_kept(test) { stored(case.digest) } else { None };
+        report.map(|report| kept(report, test, case))
+    };
+    TestReport { cases: plan.cases.iter().filter_map(of_case).collect() }
+}
 
 /// Whether a case's result is its own. Where it is judged together with the other cases of its test, all of them run:
 /// what is stored of one would be a verdict on companions that may have changed.

@@ -12,6 +12,7 @@ mod runner;
 mod verdict;
 
 pub use expect::{ExpectError, Expectation};
+pub use keep::still_holding;
 pub use plan::PlannedTest;
 pub use plan::{Case, Plan, PlanError};
 pub use report::{CaseReport, Failure, TestReport};

@@ -50,9 +50,12 @@ pub trait Counters: Send + Sync {
     fn sum(&self, key: &str, window: Duration, now: Timestamp) -> Result<u64, String>;
 }
 
+/// Entries of one counter: their number, when, how much.
+type Entries = Vec<(u64, Timestamp, u64)>;
+
 /// Counters that live as long as the case.
 #[derive(Debug, Default)]
-pub struct MemoryCounters(Mutex<HashMap<String, Vec<(u64, Timestamp, u64)>>>);
+pub struct MemoryCounters(Mutex<HashMap<String, Entries>>);
 
 impl Counters for MemoryCounters {
     fn reserve(&self, key: &str, window: Duration, most: u64, amount: u64, now: Timestamp) -> Result<Reserved, String> {

@@ -5,7 +5,7 @@
 
 use crate::container::Container;
 use crate::options::RunOptions;
-use crate::scripts::{Scripts, read_span};
+use crate::scripts::{ScriptJob, Scripts, read_span};
 use aic_base::{Action, Decision, RelPath, Stage};
 use aic_guard::{Guard, GuardKind, Scope, redact, strictest};
 use serde_json::{Value, json};
@@ -80,8 +80,8 @@ async fn judge_by_script(
         Ok(path) => path,
         Err(error) => return Some(failed(guard, stage, error.to_string())),
     };
-    let limits = scripts.limits().clone();
-    match scripts.call(&path, args, ctx, limits, now, options.seed, &options.cancel).await {
+    let job = ScriptJob { path: &path, args, ctx, limits: None, now, seed: options.seed };
+    match scripts.call(job, &options.cancel).await {
         Ok(value) => read_decision(guard, stage, &path, &value, text),
         Err(why) => Some(failed(guard, stage, why)),
     }

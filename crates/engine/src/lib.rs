@@ -22,6 +22,6 @@ pub use counters::{Counters, MemoryCounters, Reservation, Reserved};
 pub use data::{Data, DataError, Snapshots};
 pub use options::{Answer, Answers, Effects, RunOptions};
 pub use report::{CallRecord, ConfirmationAsked, TurnReport};
-pub use scripts::{Scripts, read_span};
+pub use scripts::{ScriptJob, Scripts, read_span};
 pub use tools::Mocks;
 pub use trace::{NoRecorder, Recorder};

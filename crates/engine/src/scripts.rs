@@ -15,6 +15,23 @@ pub struct Scripts {
     limits: Limits,
 }
 
+/// One call of a script.
+#[derive(Debug)]
+pub struct ScriptJob<'a> {
+    /// The script.
+    pub path: &'a RelPath,
+    /// Its first argument.
+    pub args: Value,
+    /// Its second.
+    pub ctx: Value,
+    /// What it may use; the spec's limits where it has none of its own.
+    pub limits: Option<Limits>,
+    /// What `Date` shows.
+    pub now: Timestamp,
+    /// What `Math.random` draws from.
+    pub seed: u64,
+}
+
 impl std::fmt::Debug for Scripts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Scripts")
@@ -50,21 +67,11 @@ impl Scripts {
     ///
     /// # Errors
     /// A sentence that names the script and what went wrong.
-    pub async fn call(
-        &self,
-        path: &RelPath,
-        args: Value,
-        ctx: Value,
-        limits: Limits,
-        now: Timestamp,
-        seed: u64,
-        cancel: &CancellationToken,
-    ) -> Result<Value, String> {
-        let source = self
-            .sources
-            .get(path)
-            .cloned()
-            .ok_or_else(|| format!("{path}: not a JavaScript file that the spec names"))?;
+    pub async fn call(&self, job: ScriptJob<'_>, cancel: &CancellationToken) -> Result<Value, String> {
+        let ScriptJob { path, args, ctx, limits, now, seed } = job;
+        let source = self.sources.get(path).cloned();
+        let source = source.ok_or_else(|| format!("{path}: not a JavaScript file that the spec names"))?;
+        let limits = limits.unwrap_or_else(|| self.limits.clone());
         let call = ScriptCall { filename: path.to_string(), source, args, ctx, limits, now, seed };
         let (host, stop) = (self.host.clone(), Cancel::new());
         let stopper = stop.clone();

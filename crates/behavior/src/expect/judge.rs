@@ -3,7 +3,7 @@
 use super::{Expectation, Seen, What};
 use crate::report::Failure;
 use aic_base::{Decision, Matcher, Outcome, Stage, ToolOutcome};
-use aic_engine::{CallRecord, Container, RunOptions};
+use aic_engine::{CallRecord, Container, RunOptions, ScriptJob};
 use aic_guard::{CallScope, Scope};
 use aic_spec::Approver;
 use serde_json::{Value, json};
@@ -286,8 +286,8 @@ async fn grade(
     let now = options.clock.now();
     let ctx = json!({ "now": now.to_string(), "environment": options.environment });
     let scripts = container.scripts();
-    let limits = scripts.limits().clone();
-    let graded = match scripts.call(path, args, ctx, limits, now, options.seed, &options.cancel).await {
+    let job = ScriptJob { path, args, ctx, limits: None, now, seed: options.seed };
+    let graded = match scripts.call(job, &options.cancel).await {
         Ok(graded) => graded,
         Err(why) => return unfit(why),
     };

@@ -12,8 +12,7 @@ pub use mock::Mocks;
 use crate::container::ContainerError;
 use crate::data::Data;
 use crate::options::{Effects, RunOptions};
-use crate::scripts::Scripts;
-use aic_base::Timestamp;
+use crate::scripts::{ScriptJob, Scripts};
 use aic_guard::{BlockedPattern, Condition, NameGlob, Place};
 use aic_model::{ToolCall, ToolDef};
 use aic_spec::{Blocked, Effect, Run, ToolSpec, Tools};
@@ -166,10 +165,7 @@ pub(crate) async fn carry_out(tool: &Tool, job: Job, args: &Value, options: &Run
         return match options.mocks.answer(name, args) {
             Ok(MockAnswer::Returns(result)) => Done::Ran { result, changed: None },
             Ok(MockAnswer::Fails(message)) => Done::Failed(message),
-            Ok(MockAnswer::Script(path)) => {
-                let limits = scripts.limits().clone();
-                run_script(scripts, &path, name, args, limits, options, now).await
-            }
+            Ok(MockAnswer::Script(path)) => run_script(scripts, &path, name, args, None, options).await,
             Err(why) => Done::Stop(why),
         };
     }
@@ -197,7 +193,7 @@ pub(crate) async fn carry_out(tool: &Tool, job: Job, args: &Value, options: &Run
                 let mut limits = scripts.limits().clone();
                 limits.timeout = timeout.unwrap_or(limits.timeout);
                 limits.memory = memory.unwrap_or(limits.memory);
-                run_script(scripts, path, name, args, limits, options, now).await
+                run_script(scripts, path, name, args, Some(limits), options).await
             }
             _ => Done::Stop(format!("`{name}` has no script")),
         },
@@ -222,17 +218,18 @@ async fn run_script(
     path: &aic_base::RelPath,
     tool: &str,
     args: &Value,
-    limits: aic_base::Limits,
+    limits: Option<aic_base::Limits>,
     options: &RunOptions,
-    now: Timestamp,
 ) -> Done {
+    let now = options.clock.now();
     let ctx = json!({
         "tool": tool,
         "now": now.to_string(),
         "environment": options.environment,
         "user": { "id": options.user.id, "roles": options.user.roles },
     });
-    match scripts.call(path, args.clone(), ctx, limits, now, options.seed, &options.cancel).await {
+    let job = ScriptJob { path, args: args.clone(), ctx, limits, now, seed: options.seed };
+    match scripts.call(job, &options.cancel).await {
         Ok(result) => Done::Ran { result, changed: None },
         Err(why) => Done::Failed(why),
     }

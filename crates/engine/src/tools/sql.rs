@@ -113,7 +113,7 @@ fn told(error: &rusqlite::Error, job: &SqlJob, timeout: Duration) -> SqlError {
 
 fn query(connection: &Connection, job: &SqlJob) -> rusqlite::Result<SqlOutcome> {
     let mut statement = connection.prepare(&job.sql)?;
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     for (name, value) in &job.binds {
         if let Some(index) = statement.parameter_index(name)? {
             statement.raw_bind_parameter(index, value)?;
