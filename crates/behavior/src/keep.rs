@@ -9,7 +9,7 @@ use aic_base::Digest;
 pub fn still_holding(plan: &Plan, stored: &dyn Fn(Digest) -> Option<CaseReport>) -> TestReport {
     let of_case = |case: &Case| {
         let test = &plan.tests[case.test];
-        let report = if may_be_kept(test) { stored(case.digest) } else { None };
+        let report = if may_be_kept(test, case) { stored(case.digest) } else { None };
         report.map(|report| kept(report, test, case))
     };
     TestReport { cases: plan.cases.iter().filter_map(of_case).collect() }
@@ -17,9 +17,9 @@ pub fn still_holding(plan: &Plan, stored: &dyn Fn(Digest) -> Option<CaseReport>)
 
 /// Whether a case's result is its own. Where it is judged together with the other cases of its test, all of them run:
 /// what is stored of one would be a verdict on companions that may have changed.
-pub(crate) fn may_be_kept(test: &PlannedTest) -> bool {
+pub(crate) fn may_be_kept(test: &PlannedTest, case: &Case) -> bool {
     let over_cases = |expectation: &Expectation| matches!(expectation.what, What::LatencyOver { .. });
-    test.def.min_pass_rate.is_none_or(|rate| rate.cases >= 1.0) && !test.expect.iter().any(over_cases)
+    test.def.min_pass_rate.is_none_or(|rate| rate.cases >= 1.0) && !case.expect.iter().any(over_cases)
 }
 
 /// An earlier result, pointing at where its test and its expectations stand now: an edit above them moves them without
@@ -36,7 +36,7 @@ pub(crate) fn kept(mut report: CaseReport, test: &PlannedTest, case: &Case) -> C
         turn.expect.iter().map(move |expectation| (turn_number, expectation))
     });
     let mut open: Vec<(Option<usize>, &Expectation)> =
-        of_turns.chain(test.expect.iter().map(|expectation| (None, expectation))).collect();
+        of_turns.chain(case.expect.iter().map(|expectation| (None, expectation))).collect();
     for failure in &mut report.failures {
         let fits = |(turn, expectation): &(Option<usize>, &Expectation)| {
             *turn == failure.turn && expectation.shown == failure.expectation

@@ -5,6 +5,7 @@
 
 mod cases;
 mod expect;
+mod fill;
 mod keep;
 mod plan;
 mod report;

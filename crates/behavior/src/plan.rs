@@ -2,6 +2,7 @@
 
 use crate::cases;
 use crate::expect::Expectation;
+use crate::fill;
 use aic_base::{Digest, DigestBuilder, RelPath, Span};
 use aic_engine::Mocks;
 use aic_spec::{CaseSource, Spec, TestDef, TestInput, Turn};
@@ -35,6 +36,8 @@ pub struct Case {
     pub(crate) turns: Vec<PlannedTurn>,
     /// Variables of the case over those of the test.
     pub(crate) vars: Map<String, Value>,
+    /// What must hold of the whole, the case's variables filled in.
+    pub(crate) expect: Arc<[Expectation]>,
     /// The named model, by matrix or pin.
     pub(crate) model: Option<String>,
     /// The variant of the prompts, by matrix.
@@ -51,12 +54,11 @@ pub(crate) struct PlannedTurn {
     pub expect: Arc<[Expectation]>,
 }
 
-/// A test with its expectations compiled, or why they do not.
+/// A test, or why it cannot be planned.
 #[derive(Debug, Clone)]
 pub struct PlannedTest {
     /// The test.
     pub def: TestDef,
-    pub(crate) expect: Arc<[Expectation]>,
     pub(crate) mocks: Arc<Mocks>,
     /// Why none of its cases can run.
     pub(crate) broken: Option<PlanError>,
@@ -98,12 +100,21 @@ impl Plan {
 }
 
 fn broken_test(def: &TestDef, error: PlanError) -> PlannedTest {
-    PlannedTest { def: def.clone(), expect: Arc::default(), mocks: Arc::default(), broken: Some(error) }
+    PlannedTest { def: def.clone(), mocks: Arc::default(), broken: Some(error) }
 }
 
 fn broken_case(def: &TestDef, test: usize, world: Digest) -> Case {
     let digest = DigestBuilder::new("broken case").part("world", world.as_bytes()).part("name", &def.name).finish();
-    Case { test, id: def.name.clone(), turns: Vec::new(), vars: Map::new(), model: None, variant: None, digest }
+    Case {
+        test,
+        id: def.name.clone(),
+        turns: Vec::new(),
+        vars: Map::new(),
+        expect: Arc::default(),
+        model: None,
+        variant: None,
+        digest,
+    }
 }
 
 fn plan_test(spec: &Spec, def: &TestDef, test: usize, world: Digest) -> Result<(PlannedTest, Vec<Case>), PlanError> {
@@ -111,7 +122,6 @@ fn plan_test(spec: &Spec, def: &TestDef, test: usize, world: Digest) -> Result<(
     if let Some(key) = def.not_yet.first() {
         return Err(wrong(format!("`{key}` is not honoured by this version, so the test cannot be judged")));
     }
-    let expect = Expectation::compile_all(&def.expect, spec).map_err(PlanError::from)?;
     let mocks = Arc::new(Mocks::compile(&def.mocks).map_err(wrong)?);
     let inputs = inputs(spec, def, &wrong)?;
     let combinations = combinations(def, inputs.len()).map_err(wrong)?;
@@ -145,13 +155,22 @@ fn plan_test(spec: &Spec, def: &TestDef, test: usize, world: Digest) -> Result<(
                 .part("vars", Value::Object(vars.clone()).to_string())
                 .part("input", input.turns.iter().map(|turn| turn.input.as_str()).collect::<Vec<_>>().join("\0"))
                 .finish();
-            cases.push(Case { test, id, turns: input.turns.clone(), vars, model, variant, digest });
+            let mut turns = input.turns.clone();
+            for planned in &mut turns {
+                let mut known = vars.clone();
+                let turn = planned.turn.as_ref();
+                known.extend(turn.map(|turn| turn.vars.clone()).unwrap_or_default());
+                planned.input = fill::input(&planned.input, &known);
+                planned.expect = fill::expectations(turn.map_or(&[], |turn| &turn.expect), &known, spec)?;
+            }
+            let expect = fill::expectations(&def.expect, &vars, spec)?;
+            cases.push(Case { test, id, turns, vars, expect, model, variant, digest });
         }
     }
     if cases.is_empty() {
         return Err(wrong("the test has no cases: give it `input`, `cases` or `turns`".into()));
     }
-    Ok((PlannedTest { def: def.clone(), expect, mocks, broken: None }, cases))
+    Ok((PlannedTest { def: def.clone(), mocks, broken: None }, cases))
 }
 
 struct Input {
@@ -168,8 +187,11 @@ fn inputs(spec: &Spec, def: &TestDef, wrong: &dyn Fn(String) -> PlanError) -> Re
         TestInput::Turns(turns) => {
             let mut planned = Vec::new();
             for turn in turns {
-                let expect = Expectation::compile_all(&turn.expect, spec).map_err(PlanError::from)?;
-                planned.push(PlannedTurn { input: turn.input.clone(), turn: Some(turn.clone()), expect });
+                planned.push(PlannedTurn {
+                    input: turn.input.clone(),
+                    turn: Some(turn.clone()),
+                    expect: Arc::default(),
+                });
             }
             let none = planned.is_empty();
             Ok(if none { Vec::new() } else { vec![Input { turns: planned, vars: Map::new() }] })

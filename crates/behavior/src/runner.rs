@@ -53,7 +53,7 @@ pub async fn run(
     ended: &mut (dyn FnMut(&CaseReport) + Send),
 ) -> TestReport {
     let jobs = plan.cases.iter().enumerate().map(|(number, case)| {
-        let earlier = if keep::may_be_kept(&plan.tests[case.test]) { kept(case.digest) } else { None };
+        let earlier = if keep::may_be_kept(&plan.tests[case.test], case) { kept(case.digest) } else { None };
         // What could not be judged may be by now: the machine has changed where the files have not.
         let earlier = earlier.filter(|report| report.verdict != Verdict::Error);
         async move {
@@ -173,7 +173,7 @@ async fn run_case(
         }
         report.trace = attempt.turns.into_iter().flat_map(|turn| turn.events).collect();
     }
-    for expectation in test.expect.iter().filter(|expectation| expectation.is_about_all()) {
+    for expectation in case.expect.iter().filter(|expectation| expectation.is_about_all()) {
         judge_same_output(expectation, &outputs, &mut report);
     }
     report
@@ -270,7 +270,7 @@ async fn run_once(
             break;
         }
     }
-    let (verdict, failures) = judge_all(&test.expect, last_input, &attempt.turns, container, &options, None).await;
+    let (verdict, failures) = judge_all(&case.expect, last_input, &attempt.turns, container, &options, None).await;
     attempt.verdict = attempt.verdict.max(verdict);
     attempt.failures.extend(failures);
     if let Some(most) = test.def.max_cost {
@@ -358,7 +358,8 @@ fn judge_over_cases(plan: &Plan, report: &mut TestReport) {
         let test = &plan.tests[test];
         let mut times: Vec<Duration> = cases.iter().map(|i| report.cases[*i].latency).collect();
         times.sort_unstable();
-        for expectation in test.expect.iter() {
+        let Some(any) = cases.first().map(|first| &plan.cases[*first]) else { continue };
+        for expectation in any.expect.iter() {
             let What::LatencyOver { percentile, most } = &expectation.what else { continue };
             let rank = (percentile / 100.0 * times.len() as f64).ceil() as usize;
             let Some(time) = times.get(rank.max(1) - 1).filter(|time| *time > most) else { continue };

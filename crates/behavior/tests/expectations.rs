@@ -191,6 +191,16 @@ async fn enough_cases_may_be_enough() {
 }
 
 #[tokio::test]
+async fn variables_of_a_case_reach_its_input_and_its_expectations() {
+    let cases = "cases: [{input: '${word}', vars: {word: hello, wanted: world}}]";
+    assert_eq!(verdict(&format!("{cases}, expect: [{{contains: '${{wanted}}'}}]")).await, Verdict::Pass);
+    assert_eq!(verdict(&format!("{cases}, expect: [{{not: {{contains: '${{wanted}}'}}}}]")).await, Verdict::Fail);
+    assert_eq!(verdict(&format!("{cases}, expect: [{{not: {{contains: '${{misspelt}}'}}}}]")).await, Verdict::Error);
+    let typed = "input: hello, vars: {most: 10}, expect: [{tokens: {output: '${most}'}}]";
+    assert_eq!(verdict(typed).await, Verdict::Pass);
+}
+
+#[tokio::test]
 async fn a_skipped_test_says_why() {
     let report = report_of("  - {name: t, input: hello, skip: not today, expect: [contains: moon]}\n").await;
     assert_eq!((report.cases[0].verdict, report.cases[0].output.as_str()), (Verdict::Skipped, "not today"));

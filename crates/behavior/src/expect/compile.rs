@@ -11,15 +11,7 @@ use std::time::Duration;
 const MAX_DEPTH: usize = 16;
 
 impl Expectation {
-    /// Compiles a list of expectations.
-    ///
-    /// # Errors
-    /// The first that does not compile.
-    pub fn compile_all(all: &[Expect], spec: &Spec) -> Result<Arc<[Self]>, ExpectError> {
-        all.iter().map(|expect| Self::compile(expect, spec)).collect()
-    }
-
-    /// Compiles one.
+    /// Compiles an expectation.
     ///
     /// # Errors
     /// [`ExpectError`]: an unknown kind, a value of the wrong shape, a kind that this version does not judge.
