@@ -10,7 +10,7 @@ use crate::operations::{Draft, OperationKind, operate, put_quarantine, put_tag};
 use crate::replace::{FileChange, Files, Replacement};
 use crate::store::{Store, lock_file};
 use crate::versions::{NewVersion, Prepared, VersionReason, by_digest, record, set_current};
-use aic_base::{Digest, RelPath, Timestamp};
+use aic_base::{Digest, RelPath, Source as _, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -159,6 +159,10 @@ impl Store {
         let started = self.inner.clock.elapsed();
         let lock = self.begin()?;
         let RollbackRequest { spec, name, target, current, quarantine_current, remove_added, reason } = request;
+        if self.is_there_already(target, &current, remove_added) {
+            let version = self.read(|conn| by_digest(conn, &spec, target))?.shown();
+            return Err(StoreError::AlreadyThere { spec, version });
+        }
         let reason_kept = VersionReason::BeforeRollback;
         let current =
             Prepared::new(NewVersion { spec: spec.clone(), name: name.clone(), files: current, reason: reason_kept })?;
@@ -181,6 +185,17 @@ impl Store {
             return Err(StoreError::AlreadyThere { spec: plan.spec, version });
         }
         self.drive(&lock, plan, current, started, &observer)
+    }
+
+    /// Whether the working files are the target by now: somebody else's rollback was faster than this caller, who still
+    /// thinks that they are `current`.
+    fn is_there_already(&self, target: Digest, current: &BTreeMap<RelPath, Arc<[u8]>>, remove_added: bool) -> bool {
+        // What is wrong with the target is said where it is put back.
+        let Ok(wanted) = self.files_of(target) else { return false };
+        let on_disk = |path: &RelPath| self.inner.workspace.read(path);
+        let added = current.keys().filter(|path| remove_added && !wanted.contains_key(*path));
+        wanted.iter().all(|(path, bytes)| on_disk(path).is_ok_and(|found| *found == **bytes))
+            && added.into_iter().all(|path| on_disk(path).is_err())
     }
 
     /// The rollback that has begun and not ended, if there is one: in this process, in another one, or in one that
