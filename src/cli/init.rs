@@ -8,7 +8,7 @@ use serde_json::json;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-const SPEC: &str = include_str!("../../templates/init/aicontainer.yml");
+const SPEC: &str = include_str!("../../templates/init/spec.yml");
 const PROMPT: &str = include_str!("../../templates/init/system.md");
 
 #[derive(clap::Args)]
