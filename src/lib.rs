@@ -11,5 +11,6 @@ mod recording;
 pub mod report;
 mod rollback;
 pub mod session;
+mod tui;
 pub mod watch;
 pub mod workspace;

@@ -242,6 +242,13 @@ impl Session {
         })
     }
 
+    /// The results that the store knows and that still hold: what somebody follows who does not run the tests.
+    pub(crate) fn known(&self, loaded: &Loaded, options: &TestOptions) -> Vec<CaseReport> {
+        let Some(spec) = &loaded.spec else { return Vec::new() };
+        let plan = Plan::of(spec, self.world(loaded, spec.behaviour, options));
+        aic_behavior::still_holding(&plan, &|digest| self.kept(digest)).cases
+    }
+
     fn kept(&self, digest: Digest) -> Option<CaseReport> {
         // A store that cannot be read keeps nothing: the case simply runs.
         let stored = self.store.as_ref()?.case_result(&self.spec, digest).ok()??;

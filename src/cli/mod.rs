@@ -4,8 +4,10 @@
 //! after Ctrl-C.
 
 mod check;
+mod completions;
 mod doctor;
 mod init;
+mod lsp;
 mod rollback;
 mod run;
 mod test;
@@ -34,13 +36,13 @@ const INTERRUPTED: u8 = 130;
     name = "aic",
     version,
     about = "The AIContainer workbench: AI behaviour that is checked and reversible",
-    after_help = "Exit codes: 0 all is well; 1 findings or failures; 2 it could not run.",
-    disable_help_subcommand = true,
-    arg_required_else_help = true
+    after_help = "Without a command it opens the workbench on the specs below this folder; without a terminal it \
+                  tests them.\nExit codes: 0 all is well; 1 findings or failures; 2 it could not run.",
+    disable_help_subcommand = true
 )]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand)]
@@ -61,6 +63,10 @@ enum Command {
     Rollback(rollback::Args),
     /// Say what works on this machine
     Doctor(doctor::Args),
+    /// Write a completion script for a shell
+    Completions(completions::Args),
+    /// Serve an editor: findings, completion and hover as specs are typed
+    Lsp(lsp::Args),
 }
 
 /// How a command speaks.
@@ -160,7 +166,7 @@ pub fn main() -> ExitCode {
     let cancel = CancellationToken::new();
     let code = runtime.block_on(async {
         let listener = tokio::spawn(cancel_on_ctrl_c(cancel.clone()));
-        let code = dispatch(cli.command, cancel.clone()).await;
+        let code = start(cli.command, cancel.clone()).await;
         listener.abort();
         code
     });
@@ -175,6 +181,18 @@ async fn cancel_on_ctrl_c(cancel: CancellationToken) {
     }
 }
 
+/// Carries a command out; without one, opens the workbench, or tests where nobody could look at it.
+async fn start(command: Option<Command>, cancel: CancellationToken) -> u8 {
+    match command {
+        Some(command) => dispatch(command, cancel).await,
+        None if crate::tui::has_terminal() => crate::tui::run(".".into(), cancel).await,
+        None => match Cli::try_parse_from(["aic", "test"]) {
+            Ok(Cli { command: Some(command) }) => dispatch(command, cancel).await,
+            _ => COULD_NOT_RUN,
+        },
+    }
+}
+
 async fn dispatch(command: Command, cancel: CancellationToken) -> u8 {
     let mut context = Context::new(command.format(), cancel);
     let code = match command {
@@ -186,6 +204,8 @@ async fn dispatch(command: Command, cancel: CancellationToken) -> u8 {
         Command::Versions(args) => versions::run(&args, &mut context),
         Command::Rollback(args) => rollback::run(&args, &mut context).await,
         Command::Doctor(args) => doctor::run(&args, &mut context),
+        Command::Completions(args) => completions::run(&args, &mut context),
+        Command::Lsp(args) => lsp::run(&args, &mut context).await,
     };
     match context.out.failure().map(ToString::to_string) {
         // A report that nobody could read is none.
@@ -205,6 +225,7 @@ impl Command {
             Self::Versions(args) => args.format,
             Self::Rollback(args) => args.format,
             Self::Doctor(args) => args.format,
+            Self::Completions(_) | Self::Lsp(_) => Format::Human,
         }
     }
 }

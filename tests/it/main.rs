@@ -12,5 +12,6 @@ mod run_cmd;
 mod samples;
 mod support;
 mod test_cmd;
+mod tui;
 mod versions_rollback;
 mod watch;

@@ -12,6 +12,7 @@ mod de;
 mod diagnostic;
 mod digest;
 mod files;
+pub mod ide;
 mod load;
 mod lower;
 pub mod schema;

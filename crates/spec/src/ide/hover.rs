@@ -1,0 +1,185 @@
+//! Hover: what is known of the key, word, name or variable under the cursor.
+
+use super::complete::builtin_of;
+use super::names::{Roots, variable_at};
+use super::place::{Place, Spot, Wanted, find};
+use super::refs::{self, Names};
+use super::{Hover, docs, inside};
+use crate::schema::{EXPECTATIONS, GUARDRAIL, Shape};
+use crate::toml;
+use crate::tree::{Node, parse, place_in_scalar};
+use aic_base::{RelPath, Source, Span};
+use aic_guard::Builtin;
+
+/// What is known of what stands at a byte of a document; none where nothing is. Parameters as of
+/// [`complete`](fn@super::complete).
+pub fn hover(source: &dyn Source, path: &RelPath, text: &str, offset: usize) -> Option<Hover> {
+    let parsed = if path.as_str().ends_with(".toml") { toml::parse(text) } else { parse(text) };
+    let root = parsed.root?;
+    let place = find(path, &root, Wanted::At(offset))?;
+    let about = About { source, path, text, offset, roots: Roots::of(source, path, &root), place: &place };
+    match place.spot {
+        Spot::Key { map, entry } => about.key(map, &entry.key, &entry.value),
+        Spot::Value(node) => about.value(node),
+    }
+}
+
+struct About<'a> {
+    source: &'a dyn Source,
+    path: &'a RelPath,
+    text: &'a str,
+    offset: usize,
+    roots: Roots<'a>,
+    place: &'a Place<'a>,
+}
+
+impl About<'_> {
+    fn key(&self, map: &Node, key: &Node, value: &Node) -> Option<Hover> {
+        let name = key.text()?;
+        let found = |markdown| Some(Hover { markdown, span: key.span });
+        for shape in &self.place.shapes {
+            let known = match shape {
+                Shape::Record(record) => record.key(name),
+                Shape::Expectation => EXPECTATIONS.key(name),
+                _ => None,
+            };
+            if let Some(known) = known {
+                let mut markdown = docs::key(known);
+                if let Shape::Record(record) = known.shape
+                    && record.keys().any(|key| key.required)
+                {
+                    markdown.push_str(&format!("\n\nTakes {}.", docs::record(record)));
+                }
+                return found(markdown);
+            }
+            if let Shape::Record(record) = shape
+                && std::ptr::eq(*record, &GUARDRAIL)
+            {
+                let param = builtin_of(map, self.place)
+                    .and_then(|builtin| Some((builtin, builtin.params().iter().find(|param| param.name == name)?)));
+                match (param, Builtin::from_name(name)) {
+                    (Some((builtin, param)), _) => return found(docs::param(builtin, param)),
+                    (None, Some(builtin)) => return found(docs::builtin(builtin)),
+                    _ => {}
+                }
+            }
+        }
+        let named = refs::of_key(self.place).into_iter().find_map(|names| self.declared(names, name));
+        named.or_else(|| self.declares(name, value)).and_then(found)
+    }
+
+    /// A key of the author's own where something is declared.
+    fn declares(&self, name: &str, value: &Node) -> Option<String> {
+        let step = self.place.keys().next()?;
+        match (step.record?.title, step.key?) {
+            ("the prompts", "variables") => {
+                let doc = self.roots.declared(super::names::Declared::Variable).swap_remove(name)?;
+                Some(format!("**`${{{name}}}`** · variable\n\n{doc}"))
+            }
+            ("a container spec" | "a service", "models") => {
+                let model = value.text().or_else(|| value.get("model").and_then(Node::text))?;
+                let facts = aic_catalog::find(value.get("provider").and_then(Node::text), model)?;
+                Some(docs::model(facts))
+            }
+            _ => None,
+        }
+    }
+
+    fn value(&self, node: &Node) -> Option<Hover> {
+        let text = node.text()?;
+        let inside = self.offset_inside(node, text);
+        if let Some(variable) = inside.and_then(|at| variable_at(text, at)) {
+            let doc = inside::variables(self.place, &self.roots).swap_remove(&variable.name);
+            let span = place_in_scalar(self.text, node, variable.span);
+            let markdown = match doc {
+                Some(doc) => format!("**`${{{}}}`** · variable\n\n{doc}", variable.name),
+                None if variable.name.starts_with("secret:") => {
+                    format!("**`${{{}}}`**\n\nA secret from the environment or the keyring", variable.name)
+                }
+                None => return None,
+            };
+            return Some(Hover { markdown, span });
+        }
+        if let Some(at) = inside::condition(self.place) {
+            return self.condition(node, at, text, inside?);
+        }
+        let found = |markdown| Some(Hover { markdown, span: node.span });
+        for shape in &self.place.shapes {
+            match shape {
+                Shape::Words(words) => {
+                    if let Some(word) = words.iter().find(|word| word.word == text) {
+                        return found(format!("**`{text}`**\n\n{}", docs::word(word)));
+                    }
+                }
+                Shape::Expectation => {
+                    if let Some(key) = EXPECTATIONS.key(text) {
+                        return found(docs::key(key));
+                    }
+                }
+                Shape::Path => return found(self.file(text)?),
+                _ => {}
+            }
+        }
+        refs::of_value(self.place).into_iter().find_map(|names| self.declared(names, text)).and_then(found)
+    }
+
+    /// The byte of a scalar's value that the cursor touches, led back through quotes and folds by halving.
+    fn offset_inside(&self, node: &Node, value: &str) -> Option<usize> {
+        let at = |inside: usize| place_in_scalar(self.text, node, Span::at(inside)).start as usize;
+        let (mut low, mut high) = (0, value.len());
+        while low < high {
+            let middle = value.floor_char_boundary(low + (high - low) / 2);
+            let next = middle + value.get(middle..)?.chars().next()?.len_utf8();
+            if at(next) <= self.offset { low = next } else { high = middle }
+        }
+        Some(low)
+    }
+
+    fn condition(&self, node: &Node, at: aic_guard::Place, text: &str, inside: usize) -> Option<Hover> {
+        let (markdown, range) = match inside::function_at(text, inside) {
+            Some((function, range)) => (docs::function(function), range),
+            None => {
+                let (name, range) = inside::name_at(at, text, inside)?;
+                (docs::name(name), range)
+            }
+        };
+        Some(Hover { markdown, span: place_in_scalar(self.text, node, range.into()) })
+    }
+
+    /// What a name leads to.
+    fn declared(&self, names: Names, name: &str) -> Option<String> {
+        match names {
+            Names::Declared(what) => {
+                let doc = self.roots.declared(what).swap_remove(name)?;
+                Some(format!("**`{name}`**\n\n{doc}"))
+            }
+            Names::Builtin => Builtin::from_name(name).map(docs::builtin),
+            Names::Model => {
+                let provider = self.place.trail.last().and_then(|step| step.holder.get("provider"));
+                aic_catalog::find(provider.and_then(Node::text), name).map(docs::model)
+            }
+            Names::ProviderModel => {
+                let (provider, model) = name.split_once('/')?;
+                aic_catalog::find(Some(provider), model).map(docs::model)
+            }
+            Names::Words(words) => {
+                words.iter().find(|(word, _)| *word == name).map(|(word, doc)| format!("**`{word}`**\n\n{doc}"))
+            }
+            Names::Database => self.file(name.strip_prefix("sqlite:")?),
+            Names::Parameter => {
+                let about = self.place.keys().next()?.holder;
+                let tool = about.get("name").or_else(|| about.get("tool"))?.text()?;
+                let doc = self.roots.parameters(tool).swap_remove(name)?;
+                Some(format!("**`{name}`** · argument of `{tool}`\n\n{doc}"))
+            }
+            Names::TopKey | Names::Version | Names::Base | Names::Dimension => None,
+        }
+    }
+
+    /// A file, as seen from the workspace.
+    fn file(&self, written: &str) -> Option<String> {
+        let path = self.path.parent().join(written).ok()?;
+        let there = if self.source.has_file(&path) { "" } else { "\n\nThere is no such file." };
+        Some(format!("**`{path}`**{there}"))
+    }
+}

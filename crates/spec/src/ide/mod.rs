@@ -1,0 +1,76 @@
+//! Completion and hover as plain data with byte spans: the workbench and the language server both draw these.
+//!
+//! Nothing here knows an editor. What may stand at a place is read from [`schema`](crate::schema), what is declared
+//! elsewhere from the tree, which is the repaired one: a document is hardly ever whole while somebody types. How the
+//! place is found is in `probe.rs` and `place.rs`.
+
+mod complete;
+mod docs;
+mod hover;
+mod inside;
+mod names;
+mod paths;
+mod place;
+mod probe;
+mod refs;
+mod tests_alone;
+
+#[cfg(test)]
+mod tests;
+
+pub use complete::complete;
+pub use hover::hover;
+pub use tests_alone::{load_tests, specs_of_tests};
+
+use aic_base::Span;
+
+/// One thing that may stand at a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completion {
+    /// What is shown, and what the letters typed so far are compared with: a whole key, word or path.
+    pub label: String,
+    /// What is put in the place of `replace`.
+    pub insert: String,
+    /// What it is.
+    pub kind: CompletionKind,
+    /// Documentation in Markdown.
+    pub doc: String,
+    /// A few words beside the label: the type of a key, the price of a model.
+    pub detail: Option<String>,
+    /// The bytes of the text that it replaces; always on one line, and the place that was asked about touches them.
+    pub replace: Span,
+    /// The order among others: lower comes first, then by label.
+    pub sort: u8,
+}
+
+/// What a completion is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CompletionKind {
+    /// A key of the language.
+    Key,
+    /// One of the words that a key takes.
+    Word,
+    /// A model of the catalog.
+    Model,
+    /// A built-in guardrail.
+    Guardrail,
+    /// Something that the spec declares elsewhere: a tool, a model, a guardrail, a variant.
+    Name,
+    /// A variable of a prompt or a condition.
+    Variable,
+    /// A function of a condition.
+    Function,
+    /// A file.
+    File,
+    /// A folder.
+    Folder,
+}
+
+/// What is known of a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hover {
+    /// Markdown.
+    pub markdown: String,
+    /// The bytes it is about.
+    pub span: Span,
+}

@@ -1,0 +1,236 @@
+//! What a spec declares: tools, models, guardrails, variables and the like, each with a line about it.
+
+use super::probe::MARK;
+use super::tests_alone::specs_of_tests;
+use crate::files::{FileKind, file_kind};
+use crate::tree::{Kind, Node, parse};
+use crate::{Template, toml};
+use aic_base::{RelPath, Source};
+use aic_guard::Builtin;
+use indexmap::IndexMap;
+
+/// The kinds of things that a spec declares and refers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Declared {
+    /// `tools.allowed`.
+    Tool,
+    /// `models`.
+    Model,
+    /// `guardrails` and `prompts.user.validation`.
+    Guardrail,
+    /// `prompts.variants`, and `default`.
+    Variant,
+    /// `prompts.variables`.
+    Variable,
+    /// `documents`.
+    Document,
+    /// `tools.servers`.
+    Server,
+    /// `services` of a workflow.
+    Service,
+}
+
+/// Variables that every prompt has, and what they hold.
+pub(super) const BUILT_IN_VARIABLES: [(&str, &str); 5] = [
+    ("INPUT", "What the user said"),
+    ("DATE", "The day of the run, `2025-06-01`; tests freeze it with `now`"),
+    ("TIME", "The time of the run; tests freeze it with `now`"),
+    ("CONTEXT", "What was found in the documents"),
+    ("ENV", "The name of the environment; a spec may declare its default"),
+];
+
+/// The trees that a document's names come from: its own, and for tests kept apart the specs that include them.
+pub(super) struct Roots<'t> {
+    own: &'t Node,
+    others: Vec<Node>,
+}
+
+impl<'t> Roots<'t> {
+    /// The trees of a document.
+    pub(super) fn of(source: &dyn Source, path: &RelPath, own: &'t Node) -> Self {
+        let mut others = Vec::new();
+        if file_kind(path.file_name()) == Some(FileKind::Tests) {
+            for spec in specs_of_tests(source, path) {
+                let text = source.read_text(&spec).unwrap_or_default();
+                let parsed = if spec.as_str().ends_with(".toml") { toml::parse(&text) } else { parse(&text) };
+                others.extend(parsed.root);
+            }
+        }
+        Self { own, others }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Node> {
+        std::iter::once(self.own).chain(&self.others)
+    }
+
+    /// The first value at the end of these keys.
+    fn each(&self, path: &'static [&'static str]) -> impl Iterator<Item = &Node> {
+        self.all().filter_map(move |root| root.at(path))
+    }
+
+    /// What is declared, with a line about each, in the order of the spec; never the word at the cursor.
+    pub(super) fn declared(&self, what: Declared) -> IndexMap<String, String> {
+        let mut names = IndexMap::new();
+        match what {
+            Declared::Tool => {
+                for tool in self.each(&["tools", "allowed"]).flat_map(Node::items) {
+                    let doc = tool.get("description").and_then(Node::text).unwrap_or("A tool of this spec");
+                    add(&mut names, tool.get("name").unwrap_or(tool), doc);
+                }
+            }
+            Declared::Model => {
+                if self.all().any(|root| root.get("model").is_some()) {
+                    names.insert("primary".into(), "The model that answers".into());
+                }
+                for entry in self.each(&["models"]).flat_map(Node::entries) {
+                    if entry.key.text() != Some("fallback") {
+                        add(&mut names, &entry.key, &model_line(&entry.value));
+                    }
+                }
+            }
+            Declared::Guardrail => {
+                for list in self.all().flat_map(guardrail_lists) {
+                    list.items().iter().for_each(|item| guardrail(&mut names, item));
+                }
+            }
+            Declared::Variant => {
+                names.insert("default".into(), "The prompts as they are".into());
+                for entry in self.each(&["prompts", "variants"]).flat_map(Node::entries) {
+                    add(&mut names, &entry.key, "A variant of the prompts");
+                }
+            }
+            Declared::Variable => {
+                for entry in self.each(&["prompts", "variables"]).flat_map(Node::entries) {
+                    add(&mut names, &entry.key, &variable_line(&entry.value));
+                }
+            }
+            Declared::Document => self.keys(&mut names, &["documents"], "Documents of this spec"),
+            Declared::Server => self.keys(&mut names, &["tools", "servers"], "An MCP server of this spec"),
+            Declared::Service => {
+                for entry in self.each(&["services"]).flat_map(Node::entries) {
+                    let doc = entry.value.get("role").and_then(Node::text).unwrap_or("A service of this workflow");
+                    add(&mut names, &entry.key, doc);
+                }
+            }
+        }
+        names
+    }
+
+    fn keys(&self, names: &mut IndexMap<String, String>, path: &'static [&'static str], doc: &str) {
+        self.each(path).flat_map(Node::entries).for_each(|entry| add(names, &entry.key, doc));
+    }
+
+    /// The parameters of a tool, with what its JSON Schema says of each.
+    pub(super) fn parameters(&self, tool: &str) -> IndexMap<String, String> {
+        let tools = self.each(&["tools", "allowed"]).flat_map(Node::items);
+        let mut names = IndexMap::new();
+        for tool in tools.filter(|item| item.get("name").and_then(Node::text) == Some(tool)) {
+            parameters_of(tool, &mut names);
+        }
+        names
+    }
+
+    /// Variables that tests give values to.
+    pub(super) fn test_variables(&self) -> IndexMap<String, String> {
+        let mut names = IndexMap::new();
+        for root in self.all() {
+            let tests = root.get("tests").map(Node::items).unwrap_or_default();
+            for vars in tests.iter().chain(root.get("test_defaults")).filter_map(|test| test.get("vars")) {
+                vars.entries().iter().for_each(|entry| add(&mut names, &entry.key, "Given by tests"));
+            }
+        }
+        names
+    }
+}
+
+/// The parameters in a tool's own map.
+pub(super) fn parameters_of(tool: &Node, names: &mut IndexMap<String, String>) {
+    for entry in tool.at(&["parameters", "properties"]).map(Node::entries).unwrap_or_default() {
+        let kind = entry.value.get("type").and_then(Node::text).unwrap_or("any type");
+        let doc = entry.value.get("description").and_then(Node::text).unwrap_or("An argument of this tool");
+        add(names, &entry.key, &format!("{doc} ({kind})"));
+    }
+}
+
+fn add(names: &mut IndexMap<String, String>, node: &Node, doc: &str) {
+    if let Some(name) = node.text().filter(|name| !name.is_empty() && !name.contains(MARK)) {
+        names.entry(name.to_owned()).or_insert_with(|| doc.to_owned());
+    }
+}
+
+fn model_line(node: &Node) -> String {
+    let of = |key| node.get(key).and_then(Node::text);
+    match (node.text(), of("provider"), of("model").or_else(|| of("name"))) {
+        (Some(model), ..) | (None, None, Some(model)) => model.to_owned(),
+        (None, Some(provider), Some(model)) => format!("{provider}/{model}"),
+        (None, Some(provider), None) => provider.to_owned(),
+        _ => "A model of this spec".to_owned(),
+    }
+}
+
+fn variable_line(node: &Node) -> String {
+    if let Some(value) = node.text() {
+        return format!("Default: `{value}`");
+    }
+    let of = |key| node.get(key).and_then(Node::text);
+    let from = match (of("env"), of("from")) {
+        (Some(name), _) => format!("From the environment variable `{name}`"),
+        (None, Some("caller")) => "Given by whoever starts the run".to_owned(),
+        _ => "A variable of this spec".to_owned(),
+    };
+    match of("default") {
+        Some(value) => format!("{from}; default: `{value}`"),
+        None => from,
+    }
+}
+
+/// The lists of guardrails of a spec.
+fn guardrail_lists(root: &Node) -> Vec<&Node> {
+    let mut lists: Vec<&Node> = root.at(&["prompts", "user", "validation"]).into_iter().collect();
+    if let Some(node) = root.get("guardrails") {
+        match &node.kind {
+            Kind::Map(entries) => lists.extend(entries.iter().map(|entry| &entry.value)),
+            _ => lists.push(node),
+        }
+    }
+    lists
+}
+
+fn guardrail(names: &mut IndexMap<String, String>, item: &Node) {
+    let (name, of) = match item.get("name") {
+        Some(name) => (name, item.get("use").unwrap_or(name)),
+        None => match item.entries() {
+            [only] => (&only.key, only.value.get("use").unwrap_or(&only.key)),
+            _ => (item, item),
+        },
+    };
+    let builtin = of.text().and_then(Builtin::from_name);
+    add(names, name, builtin.map_or("A guardrail of this spec", Builtin::doc));
+}
+
+/// The variables that stand in the texts of a map of rules: captures of `(?<name>…)`.
+pub(super) fn captures(node: &Node) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut stack = vec![node];
+    while let Some(node) = stack.pop() {
+        stack.extend(node.items());
+        stack.extend(node.entries().iter().map(|entry| &entry.value));
+        let mut rest = node.as_str().unwrap_or("");
+        while let Some((_, after)) = rest.split_once("(?<").or_else(|| rest.split_once("(?P<")) {
+            if let Some((name, _)) = after.split_once('>')
+                && name.chars().all(|c| c.is_alphanumeric() || c == '_')
+                && !name.is_empty()
+            {
+                found.push(name.to_owned());
+            }
+            rest = after;
+        }
+    }
+    found.dedup();
+    found
+}
+
+/// The variable of a template that a byte of it touches.
+pub(super) fn variable_at(text: &str, at: usize) -> Option<crate::TemplateVariable> {
+    Template::parse(text).variables().find(|variable| variable.span.touches(at)).cloned()
+}

@@ -1,0 +1,205 @@
+//! The document with a mark where the cursor stands, so that the place is found in a tree, although the line at the cursor
+//! is not finished: the word that is being typed becomes a key or a value, and the parser says where it stands.
+
+use crate::toml;
+use crate::tree::{Node, parse};
+use aic_base::{RelPath, Span};
+
+/// Stands for the word at the cursor.
+pub(super) const MARK: &str = "aicCursorStands0Here";
+
+/// The document as it would be if the word at the cursor were complete.
+pub(super) struct Probe {
+    /// The tree of it.
+    pub(super) root: Node,
+    /// The word at the cursor, in bytes of the original.
+    pub(super) word: Span,
+    /// Whether a blank has to come before what is inserted: `model:` and `-` end there.
+    pub(super) blank: bool,
+    /// Whether a value has to be put in quotes (TOML).
+    pub(super) quote: bool,
+    /// Whether the document is TOML.
+    pub(super) toml: bool,
+    /// Bytes of the original, how many were taken away there, and how many put in.
+    edits: Vec<(usize, usize, usize)>,
+}
+
+/// What the word is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum As {
+    /// A key whose colon is not typed yet.
+    Key,
+    /// What it is as it stands.
+    Written,
+}
+
+impl Probe {
+    /// The document with the mark; none where the word cannot be taken so.
+    pub(super) fn new(path: &RelPath, text: &str, offset: usize, taken: As) -> Option<Self> {
+        if offset > text.len() || !text.is_char_boundary(offset) || text.contains(MARK) {
+            return None;
+        }
+        let word = word_at(text, offset);
+        let line = Line::around(text, word);
+        let is_toml = path.as_str().ends_with(".toml");
+        let (before, after, blank, quote) = match (is_toml, taken) {
+            (false, As::Key) => {
+                let (blank, rest) = line.bare()?;
+                (if blank { " " } else { "" }, Some((word.end as usize + rest, ": ")), blank, false)
+            }
+            (false, As::Written) => {
+                let blank = line.ends_a_key();
+                (if blank { " " } else { "" }, None, blank, false)
+            }
+            (true, As::Key) => {
+                let (_, rest) = line.bare().filter(|(blank, _)| !blank)?;
+                ("", Some((word.end as usize + rest, " = 0")), false, false)
+            }
+            (true, As::Written) => {
+                let bare = line.wants_quotes();
+                (if bare { "\"" } else { "" }, bare.then_some((word.end as usize, "\"")), false, bare)
+            }
+        };
+        let (start, end) = (word.start as usize, word.end as usize);
+        let mut marked = String::with_capacity(text.len() + MARK.len() + 4);
+        marked.push_str(text.get(..start)?);
+        marked.push_str(before);
+        marked.push_str(MARK);
+        let mut edits = vec![(start, end - start, before.len() + MARK.len())];
+        match after {
+            Some((at, with)) => {
+                marked.push_str(text.get(end..at)?);
+                marked.push_str(with);
+                marked.push_str(text.get(at..)?);
+                edits.push((at, 0, with.len()));
+            }
+            None => marked.push_str(text.get(end..)?),
+        }
+        let root = if is_toml { toml::parse(&marked).root } else { parse(&marked).root }?;
+        Some(Self { root, word, blank, quote, toml: is_toml, edits })
+    }
+
+    /// Bytes of the marked document, in bytes of the original.
+    pub(super) fn original(&self, span: Span) -> Span {
+        Span::new(self.back(span.start as usize, false), self.back(span.end as usize, true))
+    }
+
+    fn back(&self, offset: usize, is_end: bool) -> usize {
+        let mut shift = 0isize;
+        for &(at, removed, inserted) in &self.edits {
+            let start = at.saturating_add_signed(shift);
+            if offset <= start {
+                break;
+            }
+            if offset < start + inserted {
+                return if is_end { at + removed } else { at };
+            }
+            if offset == start + inserted {
+                return at + removed;
+            }
+            shift += inserted as isize - removed as isize;
+        }
+        offset.saturating_add_signed(-shift)
+    }
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// The word that a cursor touches; empty between two that are none.
+pub(super) fn word_at(text: &str, offset: usize) -> Span {
+    let (before, after) = text.split_at(offset);
+    let start = before.trim_end_matches(is_word).len();
+    let end = text.len() - after.trim_start_matches(is_word).len();
+    Span::new(start, end)
+}
+
+/// The line of a word: what stands before it and after it.
+struct Line<'t> {
+    lead: &'t str,
+    tail: &'t str,
+}
+
+impl<'t> Line<'t> {
+    fn around(text: &'t str, word: Span) -> Self {
+        let (before, after) = (&text[..word.start as usize], &text[word.end as usize..]);
+        let lead = before.rsplit(['\n', '\r']).next().unwrap_or("");
+        let tail = after.split(['\n', '\r']).next().unwrap_or("");
+        Self { lead, tail }
+    }
+
+    /// Whether nothing but this word stands on the line, so that it may become a key; then whether a blank is missing
+    /// before it, and how many bytes after it belong to it.
+    fn bare(&self) -> Option<(bool, usize)> {
+        let mut lead = self.lead.trim_start_matches([' ', '\u{feff}']);
+        while let Some(rest) = lead.strip_prefix("- ") {
+            lead = rest.trim_start_matches(' ');
+        }
+        let of_name = |c: char| is_word(c) || matches!(c, '.' | '-');
+        let blank = lead == "-";
+        if !blank && (lead.starts_with('-') || !lead.chars().all(of_name)) {
+            return None;
+        }
+        let rest = self.tail.len() - self.tail.trim_start_matches(of_name).len();
+        let left = self.tail.get(rest..)?;
+        let ends = left.trim().is_empty() || (left.starts_with([' ', '\t']) && left.trim_start().starts_with('#'));
+        ends.then_some((blank, rest))
+    }
+
+    /// Whether the colon of a key stands right before the word: YAML wants a blank after it.
+    fn ends_a_key(&self) -> bool {
+        let Some(lead) = self.lead.strip_suffix(':') else { return false };
+        let key = lead.rsplit(['{', '[', ',', ' ']).next().unwrap_or("");
+        let rest = lead[..lead.len() - key.len()].trim_end();
+        !key.is_empty()
+            && key.chars().all(|c| is_word(c) || matches!(c, '-' | '.' | '"' | '\''))
+            && (rest.is_empty() || rest.ends_with(['{', '[', ',', '-']))
+    }
+
+    /// Whether it is a value of TOML that no quotes are around.
+    fn wants_quotes(&self) -> bool {
+        let open = |quote| self.lead.matches(quote).count() % 2 == 1;
+        self.lead.contains('=') && !open('"') && !open('\'')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn original(text: &str, taken: As, of: &str) -> Option<String> {
+        let offset = text.find('$')?;
+        let text = text.replacen('$', "", 1);
+        let path = RelPath::new("a.ai.yml").ok()?;
+        let probe = Probe::new(&path, &text, offset, taken)?;
+        let value = probe.root.at(&of.split('/').collect::<Vec<_>>())?;
+        Some(probe.original(value.span).of(&text).to_owned())
+    }
+
+    #[test]
+    fn spans_lead_back_to_the_original() {
+        assert_eq!(original("a: fo$o-bar\nb: c\n", As::Written, "a").as_deref(), Some("foo-bar"));
+        assert_eq!(original("a: fo$o-bar\nb: ccc\n", As::Written, "b").as_deref(), Some("ccc"));
+        assert_eq!(original("a:$\nb: ccc\n", As::Written, "b").as_deref(), Some("ccc"));
+        assert_eq!(original("a: 1\nxy$\nb: ccc\n", As::Key, "b").as_deref(), Some("ccc"));
+        assert_eq!(original("a: {b: \"x$y\", c: dd}\n", As::Written, "a/c").as_deref(), Some("dd"));
+        assert_eq!(original("a: {b: \"x$y\", c: dd}\n", As::Written, "a/b").as_deref(), Some("\"xy\""));
+    }
+
+    #[test]
+    fn a_word_alone_on_its_line_may_become_a_key() {
+        let bare = |text: &str| {
+            let offset = text.find('$').unwrap();
+            let text = text.replacen('$', "", 1);
+            Line::around(&text, word_at(&text, offset)).bare()
+        };
+        assert_eq!(bare("a:\n  mod$\n"), Some((false, 0)));
+        assert_eq!(bare("  - mod$el # why"), Some((false, 0)));
+        assert_eq!(bare("  -$"), Some((true, 0)));
+        assert_eq!(bare("  user-$na-me"), Some((false, 3)));
+        for text in ["a: b$", "mod$: x", "two wo$rds", "\"quo$te\"", "a$ b"] {
+            assert_eq!(bare(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What is wrong with the open documents and the specs they belong to: one pass, on the blocking pool, over a snapshot.
+//!
+//! What is read is an *entry*: an open spec, a spec that includes an open file of tests, or such a file by itself where
+//! none does. An entry is read again when a document changed that it is made of; the others keep their findings.
+
+use crate::convert;
+use crate::documents::Documents;
+use crate::home::{Home, Key, uri_of};
+use crate::position::{Encoding, Lines};
+use aic_base::{RelPath, Source, Span, Timestamp};
+use aic_spec::ide::{load_tests, specs_of_tests};
+use aic_spec::{FileKind, LoadOptions, Loaded, file_kind, load};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use tower_lsp_server::ls_types::{Diagnostic, Location};
+
+/// What a pass reads.
+pub(crate) struct Job {
+    /// The open documents.
+    pub(crate) documents: Documents,
+    /// What each entry was made of when it was last read.
+    pub(crate) made_of: HashMap<Key, Arc<BTreeSet<RelPath>>>,
+    /// The files that changed since.
+    pub(crate) changed: HashSet<Key>,
+    /// How columns are counted.
+    pub(crate) encoding: Encoding,
+    /// Whether the client shows other places that matter.
+    pub(crate) related: bool,
+    /// The day against which the retirement of models is judged.
+    pub(crate) today: Timestamp,
+}
+
+/// What a pass found.
+pub(crate) struct Outcome {
+    /// All entries there are now.
+    pub(crate) entries: HashSet<Key>,
+    /// Those that were read.
+    pub(crate) read: Vec<(Key, Findings)>,
+}
+
+/// What is wrong in the files of one entry.
+pub(crate) struct Findings {
+    /// The files it is made of, those that are missing included.
+    pub(crate) made_of: Arc<BTreeSet<RelPath>>,
+    /// The findings of each file that has some, and of the entry itself.
+    pub(crate) by_file: BTreeMap<RelPath, Vec<Diagnostic>>,
+}
+
+/// Reads what changed.
+pub(crate) fn run(job: &Job) -> Outcome {
+    let mut entries: HashMap<Key, (Home, bool)> = HashMap::new();
+    let mut sources: HashMap<&std::path::Path, Arc<dyn Source>> = HashMap::new();
+    for (_, document) in job.documents.iter() {
+        let home = &document.home;
+        let source = sources.entry(&home.root).or_insert_with(|| job.documents.source(home));
+        match file_kind(home.path.file_name()) {
+            Some(FileKind::Container | FileKind::Compose) => {
+                entries.insert(home.key(), (home.clone(), false));
+            }
+            Some(FileKind::Tests) => {
+                let specs = specs_of_tests(&**source, &home.path);
+                if specs.is_empty() {
+                    entries.insert(home.key(), (home.clone(), true));
+                }
+                for path in specs {
+                    let home = Home { path, ..home.clone() };
+                    entries.insert(home.key(), (home, false));
+                }
+            }
+            None => {}
+        }
+    }
+    // A file of tests that nothing is made of yet may be one that a pattern of some spec means.
+    let known = |(root, path): &Key| job.made_of.iter().any(|(key, made_of)| key.0 == *root && made_of.contains(path));
+    let new_tests = |changed: &Key| file_kind(changed.1.file_name()) == Some(FileKind::Tests) && !known(changed);
+    let new_tests: Vec<&Key> = job.changed.iter().filter(|changed| new_tests(changed)).collect();
+    let mut read = Vec::new();
+    for (key, (home, alone)) in &entries {
+        let stale = match job.made_of.get(key) {
+            None => true,
+            Some(made_of) => {
+                job.changed.iter().any(|(root, path)| *root == key.0 && made_of.contains(path))
+                    || new_tests.iter().any(|(root, _)| *root == key.0)
+            }
+        };
+        let source = sources.get(home.root.as_path());
+        if let Some(source) = source.filter(|_| stale) {
+            read.push((key.clone(), findings(job, home, &**source, *alone)));
+        }
+    }
+    Outcome { entries: entries.into_keys().collect(), read }
+}
+
+fn findings(job: &Job, home: &Home, source: &dyn Source, alone: bool) -> Findings {
+    let options = LoadOptions { environment: None, today: job.today };
+    let read = if alone { load_tests } else { load };
+    let loaded = read(source, &home.path, &options);
+    let mut by_file: BTreeMap<RelPath, Vec<Diagnostic>> = BTreeMap::new();
+    by_file.insert(home.path.clone(), Vec::new());
+    let mut locate = |file: &RelPath, span: Span| {
+        let text = text_of(&loaded, source, file);
+        let uri = match job.documents.of_file(&(home.root.clone(), file.clone())) {
+            Some((uri, _)) => uri.clone(),
+            None => uri_of(&home.root, file)?,
+        };
+        Some(Location { uri, range: Lines::new(&text, job.encoding).range(span) })
+    };
+    // Findings come sorted by file, so the lines of each are counted once.
+    for group in loaded.diagnostics.chunk_by(|a, b| a.file == b.file) {
+        let Some(file) = group.first().map(|first| &first.file) else { continue };
+        let text = text_of(&loaded, source, file);
+        let lines = Lines::new(&text, job.encoding);
+        let found = group.iter().map(|found| convert::diagnostic(found, &lines, job.related, &mut locate));
+        by_file.entry(file.clone()).or_default().extend(found);
+    }
+    let mut made_of: BTreeSet<RelPath> = loaded.files.into_keys().collect();
+    made_of.extend(loaded.data);
+    made_of.extend(loaded.missing);
+    made_of.insert(home.path.clone());
+    Findings { made_of: Arc::new(made_of), by_file }
+}
+
+fn text_of(loaded: &Loaded, source: &dyn Source, file: &RelPath) -> String {
+    loaded.text(file).map_or_else(|| source.read_text(file).unwrap_or_default(), str::to_owned)
+}

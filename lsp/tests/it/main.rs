@@ -1,0 +1,7 @@
+//! The server as clients see it: one in memory, and Neovim.
+
+mod client;
+mod neovim;
+mod places;
+mod session;
+mod specs;

@@ -1,0 +1,90 @@
+//! The user's configuration: `config.toml` in the platform's folder for it, with `theme` and `keys`. What is wrong with it
+//! is shown among the problems; the rest of it holds.
+
+use crate::tui::keymap::Keymap;
+use crate::tui::theme::{self, Depth};
+use std::path::{Path, PathBuf};
+use toml::{Table, Value};
+
+/// What the user wants.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// The theme, where one is chosen: then the terminal's background does not matter.
+    pub theme: Option<String>,
+    /// The keys.
+    pub keymap: Keymap,
+    /// Where the user's themes are.
+    pub themes: Option<PathBuf>,
+    /// What is wrong with it.
+    pub problems: Vec<String>,
+}
+
+/// The user's folder for the configuration of `aic`; none where the machine has none.
+pub fn folder() -> Option<PathBuf> {
+    directories::ProjectDirs::from("", "", "aic").map(|dirs| dirs.config_dir().to_owned())
+}
+
+impl Config {
+    /// Reads the configuration in a folder. None is fine.
+    pub fn read(folder: Option<&Path>) -> Self {
+        let mut config = Self { themes: folder.map(|folder| folder.join("themes")), ..Self::default() };
+        let Some(path) = folder.map(|folder| folder.join("config.toml")) else { return config };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => config.take(&text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => config.problems.push(format!("{}: {error}", path.display())),
+        }
+        config
+    }
+
+    fn take(&mut self, text: &str) {
+        let table = match text.parse::<Table>() {
+            Ok(table) => table,
+            Err(error) => {
+                let words: Vec<String> = error.to_string().split_whitespace().map(str::to_owned).collect();
+                self.problems.push(format!("config.toml: {}", words.join(" ")));
+                return;
+            }
+        };
+        for (key, value) in &table {
+            match (key.as_str(), value) {
+                ("theme", Value::String(name)) => self.theme = Some(name.clone()),
+                ("keys", Value::Table(changes)) => self.problems.extend(self.keymap.change(changes)),
+                _ => self.problems.push(format!("config.toml: `{key}` is not `theme = \"NAME\"` or `[keys]`")),
+            }
+        }
+    }
+
+    /// The theme to begin with: the user's, else what the terminal can show.
+    pub fn theme(&self, depth: Depth, dark: bool) -> theme::Read {
+        match (&self.theme, depth) {
+            // Whoever wants no colours gets none, whatever theme is configured.
+            (Some(name), Depth::Sixteen | Depth::True) => theme::read(name, self.themes.as_deref()),
+            _ => theme::read(depth.theme(dark), self.themes.as_deref()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_said_and_the_rest_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "theme = \"light\"\ncolour = 1\n[keys]\n\"ctrl-t\" = \"tests.run-all\"\nx = \"no.such\"\n";
+        std::fs::write(folder.path().join("config.toml"), text).unwrap();
+        let config = Config::read(Some(folder.path()));
+        assert_eq!(config.problems.len(), 2, "{:?}", config.problems);
+        assert_eq!(config.theme(Depth::True, true).theme.name, "light");
+        assert_eq!(config.theme(Depth::None, true).theme.name, "mono");
+    }
+
+    #[test]
+    fn no_configuration_is_fine_and_a_torn_one_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Config::read(None).problems.is_empty() && Config::read(Some(folder.path())).problems.is_empty());
+        std::fs::write(folder.path().join("config.toml"), "theme = ").unwrap();
+        assert_eq!(Config::read(Some(folder.path())).problems.len(), 1);
+    }
+}

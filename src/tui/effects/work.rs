@@ -1,0 +1,194 @@
+//! The effects that need a thread for a moment: the store, rollbacks, saving, analyses of unsaved text.
+
+use super::{Open, lock, save};
+use crate::rollback;
+use crate::tui::ide;
+use crate::tui::message::{Effect, Msg, Unsaved};
+use crate::tui::state::{History, Rolled, TestItem};
+use crate::workspace::now;
+use aic_base::{Digest, MemorySource, OverlaySource, RelPath};
+use aic_behavior::Plan;
+use aic_spec::{LoadOptions, Loaded};
+use aic_store::{FileChangeKind, OperationKind, RollbackReport, RunInfo, Sample, Store, version_digest};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// The most runs that the meters read.
+const MOST_SAMPLES: u32 = 500;
+/// How long the store must be quiet before it is read again.
+const STORE_QUIET: Duration = Duration::from_millis(120);
+
+/// Starts an effect on a thread of its own.
+pub(super) fn start(open: Arc<Open>, effect: Effect, messages: mpsc::Sender<Msg>) {
+    let kind = match effect {
+        Effect::Analyse(_) => Some(0),
+        Effect::Complete(_) => Some(1),
+        _ => None,
+    };
+    let newest = kind.map(|kind: usize| (kind, open.asked[kind].fetch_add(1, Ordering::SeqCst) + 1));
+    tokio::task::spawn_blocking(move || {
+        // Somebody who types faster than a text is analysed wants to hear of the last one.
+        if newest.is_some_and(|(kind, number)| open.asked[kind].load(Ordering::SeqCst) != number) {
+            return;
+        }
+        if let Some(msg) = carry_out(&open, effect) {
+            let _ = messages.blocking_send(msg);
+        }
+    });
+}
+
+fn carry_out(open: &Open, effect: Effect) -> Option<Msg> {
+    match effect {
+        Effect::History(spec) => Some(Msg::History { spec, history: Box::new(history(open, spec)) }),
+        Effect::RollBack { spec, to } => Some(Msg::Rolled { spec, result: roll_back(open, spec, to.as_deref()) }),
+        Effect::UndoRollBack { spec } => Some(Msg::Rolled { spec, result: undo(open, spec) }),
+        Effect::Save { path, text, base } => {
+            let full = path.under(&open.workspace.root);
+            let result = save::save(&full, &text, base);
+            Some(Msg::Saved { path, result })
+        }
+        Effect::Analyse(unsaved) => {
+            let path = open.specs.get(unsaved.spec)?;
+            let source = overlay(open, &unsaved);
+            let options = LoadOptions { environment: None, today: now() };
+            let loaded = aic_spec::load(&source, path, &options);
+            let found = loaded.diagnostics.into_iter().filter(|found| found.file == unsaved.path).collect();
+            Some(Msg::Analysed { edits: unsaved.edits, found })
+        }
+        Effect::Complete(unsaved) => {
+            let all = ide::complete(&overlay(open, &unsaved), &unsaved.path, &unsaved.text, unsaved.offset);
+            Some(Msg::Completed { edits: unsaved.edits, all })
+        }
+        Effect::Explain(unsaved) => {
+            let explanation = ide::explain(&overlay(open, &unsaved), &unsaved.path, &unsaved.text, unsaved.offset);
+            Some(Msg::Explained { edits: unsaved.edits, explanation })
+        }
+        Effect::Open | Effect::Look | Effect::Stop | Effect::Suspend | Effect::Test { .. } => None,
+    }
+}
+
+/// The disk, with the unsaved text over it.
+fn overlay(open: &Open, unsaved: &Unsaved) -> OverlaySource {
+    let mut above = MemorySource::new();
+    above.insert(unsaved.path.clone(), unsaved.text.as_bytes());
+    OverlaySource::new(above, open.workspace.source().clone())
+}
+
+/// The tests of a spec and the ids of their cases.
+pub(super) fn tests(loaded: &Loaded) -> Vec<TestItem> {
+    let Some(spec) = &loaded.spec else { return Vec::new() };
+    // Only names are wanted here, so the world does not matter.
+    let plan = Plan::of(spec, Digest::of(b""));
+    let mut tests: Vec<TestItem> = plan
+        .tests
+        .iter()
+        .map(|test| TestItem {
+            name: test.def.name.clone(),
+            file: test.def.file.clone(),
+            span: test.def.span,
+            cases: Vec::new(),
+        })
+        .collect();
+    for case in plan.cases {
+        if let Some(test) = tests.get_mut(case.test) {
+            test.cases.push(case.id);
+        }
+    }
+    tests
+}
+
+fn history(open: &Open, at: usize) -> History {
+    let (Some(store), Some(spec)) = (&open.store, open.specs.get(at)) else { return History::default() };
+    let loaded = lock(&open.loaded).get(at).cloned().flatten();
+    let here = loaded.map(|loaded| version_digest(spec, &loaded.files));
+    match read(store, spec) {
+        Ok(history) => History { here, ..history },
+        Err(error) => History { here, problem: Some(error.to_string()), ..History::default() },
+    }
+}
+
+fn read(store: &Store, spec: &RelPath) -> Result<History, aic_store::StoreError> {
+    let versions = store.versions(spec)?;
+    // Not by a span of time: the runs of tests began at whatever moment the tests say it is.
+    let mut samples: Vec<Sample> = store.runs(spec, MOST_SAMPLES)?.iter().map(sample).collect();
+    samples.reverse();
+    let operations = store.operations(spec)?;
+    let undone: BTreeSet<i64> = operations.iter().filter_map(|operation| operation.undoes).collect();
+    let can_undo =
+        operations.iter().any(|operation| operation.kind == OperationKind::Rollback && !undone.contains(&operation.id));
+    Ok(History { versions, here: None, samples, can_undo, problem: None })
+}
+
+fn sample(run: &RunInfo) -> Sample {
+    let RunInfo { started, outcome, cost, usage, latency, guardrail_hits, .. } = *run;
+    let tokens = usage.input_tokens + usage.output_tokens;
+    Sample { at: started, outcome, cost, latency, tokens, guardrail_hits }
+}
+
+fn roll_back(open: &Open, at: usize, to: Option<&str>) -> Result<Option<Rolled>, String> {
+    let session = open.session(at).ok_or("there is no such spec")?;
+    let store = open.store.as_ref().ok_or("there is no store, so there are no versions")?;
+    let loaded = session.load(None);
+    let report = rollback::back(&session, store, &loaded, to, false)?;
+    Ok(report.map(|report| told("back at", store, &session.spec, &report)))
+}
+
+fn undo(open: &Open, at: usize) -> Result<Option<Rolled>, String> {
+    let session = open.session(at).ok_or("there is no such spec")?;
+    let store = open.store.as_ref().ok_or("there is no store, so there are no versions")?;
+    let report = rollback::undo(&session, store, &session.load(None))?;
+    Ok(report.map(|report| told("undone: at", store, &session.spec, &report)))
+}
+
+fn told(what: &str, store: &Store, spec: &RelPath, report: &RollbackReport) -> Rolled {
+    let known = store.versions(spec).unwrap_or_default();
+    let shown = |digest: Digest| {
+        let number = known.iter().find(|version| version.digest == digest).map(|version| version.number);
+        number.map_or_else(|| digest.short(), |number| format!("v{number}"))
+    };
+    let took = crate::report::duration(report.took);
+    let title = format!("{what} {} in {took}; what was there is {}", shown(report.to), shown(report.from));
+    let changed = report.changed.iter().filter(|change| change.kind != FileChangeKind::Unchanged);
+    let mut lines: Vec<String> =
+        changed.map(|change| format!("{} {}", rollback::word(change.kind), change.path)).collect();
+    if let Some(rescued) = report.rescued {
+        lines.push(format!("somebody wrote into the files meanwhile; that is kept as {}", shown(rescued)));
+    }
+    Rolled { title, lines }
+}
+
+/// Tells when somebody writes into the store: another process that runs the tests, or a run of the command line. The
+/// system reports it, so that nothing has to be asked again and again.
+pub(super) fn watch_store(open: &Open, messages: &mpsc::Sender<Msg>) -> Option<RecommendedWatcher> {
+    let folder = open.store.as_ref()?.workspace().join(".aic");
+    let (sender, mut changes) = mpsc::channel::<()>(1);
+    let mut watcher = notify::recommended_watcher(move |event: Result<notify::Event, notify::Error>| {
+        let written = event.is_ok_and(|event| {
+            matches!(event.kind, EventKind::Modify(_) | EventKind::Create(_))
+                && event
+                    .paths
+                    .iter()
+                    .any(|path| path.file_name().is_some_and(|name| name == "store.db-wal" || name == "store.db"))
+        });
+        if written {
+            let _ = sender.try_send(());
+        }
+    })
+    .ok()?;
+    watcher.watch(&folder, RecursiveMode::NonRecursive).ok()?;
+    let messages = messages.clone();
+    tokio::spawn(async move {
+        while changes.recv().await.is_some() {
+            tokio::time::sleep(STORE_QUIET).await;
+            while changes.try_recv().is_ok() {}
+            if messages.send(Msg::StoreChanged).await.is_err() {
+                return;
+            }
+        }
+    });
+    Some(watcher)
+}

@@ -1,0 +1,74 @@
+//! Specs and problems: which specs there are and how each stands, then what is wrong with the selected one.
+
+use super::{list, selected, span};
+use crate::tui::state::{Pane, SpecState, State};
+use aic_base::LineIndex;
+use aic_spec::{Diagnostic, Severity};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
+    let mut rows: Vec<Line<'_>> = Vec::new();
+    for (at, spec) in state.specs.iter().enumerate() {
+        let (mark, look) = mark(state, at, spec);
+        let name = if at == state.at { state.theme.title } else { state.theme.text };
+        let mut words = vec![Span::styled(format!("{mark} "), look), span(spec.name(), name)];
+        let tally = spec.tally();
+        if tally.total() > 0 {
+            words.push(Span::styled(format!(" {}/{}", tally.pass, tally.total()), state.theme.dim));
+        }
+        if spec.name() != spec.shown {
+            words.push(span(&format!("  {}", spec.shown), state.theme.dim));
+        }
+        rows.push(Line::from(words));
+    }
+    if let Some(spec) = state.spec() {
+        rows.extend(spec.problems().iter().map(|problem| one(state, spec, problem)));
+    }
+    rows.extend(
+        state
+            .own_problems()
+            .map(|text| Line::from(vec![Span::styled("! ", state.theme.warn), span(text, state.theme.text)])),
+    );
+    list(buffer, area, rows, Some(state.specs_at), selected(state, Pane::Specs));
+}
+
+/// How a spec stands: it runs, is broken, red, green, or was not looked at yet.
+fn mark(state: &State, at: usize, spec: &SpecState) -> (&'static str, Style) {
+    let theme = &state.theme;
+    if state.running.as_ref().is_some_and(|running| running.job.spec == at) {
+        ("»", theme.info)
+    } else if spec.loaded.as_ref().is_some_and(|loaded| loaded.has_errors()) || spec.refusal.is_some() {
+        ("!", theme.bad)
+    } else if spec.results.is_empty() {
+        ("·", theme.dim)
+    } else if spec.tally().exit_code() == 0 {
+        ("✓", theme.good)
+    } else {
+        ("✗", theme.bad)
+    }
+}
+
+fn one(state: &State, spec: &SpecState, problem: &Diagnostic) -> Line<'static> {
+    let (mark, look) = severity(state, problem.severity);
+    let text = spec.loaded.as_ref().and_then(|loaded| loaded.text(&problem.file));
+    let line = text.map(|text| LineIndex::new(text).line_col(text, problem.span.start as usize).line);
+    let place = line.map_or_else(String::new, |line| format!("{line}: "));
+    let file = if problem.file == spec.path { String::new() } else { format!("{} ", problem.file.file_name()) };
+    Line::from(vec![
+        Span::styled(format!("{mark} "), look),
+        span(&format!("{file}{place}"), state.theme.dim),
+        span(&problem.message, state.theme.text),
+    ])
+}
+
+/// The mark and the look of a finding.
+pub fn severity(state: &State, severity: Severity) -> (&'static str, Style) {
+    match severity {
+        Severity::Error => ("✗", state.theme.bad),
+        Severity::Warning => ("▲", state.theme.warn),
+        Severity::Hint => ("·", state.theme.info),
+    }
+}

@@ -1,0 +1,90 @@
+//! Tests: the tree, each case with how it stands; below it, where there is room, what fails first.
+
+use super::{list, selected, span, verdict};
+use crate::report::duration;
+use crate::tui::state::{Pane, SpecState, State, TestRow};
+use aic_behavior::Verdict;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr as _;
+
+pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
+    let Some(spec) = state.spec() else { return };
+    let mut area = area;
+    if let Some(why) = spec.refusal.as_ref().or(spec.unkept.as_ref()) {
+        let look = if spec.refusal.is_some() { state.theme.bad } else { state.theme.warn };
+        let text = super::wrapped(why, usize::from(area.width));
+        let height = u16::try_from(text.len()).unwrap_or(u16::MAX).min(area.height / 2);
+        super::lines(buffer, Rect { height, ..area }, text.into_iter().map(|line| Line::styled(line, look)));
+        area = Rect { y: area.y + height, height: area.height - height, ..area };
+    }
+    let rows: Vec<Line<'_>> = spec.rows().iter().map(|row| one(state, spec, row, area.width)).collect();
+    if rows.is_empty() {
+        let text = if spec.loaded.is_none() { "loading …" } else { "the spec has no tests" };
+        super::lines(buffer, area, [Line::styled(text, state.theme.dim)]);
+        return;
+    }
+    list(buffer, area, rows, Some(spec.test_at), selected(state, Pane::Tests));
+}
+
+fn one<'a>(state: &State, spec: &SpecState, row: &TestRow<'_>, width: u16) -> Line<'a> {
+    match row {
+        TestRow::Test(test) => {
+            let ended = test.cases.iter().filter_map(|case| spec.results.get(case));
+            let worst = ended.map(|case| case.verdict).max();
+            let waiting = test.cases.iter().any(|case| spec.waiting.contains(case));
+            let (mark, look) = mark(state, worst, waiting);
+            let count = Span::styled(format!("  {}", test.cases.len()), state.theme.dim);
+            Line::from(vec![Span::styled(format!("{mark} "), look), span(&test.name, state.theme.title), count])
+        }
+        TestRow::Case(test, case, below) => {
+            let result = spec.results.get(*case);
+            let (mark, look) = mark(state, result.map(|case| case.verdict), spec.waiting.contains(*case));
+            let indent = if *below { "  " } else { "" };
+            // Case ids repeat the name of their test: what tells them apart is their end.
+            let facts = result
+                .filter(|_| !spec.waiting.contains(*case))
+                .map(|case| if case.kept { "kept".to_owned() } else { duration(case.latency) });
+            let facts = facts.unwrap_or_default();
+            let room = usize::from(width).saturating_sub(indent.len() + 2 + facts.width() + 1);
+            let own = case.strip_prefix(test.name.as_str()).filter(|own| *below && !own.is_empty());
+            let name = clip(own.unwrap_or(case), room);
+            let pad = " ".repeat(room.saturating_sub(name.width()) + 1);
+            let text = if result.is_some_and(|case| !case.verdict.is_fine()) { look } else { state.theme.text };
+            Line::from(vec![
+                Span::styled(format!("{indent}{mark} "), look),
+                span(&name, text),
+                Span::raw(pad),
+                Span::styled(facts, state.theme.dim),
+            ])
+        }
+    }
+}
+
+fn mark(state: &State, result: Option<Verdict>, waiting: bool) -> (&'static str, Style) {
+    match (waiting, result) {
+        (true, _) => ("»", state.theme.info),
+        (false, Some(result)) => verdict(result, &state.theme),
+        (false, None) => ("·", state.theme.dim),
+    }
+}
+
+/// A text of at most so many columns; what is cut off is shown to be.
+fn clip(text: &str, width: usize) -> String {
+    use unicode_segmentation::UnicodeSegmentation as _;
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let (mut kept, mut used) = (String::new(), 1);
+    for grapheme in text.graphemes(true) {
+        if used + grapheme.width() > width {
+            break;
+        }
+        used += grapheme.width();
+        kept.push_str(grapheme);
+    }
+    kept.push('…');
+    kept
+}

@@ -1,0 +1,67 @@
+//! Versions: each with its verdict, and what the last rollback did.
+
+use super::{lines, list, selected, span, wrapped};
+use crate::tui::state::{Pane, State};
+use aic_base::Digest;
+use aic_store::VersionInfo;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
+    let Some(spec) = state.spec() else { return };
+    let theme = &state.theme;
+    let mut area = area;
+    let mut above: Vec<Line<'_>> = Vec::new();
+    if let Some(problem) = &spec.history.problem {
+        above.push(Line::from(span(problem, theme.bad)));
+    }
+    if let Some(rolled) = &spec.rolled {
+        let width = usize::from(area.width);
+        above.extend(wrapped(&rolled.title, width).into_iter().map(|line| Line::styled(line, theme.good)));
+        let lines = rolled.lines.iter().flat_map(|line| wrapped(line, width.saturating_sub(2)));
+        above.extend(lines.map(|line| Line::styled(format!("  {line}"), theme.dim)));
+    }
+    if !above.is_empty() {
+        let height = u16::try_from(above.len()).unwrap_or(u16::MAX).min(area.height / 2);
+        lines(buffer, Rect { height, ..area }, above);
+        area = Rect { y: area.y + height, height: area.height - height, ..area };
+    }
+    if spec.history.versions.is_empty() {
+        lines(buffer, area, [Line::styled("no versions yet: a test run records one", theme.dim)]);
+        return;
+    }
+    let rows = spec.history.versions.iter().map(|version| one(state, version, spec.history.here)).collect();
+    list(buffer, area, rows, Some(spec.version_at), selected(state, Pane::Versions));
+}
+
+fn one(state: &State, version: &VersionInfo, here: Option<Digest>) -> Line<'static> {
+    let theme = &state.theme;
+    let current = here == Some(version.digest);
+    let mark = if current { "● " } else { "  " };
+    let verdict = match &version.verdict {
+        None => Span::styled("not tested", theme.dim),
+        Some(verdict) if verdict.all_passed() => Span::styled(format!("✓ {}", verdict.passed), theme.good),
+        Some(verdict) => {
+            let open = if verdict.other > 0 { format!(" ? {}", verdict.other) } else { String::new() };
+            Span::styled(format!("✗ {} ✓ {}{open}", verdict.failed, verdict.passed), theme.bad)
+        }
+    };
+    let mut words = vec![
+        Span::styled(mark, theme.accent),
+        Span::styled(format!("v{:<3} ", version.number), if current { theme.title } else { theme.text }),
+        Span::styled(format!("{}  ", version.recorded_at.time()), theme.dim),
+        verdict,
+    ];
+    if version.stable {
+        words.push(Span::styled("  stable", theme.good));
+    }
+    for tag in version.tags.iter().filter(|tag| *tag != "stable") {
+        words.push(span(&format!("  {tag}"), theme.accent));
+    }
+    if version.quarantined.is_some() {
+        words.push(Span::styled("  quarantined", theme.bad));
+    }
+    words.push(Span::styled(format!("  {}", version.digest.short()), theme.dim));
+    Line::from(words)
+}
