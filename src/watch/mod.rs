@@ -55,6 +55,10 @@ impl Watch {
         let loaded = self.session.load(self.options.environment.as_deref());
         files.follow(&loaded);
         self.seen = self.state(&loaded);
+        // The first save is to be as fast as the others.
+        if let Ok(container) = self.session.container(&loaded) {
+            let _ = tokio::task::spawn_blocking(move || container.warm()).await;
+        }
         show::hello(out, &self.session.workspace, &loaded, self.json);
         self.verdict(out, loaded, Instant::now(), &[]).await;
         let cancel = self.options.cancel.clone();

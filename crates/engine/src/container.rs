@@ -78,25 +78,26 @@ impl Container {
         })
     }
 
-    /// Does ahead, on threads of its own, what the first run would wait for: a worker for the scripts, the detectors'
-    /// patterns. Returns at once.
+    /// Does ahead, on a thread of its own, what the first run would wait for. Returns at once.
     pub fn warm_up(self: &Arc<Self>) {
-        let tools = self.spec.tools.allowed.iter();
-        let scripted_tool = tools.into_iter().any(|tool| matches!(tool.run, Some(Run::Script { .. })));
+        let container = self.clone();
+        // Without a thread the first run simply waits.
+        let _ = std::thread::Builder::new().name("warm-up".into()).spawn(move || container.warm());
+    }
+
+    /// Starts a worker for the scripts and builds the detectors' patterns. Takes some ten milliseconds the first time.
+    pub fn warm(&self) {
+        let mut tools = self.spec.tools.allowed.iter();
+        let scripted_tool = tools.any(|tool| matches!(tool.run, Some(Run::Script { .. })));
         if scripted_tool || self.guards.iter().any(|guard| matches!(guard.kind, GuardKind::Script { .. })) {
             self.scripts.warm_up();
         }
-        let container = self.clone();
-        // Backwards: the first run begins at the front, and the two meet in the middle.
-        let judge = move || {
-            for guard in container.guards.iter().rev().filter(|guard| matches!(guard.kind, GuardKind::Detector(_))) {
-                for stage in &guard.stages {
-                    guard.judge("warm-up 1", &Scope::at(*stage));
-                }
+        // Backwards: a run that is under way began at the front, and the two meet in the middle.
+        for guard in self.guards.iter().rev().filter(|guard| matches!(guard.kind, GuardKind::Detector(_))) {
+            for stage in &guard.stages {
+                guard.judge("warm-up 1", &Scope::at(*stage));
             }
-        };
-        // Without a thread the first run simply waits.
-        let _ = std::thread::Builder::new().name("warm-up".into()).spawn(judge);
+        }
     }
 
     /// The spec.
