@@ -78,8 +78,6 @@ impl ScriptHost {
     pub fn call(&self, call: &ScriptCall, cancel: &Cancel) -> Result<ScriptResult, ScriptError> {
         let input = input_of(call)?;
         let permit = self.shared.permit(cancel).ok_or_else(|| cancelled(call))?;
-        let mut ready = self.shared.worker(call, cancel)?;
-
         let limits = &call.limits;
         let header = CallHeader {
             timeout_us: u64::try_from(limits.timeout.as_micros()).unwrap_or(u64::MAX),
@@ -88,15 +86,22 @@ impl ScriptHost {
             now_ms: call.now.millis(),
             seed: call.seed,
         };
-        let started = Instant::now();
-        let parts = vec![header.to_bytes().to_vec(), input];
-        let reply = ready.worker.ask(Kind::Call, parts, limits.timeout.saturating_add(GRACE), cancel);
-        let took = started.elapsed();
+        let parts: Arc<[Vec<u8>]> = Arc::new([header.to_bytes().to_vec(), input]);
         let filename = || call.filename.clone();
+        let (ready, reply, took) = loop {
+            let (mut ready, was_idle) = self.shared.worker(call, cancel)?;
+            let started = Instant::now();
+            let within = limits.timeout.saturating_add(GRACE);
+            let reply = ready.worker.ask(Kind::Call, Arc::clone(&parts), within, cancel);
+            // One that died in its idleness was never asked anything: it is as if it had not been there.
+            if !(was_idle && matches!(reply, Err(AskError::NotTaken(_)))) {
+                break (ready, reply, started.elapsed());
+            }
+        };
         let frame = reply.map_err(|error| match error {
             AskError::Deadline => ScriptError::Timeout { filename: filename(), limit: limits.timeout },
             AskError::Cancelled => cancelled(call),
-            AskError::Died(why) => ScriptError::WorkerDied { filename: filename(), why },
+            AskError::Died(why) | AskError::NotTaken(why) => ScriptError::WorkerDied { filename: filename(), why },
         })?;
         let (header, printed, body) = answer_of(&frame).ok_or_else(|| ScriptError::WorkerDied {
             filename: filename(),
@@ -196,19 +201,19 @@ impl Shared {
         Some(Permit(self))
     }
 
-    /// An idle worker, or a new one.
-    fn worker(self: &Arc<Self>, call: &ScriptCall, cancel: &Cancel) -> Result<Ready, ScriptError> {
+    /// An idle worker, or a new one, and which it is.
+    fn worker(self: &Arc<Self>, call: &ScriptCall, cancel: &Cancel) -> Result<(Ready, bool), ScriptError> {
         loop {
             let taken = self.wait_for(cancel, |state| match state.idle.pop() {
                 None if state.warming => None,
                 idle => Some(idle),
             });
             let Some(mut ready) = taken.flatten() else {
-                return self.start(cancel).map_err(|error| error.about(self, call));
+                return self.start(cancel).map(|ready| (ready, false)).map_err(|error| error.about(self, call));
             };
             // One that died while nobody looked is dropped, which reaps it.
             if ready.worker.is_alive() {
-                return Ok(ready);
+                return Ok((ready, true));
             }
         }
     }
@@ -258,10 +263,10 @@ impl Shared {
         let cache = self.cache.as_ref().map(|path| path.as_os_str().as_encoded_bytes().to_vec());
         let open = serde_json::to_vec(&Open { mode, cache }).map_err(std::io::Error::other)?;
         let within = if mode == Mode::Load { READY_WITHIN } else { COMPILED_WITHIN };
-        let frame = worker.ask(Kind::Open, vec![open], within, cancel).map_err(|error| match error {
+        let frame = worker.ask(Kind::Open, Arc::new([open]), within, cancel).map_err(|error| match error {
             AskError::Deadline => StartError::Other(format!("was not ready within {within:?}")),
             AskError::Cancelled => StartError::Cancelled,
-            AskError::Died(why) => StartError::Other(format!("is no worker: {why}")),
+            AskError::Died(why) | AskError::NotTaken(why) => StartError::Other(format!("is no worker: {why}")),
         })?;
         match frame.kind {
             Kind::Ready => {
@@ -271,7 +276,9 @@ impl Shared {
             }
             Kind::Missing | Kind::Prepared => Ok(None),
             Kind::Failed => Err(StartError::Other(format!("failed: {}", String::from_utf8_lossy(&frame.payload)))),
-            Kind::Open | Kind::Call | Kind::Answer => Err(StartError::Other("gave the wrong kind of reply".into())),
+            Kind::Open | Kind::Call | Kind::Taken | Kind::Answer => {
+                Err(StartError::Other("gave the wrong kind of reply".into()))
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 //! a thread of its own does the reading and writing, and the asker only waits for that thread's report.
 
 use crate::cancel::Cancel;
-use crate::wire::{self, Frame, Kind, ReadError};
+use crate::wire::{self, Frame, Kind, Nonce, ReadError};
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
@@ -32,6 +32,8 @@ pub(crate) enum AskError {
     Cancelled,
     /// The process ended or broke the protocol.
     Died(String),
+    /// The process was gone before it took the question up, so another may be asked.
+    NotTaken(String),
 }
 
 /// A running worker. Dropping it kills the process, with whatever it started, and reaps it.
@@ -42,23 +44,30 @@ pub(crate) struct Worker {
 
 struct Question {
     kind: Kind,
-    parts: Vec<Vec<u8>>,
+    parts: Arc<[Vec<u8>]>,
     reply: Arc<Mailbox>,
+}
+
+/// Why a conversation broke.
+struct Broken {
+    why: String,
+    /// Whether the worker had the question by then.
+    taken: bool,
 }
 
 /// Where a reply arrives.
 #[derive(Default)]
 struct Mailbox {
-    reply: Mutex<Option<Result<Frame, String>>>,
+    reply: Mutex<Option<Result<Frame, Broken>>>,
     changed: Condvar,
 }
 
 impl Mailbox {
-    fn lock(&self) -> MutexGuard<'_, Option<Result<Frame, String>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Result<Frame, Broken>>> {
         self.reply.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn post(&self, reply: Result<Frame, String>) {
+    fn post(&self, reply: Result<Frame, Broken>) {
         *self.lock() = Some(reply);
         self.changed.notify_all();
     }
@@ -75,7 +84,7 @@ impl Worker {
     pub(crate) fn ask(
         &mut self,
         kind: Kind,
-        parts: Vec<Vec<u8>>,
+        parts: Arc<[Vec<u8>]>,
         within: Duration,
         cancel: &Cancel,
     ) -> Result<Frame, AskError> {
@@ -83,7 +92,7 @@ impl Worker {
         let mailbox = Arc::new(Mailbox::default());
         let question = Question { kind, parts, reply: Arc::clone(&mailbox) };
         if self.questions.send(question).is_err() {
-            return Err(AskError::Died(self.obituary("it is gone")));
+            return Err(AskError::NotTaken(self.obituary("it is gone")));
         }
         let nudged = Arc::clone(&mailbox);
         let _watch = cancel.watch(move || nudged.nudge());
@@ -91,7 +100,10 @@ impl Worker {
         loop {
             match reply.take() {
                 Some(Ok(frame)) => return Ok(frame),
-                Some(Err(why)) => return Err(AskError::Died(self.obituary(&why))),
+                Some(Err(broken)) => {
+                    let why = self.obituary(&broken.why);
+                    return Err(if broken.taken { AskError::Died(why) } else { AskError::NotTaken(why) });
+                }
                 None if cancel.is_cancelled() => return Err(AskError::Cancelled),
                 None => {}
             }
@@ -231,17 +243,31 @@ fn converse(mut input: ChildStdin, mut output: ChildStdout, queue: &mpsc::Receiv
     }
 }
 
-fn exchange(input: &mut ChildStdin, output: &mut ChildStdout, kind: Kind, parts: &[Vec<u8>]) -> Result<Frame, String> {
+/// Writes a question and reads its reply. A call's reply comes in two frames: that it was taken up, and its end.
+fn exchange(input: &mut ChildStdin, output: &mut ChildStdout, kind: Kind, parts: &[Vec<u8>]) -> Result<Frame, Broken> {
     let nonce = wire::nonce();
     let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
     let written = wire::write_frame(input, kind, &nonce, &parts);
     // A worker that stopped reading may still have said why.
-    let frame = match (wire::read_frame(output), written) {
-        (Ok(frame), _) => frame,
-        (Err(ReadError::Garbage(what)), _) => return Err(format!("it sent something that is no reply: {what}")),
-        (Err(ReadError::Closed), Err(error)) => return Err(format!("it takes no input: {error}")),
-        (Err(ReadError::Closed), Ok(())) => return Err("it ended without a reply".into()),
-        (Err(ReadError::Broken(error)), _) => return Err(format!("its reply broke off: {error}")),
+    let (first, nothing_came) = read_reply(output, &nonce, written);
+    match first {
+        Err(why) => Err(Broken { why, taken: !nothing_came }),
+        Ok(frame) if kind == Kind::Call && frame.kind == Kind::Taken => {
+            read_reply(output, &nonce, Ok(())).0.map_err(|why| Broken { why, taken: true })
+        }
+        Ok(frame) => Ok(frame),
+    }
+}
+
+/// One frame, and whether the pipe ended before any byte of it.
+fn read_reply(output: &mut ChildStdout, nonce: &Nonce, written: io::Result<()>) -> (Result<Frame, String>, bool) {
+    let why = match (wire::read_frame(output), written) {
+        (Ok(frame), _) if frame.nonce == *nonce => return (Ok(frame), false),
+        (Ok(_), _) => "it sent a reply to another question".into(),
+        (Err(ReadError::Garbage(what)), _) => format!("it sent something that is no reply: {what}"),
+        (Err(ReadError::Closed), Err(error)) => return (Err(format!("it takes no input: {error}")), true),
+        (Err(ReadError::Closed), Ok(())) => return (Err("it ended without a reply".into()), true),
+        (Err(ReadError::Broken(error)), _) => format!("its reply broke off: {error}"),
     };
-    if frame.nonce == nonce { Ok(frame) } else { Err("it sent a reply to another question".into()) }
+    (Err(why), false)
 }

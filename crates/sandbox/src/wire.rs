@@ -34,14 +34,16 @@ pub(crate) enum Kind {
     Prepared = 19,
     /// It could not be done; the payload is why.
     Failed = 20,
+    /// The call has arrived whole and is being run: whatever happens now happened in the middle of it.
+    Taken = 22,
     /// The end of a call; the payload is an [`AnswerHeader`], what was printed, and the body.
     Answer = 21,
 }
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Self> {
-        use Kind::{Answer, Call, Failed, Missing, Open, Prepared, Ready};
-        [Open, Call, Ready, Missing, Prepared, Failed, Answer].into_iter().find(|kind| *kind as u8 == byte)
+        use Kind::{Answer, Call, Failed, Missing, Open, Prepared, Ready, Taken};
+        [Open, Call, Ready, Missing, Prepared, Failed, Taken, Answer].into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 

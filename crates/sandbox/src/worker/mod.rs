@@ -48,6 +48,9 @@ pub fn worker_main() -> ExitCode {
     loop {
         match wire::read_frame(&mut input) {
             Ok(frame) if frame.kind == Kind::Call => {
+                if reply(Kind::Taken, &frame.nonce, &[]).is_err() {
+                    return ExitCode::SUCCESS;
+                }
                 if calls.send(frame).is_err() {
                     return ExitCode::from(4);
                 }
