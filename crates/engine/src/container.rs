@@ -85,7 +85,7 @@ impl Container {
         let _ = std::thread::Builder::new().name("warm-up".into()).spawn(move || container.warm());
     }
 
-    /// Starts a worker for the scripts and builds the detectors' patterns. Takes some ten milliseconds the first time.
+    /// Starts a worker for the scripts and reads the detectors' patterns. Takes some milliseconds the first time.
     pub fn warm(&self) {
         let mut tools = self.spec.tools.allowed.iter();
         let scripted_tool = tools.any(|tool| matches!(tool.run, Some(Run::Script { .. })));

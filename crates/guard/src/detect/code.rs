@@ -1,22 +1,10 @@
 //! Code that is meant to run: payloads for shells, templates and browsers, and requests to run risky code. Pasted error
 //! messages and questions about code are none.
 
-use super::{Finding, regex};
+use super::Finding;
+use super::pattern::{Pattern, pattern};
+use super::signs::{Sign, signs, weigh};
 use crate::normalize::{Folded, Folding};
-use regex::Regex;
-use std::sync::LazyLock;
-
-struct Sign {
-    pattern: LazyLock<Regex>,
-    weight: f64,
-    what: &'static str,
-}
-
-macro_rules! signs {
-    ($($weight:literal, $what:literal, $pattern:expr;)*) => {
-        [$(Sign { pattern: LazyLock::new(|| regex($pattern)), weight: $weight, what: $what }),*]
-    };
-}
 
 static SIGNS: [Sign; 24] = signs! {
     // Browsers
@@ -50,34 +38,20 @@ static SIGNS: [Sign; 24] = signs! {
 };
 
 /// Error messages, and questions that show code to talk about it.
-static TALK: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"(?:traceback \(most recent call last\)|\b(?:syntax|type|value|name|key|index|attribute|import|runtime|zerodivision|unicode\w*|os|io|permission|modulenotfound|filenotfound|recursion|memory|overflow|assertion)error\b|\bat\s+[\w$.<>]+\([\w.]+:\d+\)|why (?:do|does|am|is)\b|\bwhat (?:is|does|are)\b|\bhow (?:do|does|can|could|would|should|to)\b|\bwrite (?:a|an|the|me|some)\b|\bexplain\b|\bimplement\b|\bconvert\b|\brefactor\b|\bdebug\b|\bfix\b|\breview\b|\bdocument\b)",
-    )
-});
-static RUN: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(?:run|execute|launch)\b"));
+static TALK: Pattern = pattern!(
+    r"(?:traceback \(most recent call last\)|\b(?:syntax|type|value|name|key|index|attribute|import|runtime|zerodivision|unicode\w*|os|io|permission|modulenotfound|filenotfound|recursion|memory|overflow|assertion)error\b|\bat\s+[\w$.<>]+\([\w.]+:\d+\)|why (?:do|does|am|is)\b|\bwhat (?:is|does|are)\b|\bhow (?:do|does|can|could|would|should|to)\b|\bwrite (?:a|an|the|me|some)\b|\bexplain\b|\bimplement\b|\bconvert\b|\brefactor\b|\bdebug\b|\bfix\b|\breview\b|\bdocument\b)"
+);
+static RUN: Pattern = pattern!(r"\b(?:run|execute|launch)\b");
 
 pub(super) fn find(text: &str, sensitivity: f64) -> Option<Finding> {
     let folded = Folded::new(text, Folding::ATTACKS);
     let plain = folded.text.as_str();
-    let mut score = 0.0;
-    let mut best: Option<(f64, std::ops::Range<usize>, &'static str)> = None;
-    for sign in &SIGNS {
-        let Some(hit) = sign.pattern.find(plain) else { continue };
-        score += sign.weight;
-        if best.as_ref().is_none_or(|(weight, ..)| sign.weight > *weight) {
-            best = Some((sign.weight, hit.range(), sign.what));
-        }
-    }
-    let (_, range, what) = best?;
+    let mut weighed = weigh(&SIGNS, plain)?;
     if TALK.is_match(plain) && !RUN.is_match(plain) {
         // Somebody shows code and asks about it: only an open payload counts then.
-        score -= 1.2;
+        weighed.score -= 1.2;
     }
-    if score < 1.5 - sensitivity {
-        return None;
-    }
-    Some(Finding::new(folded.original(range), format!("the text carries code: {what}"), (score / (score + 1.0)) as f32))
+    weighed.is_enough(sensitivity).then(|| weighed.finding(&folded, "the text carries code"))
 }
 
 #[cfg(test)]

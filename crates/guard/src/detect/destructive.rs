@@ -1,12 +1,11 @@
 //! `confirm_destructive`: requests to delete, drop, overwrite or shut down, in SQL, shell and prose.
 
-use super::{Finding, regex};
+use super::Finding;
+use super::pattern::{Pattern, pattern};
 use crate::normalize::{Folded, Folding};
 use crate::sql;
 use crate::sql::tokens::{Reading, Token, statements};
 use aic_base::Span;
-use regex::Regex;
-use std::sync::LazyLock;
 
 /// Looks for the first thing that would destroy something.
 pub(super) fn find(text: &str) -> Option<Finding> {
@@ -137,29 +136,19 @@ const VERBS: &str = r"(?:delete|drop|erase|wipe|purge|destroy|remove|truncate|ov
 /// What can be lost.
 const OBJECTS: &str = r"(?:users?|accounts?|customers?|clients?|members?|employees?|people|everyone|everybody|everything|anything|data|database|databases|db|dbs|tables?|rows?|records?|entries|entry|columns?|indexes|indices|schemas?|views?|files?|folders?|director(?:y|ies)|documents?|backups?|snapshots?|logs?|history|repos?(?:itor(?:y|ies))?|branch(?:es)?|commits?|tags?|buckets?|volumes?|disks?|drives?|partitions?|servers?|hosts?|machines?|vms?|instances?|clusters?|nodes?|pods?|namespaces?|containers?|images?|deployments?|services?|process(?:es)?|environments?|production|prod|staging|systems?|network|firewall|queues?|topics?|cache|caches|keys?|secrets?|credentials?|passwords?|tokens?|certificates?|orders?|invoices?|transactions?|payments?|subscriptions?|tickets?|messages?|e?mails?|inbox|photos?|videos?|contacts?|projects?|workspaces?|tenants?|sessions?|roles?|permissions?|collections?|datasets?|archives?|configs?|configurations?|settings|hard\s+drive|home|laptop|computer|phone|website|site|posts?|comments?|profiles?|stacks?|resources?|infrastructure|tests?|stuff|contents?)";
 
-static REQUEST: LazyLock<Regex> = LazyLock::new(|| {
-    regex(&format!(
-        r"(?:^|[.!?;:,\n>\x22'(*-]\s*|\b(?:please|pls|kindly|then|and|now|just|immediately|also|simply|first|next|finally|quickly|to|let'?s|must|should|will|go\s+ahead\s+and|i\s+(?:want|need|would\s+like)\s+(?:you\s+)?to|i'?d\s+like\s+(?:you\s+)?to|can\s+you|could\s+you|would\s+you|will\s+you|you\s+can|you\s+should|you\s+must|need\s+to|want\s+to|have\s+to|help\s+me)\s+(?:please\s+|just\s+|also\s+|permanently\s+|completely\s+|immediately\s+|safely\s+|now\s+)*)(?:permanently\s+|completely\s+|immediately\s+|forcefully\s+|(?:force|bulk|mass|batch|hard)[- ])?({VERBS})\b(?:[^.?!\n]{{0,60}}?)\b({OBJECTS})\b"
-    ))
-});
+static REQUEST: Pattern = pattern!(format r"(?:^|[.!?;:,\n>\x22'(*-]\s*|\b(?:please|pls|kindly|then|and|now|just|immediately|also|simply|first|next|finally|quickly|to|let'?s|must|should|will|go\s+ahead\s+and|i\s+(?:want|need|would\s+like)\s+(?:you\s+)?to|i'?d\s+like\s+(?:you\s+)?to|can\s+you|could\s+you|would\s+you|will\s+you|you\s+can|you\s+should|you\s+must|need\s+to|want\s+to|have\s+to|help\s+me)\s+(?:please\s+|just\s+|also\s+|permanently\s+|completely\s+|immediately\s+|safely\s+|now\s+)*)(?:permanently\s+|completely\s+|immediately\s+|forcefully\s+|(?:force|bulk|mass|batch|hard)[- ])?({VERBS})\b(?:[^.?!\n]{{0,60}}?)\b({OBJECTS})\b");
 /// Questions, prohibitions and talk, in the clause before the verb or at the start of the sentence.
-static TALK: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"\b(?:how|what|why|when|where|who|which|whether|explain|describe|discuss|tell\s+me\s+about|difference|example|examples|tutorial|steps|best\s+practices?|never|do\s+not|don'?t|doesn'?t|didn'?t|cannot|can'?t|avoid|without|instead\s+of|rather\s+than|prevent|should\s+i|do\s+i|did|does|is\s+it|are\s+there|was|were|write|generate|create|compose|draft|imagine|story|poem|essay|suppose|if|would|given|ensure|affirm|remember|recommend|advice|tips|ways|learn|understand|guide)\b",
-    )
-});
+static TALK: Pattern = pattern!(
+    r"\b(?:how|what|why|when|where|who|which|whether|explain|describe|discuss|tell\s+me\s+about|difference|example|examples|tutorial|steps|best\s+practices?|never|do\s+not|don'?t|doesn'?t|didn'?t|cannot|can'?t|avoid|without|instead\s+of|rather\s+than|prevent|should\s+i|do\s+i|did|does|is\s+it|are\s+there|was|were|write|generate|create|compose|draft|imagine|story|poem|essay|suppose|if|would|given|ensure|affirm|remember|recommend|advice|tips|ways|learn|understand|guide)\b"
+);
 /// Words that make talk of the clause they stand in, but not of the one behind it.
-static TALK_NEAR: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"\b(?:list|show|find|count|summari[sz]e|translate|rewrite|rephrase|sentence|paragraph|article|code|function|program|script|algorithm|string|array|text|recipe|stain|odor|noise|outliers?|duplicates?|consequences?)\b",
-    )
-});
+static TALK_NEAR: Pattern = pattern!(
+    r"\b(?:list|show|find|count|summari[sz]e|translate|rewrite|rephrase|sentence|paragraph|article|code|function|program|script|algorithm|string|array|text|recipe|stain|odor|noise|outliers?|duplicates?|consequences?)\b"
+);
 /// After the verb, what is taken away from a text or an answer rather than from a system.
-static HARMLESS: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"\b(?:sentence|sentences|word|words|paragraph|spaces?|punctuation|characters?|letters?|duplicates?|noise|stains?|outliers|adjectives?|from\s+(?:the\s+)?(?:list|text|string|array|answer|response|summary|draft|essay|sentence|paragraph)|bullet|headers?\s+from|first\s+drop|a\s+line|a\s+message|by\s+the|the\s+ball|as\s+(?:csv|json|yaml|a\s+table|a\s+list)|(?:in)?(?:to)?\s+(?:csv|json|yaml|markdown|a\s+table)|from\s+(?:this|the|my)\s+(?:code|script|function|snippet)|password|passcode)\b",
-    )
-});
+static HARMLESS: Pattern = pattern!(
+    r"\b(?:sentence|sentences|word|words|paragraph|spaces?|punctuation|characters?|letters?|duplicates?|noise|stains?|outliers|adjectives?|from\s+(?:the\s+)?(?:list|text|string|array|answer|response|summary|draft|essay|sentence|paragraph)|bullet|headers?\s+from|first\s+drop|a\s+line|a\s+message|by\s+the|the\s+ball|as\s+(?:csv|json|yaml|a\s+table|a\s+list)|(?:in)?(?:to)?\s+(?:csv|json|yaml|markdown|a\s+table)|from\s+(?:this|the|my)\s+(?:code|script|function|snippet)|password|passcode)\b"
+);
 
 /// Verbs that are said of everyday things too.
 const SOFT: [&str; 22] = [
@@ -234,11 +223,7 @@ const SYSTEM: [&str; 44] = [
     "network",
 ];
 /// The same in the passive voice, and with the object inside the verb.
-static PASSIVE: LazyLock<Regex> = LazyLock::new(|| {
-    regex(&format!(
-        r"\b{OBJECTS}\b[^.?!,\n]{{0,30}}\b(?:needs?|must|should|has|have|ought|is|are|want)\s+to\s+be\s+(?:permanently\s+|completely\s+)?(?:deleted|dropped|erased|wiped|purged|destroyed|removed|truncated|overwritten|shut\s+down|terminated)\b|^(?:please\s+)?shut\s+(?:it\s+all|everything|all\s+\w+|the\s+\w+)\s+down\b"
-    ))
-});
+static PASSIVE: Pattern = pattern!(format r"\b{OBJECTS}\b[^.?!,\n]{{0,30}}\b(?:needs?|must|should|has|have|ought|is|are|want)\s+to\s+be\s+(?:permanently\s+|completely\s+)?(?:deleted|dropped|erased|wiped|purged|destroyed|removed|truncated|overwritten|shut\s+down|terminated)\b|^(?:please\s+)?shut\s+(?:it\s+all|everything|all\s+\w+|the\s+\w+)\s+down\b");
 
 fn in_prose(text: &str) -> Option<Finding> {
     let folded = Folded::new(text, Folding::ATTACKS);

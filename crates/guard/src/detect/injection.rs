@@ -1,22 +1,10 @@
 //! Prompt injections: orders to the model that pretend to come from above the user. Precision first: the words of such
 //! orders (ignore, system, prompt) occur in many ordinary requests, so only their combinations count.
 
-use super::{Finding, regex};
+use super::Finding;
+use super::pattern::{Pattern, pattern};
+use super::signs::{Sign, signs, weigh};
 use crate::normalize::{Folded, Folding};
-use regex::Regex;
-use std::sync::LazyLock;
-
-struct Sign {
-    pattern: LazyLock<Regex>,
-    weight: f64,
-    what: &'static str,
-}
-
-macro_rules! signs {
-    ($($weight:literal, $what:literal, $pattern:expr;)*) => {
-        [$(Sign { pattern: LazyLock::new(|| regex($pattern)), weight: $weight, what: $what }),*]
-    };
-}
 
 static SIGNS: [Sign; 20] = signs! {
     1.0, "it sets earlier instructions aside", r"\b(?:ignore|disregard|forget|override|bypass|overrule|skip|neglect|drop|discard)\b[^.!?\n]{0,40}\b(?:all|any|every|the|your|my|these|those|previous|prior|above|earlier|preceding|former|existing|foregoing)\b[^.!?\n]{0,30}\b(?:instructions?|rules?|prompts?|directions?|directives?|guidelines?|commands?|orders?|constraints?|restrictions?|programming|polic(?:y|ies)|safeguards?)\b";
@@ -42,38 +30,20 @@ static SIGNS: [Sign; 20] = signs! {
 };
 
 /// Requests about such texts: what somebody asks to explain, translate or prevent.
-static TALK: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"^\s*(?:can|could|would|should|may|do|does|did|is|are|was|what|why|how|when|where|which|who|explain|describe|discuss|if\s+(?:a|the|an|someone))\b[^\n]{0,300}\?\s*$",
-    )
-});
+static TALK: Pattern = pattern!(
+    r"^\s*(?:can|could|would|should|may|do|does|did|is|are|was|what|why|how|when|where|which|who|explain|describe|discuss|if\s+(?:a|the|an|someone))\b[^\n]{0,300}\?\s*$"
+);
 
 pub(super) fn find(text: &str, sensitivity: f64) -> Option<Finding> {
     let folded = Folded::new(text, Folding::ATTACKS);
     let plain = folded.text.as_str();
-    let mut score = 0.0;
-    let mut best: Option<(f64, std::ops::Range<usize>, &'static str)> = None;
-    for sign in &SIGNS {
-        let Some(hit) = sign.pattern.find(plain) else { continue };
-        score += sign.weight;
-        if best.as_ref().is_none_or(|(weight, ..)| sign.weight > *weight) {
-            best = Some((sign.weight, hit.range(), sign.what));
-        }
-    }
-    let (_, range, what) = best?;
+    let mut weighed = weigh(&SIGNS, plain)?;
     let asks_for_secret =
-        what == "it asks for a secret of the model" || what == "it asks for the instructions themselves";
-    if TALK.is_match(plain) && !asks_for_secret {
-        score -= 0.8;
+        ["it asks for a secret of the model", "it asks for the instructions themselves"].contains(&weighed.what);
+    if !asks_for_secret && TALK.is_match(plain) {
+        weighed.score -= 0.8;
     }
-    if score < 1.5 - sensitivity {
-        return None;
-    }
-    Some(Finding::new(
-        folded.original(range),
-        format!("the text tries to steer the model: {what}"),
-        (score / (score + 1.0)) as f32,
-    ))
+    weighed.is_enough(sensitivity).then(|| weighed.finding(&folded, "the text tries to steer the model"))
 }
 
 #[cfg(test)]

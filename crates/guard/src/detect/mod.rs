@@ -4,9 +4,11 @@
 mod code;
 mod destructive;
 mod injection;
+mod pattern;
 pub(crate) mod pii;
 mod secrets;
 mod shell;
+mod signs;
 mod sqli;
 mod topics;
 
@@ -14,7 +16,6 @@ use crate::scope::Scope;
 use crate::sql;
 use crate::words::WordSet;
 use aic_base::Span;
-use regex::Regex;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -234,50 +235,6 @@ impl Taken {
     pub(crate) fn take(&mut self, range: Range<usize>) {
         self.0.insert(range.start, range.end);
     }
-}
-
-/// A regular expression of ours; the tests build each. `\w`, `\d`, `\s` and `\b` mean ASCII in it: the detectors read
-/// folded text, where width and compatibility forms are plain already, and the Unicode classes take ten times as long to
-/// build (a first judgement of `no_sql_injection` 55 ms rather than 13 in a debug build).
-pub(crate) fn regex(pattern: &str) -> Regex {
-    // A pattern that spells letters beyond ASCII is about words that have them.
-    let plain = if pattern.is_ascii() { ascii(pattern) } else { pattern.to_owned() };
-    Regex::new(&plain).unwrap_or_else(|error| unreachable!("a pattern of this crate is wrong: {error}"))
-}
-
-/// The pattern with its classes spelled in ASCII.
-fn ascii(pattern: &str) -> String {
-    const SPACE: &str = r"\t\n\x0B\x0C\r ";
-    let (mut plain, mut in_class) = (String::with_capacity(pattern.len() * 2), 0_usize);
-    let mut chars = pattern.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => match (chars.next(), in_class > 0) {
-                (Some('w'), false) => plain.push_str("[0-9A-Za-z_]"),
-                (Some('w'), true) => plain.push_str("0-9A-Za-z_"),
-                (Some('W'), false) => plain.push_str("[^0-9A-Za-z_]"),
-                (Some('d'), false) => plain.push_str("[0-9]"),
-                (Some('d'), true) => plain.push_str("0-9"),
-                (Some('s'), false) => plain.push_str(&format!("[{SPACE}]")),
-                (Some('s'), true) => plain.push_str(SPACE),
-                (Some('S'), false) => plain.push_str(&format!("[^{SPACE}]")),
-                (Some('b'), false) => plain.push_str(r"(?-u:\b)"),
-                (Some('B'), false) => plain.push_str(r"(?-u:\B)"),
-                (Some(other), _) => plain.extend(['\\', other]),
-                (None, _) => plain.push('\\'),
-            },
-            '[' => {
-                in_class += 1;
-                plain.push(c);
-            }
-            ']' => {
-                in_class = in_class.saturating_sub(1);
-                plain.push(c);
-            }
-            c => plain.push(c),
-        }
-    }
-    plain
 }
 
 #[cfg(test)]

@@ -1,38 +1,32 @@
 //! Personal data that has a pattern: checksums and validity rules decide, not mere digits.
 
-use super::{Finding, PiiType, Taken, Types, regex};
+use super::pattern::{Pattern, pattern};
+use super::{Finding, PiiType, Taken, Types};
 use crate::normalize::{Folded, Folding};
-use regex::Regex;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
-use std::sync::LazyLock;
 
-static EMAIL: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?i)[\p{L}\p{N}._%+'-]{1,64}@(?:[\p{L}\p{N}](?:[\p{L}\p{N}-]{0,62})\.)+(?:[a-z]{2,24}|xn--[a-z0-9-]{2,59})")
-});
-static DIGITS: LazyLock<Regex> = LazyLock::new(|| regex(r"\d(?:[ -]?\d){11,18}"));
-static SSN: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(\d{3})([- ])(\d{2})([- ])(\d{4})\b"));
-static BARE_SSN: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?i)\b(?:ssn|social security(?: (?:number|no\.?|#))?)\b[^\d\n]{0,16}\b(\d{3})(\d{2})(\d{4})\b")
-});
-static IBAN: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\b[a-z]{2}\d{2}[ -]?[a-z0-9]"));
-static IPV4: LazyLock<Regex> = LazyLock::new(|| regex(r"\b\d{1,3}(?:\.\d{1,3}){3}\b"));
-static IPV6: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,8}"));
+static EMAIL: Pattern = pattern!(
+    r"(?i)[\p{L}\p{N}._%+'-]{1,64}@(?:[\p{L}\p{N}](?:[\p{L}\p{N}-]{0,62})\.)+(?:[a-z]{2,24}|xn--[a-z0-9-]{2,59})"
+);
+static DIGITS: Pattern = pattern!(r"\d(?:[ -]?\d){11,18}");
+static SSN: Pattern = pattern!(r"\b(\d{3})([- ])(\d{2})([- ])(\d{4})\b");
+static BARE_SSN: Pattern =
+    pattern!(r"(?i)\b(?:ssn|social security(?: (?:number|no\.?|#))?)\b[^\d\n]{0,16}\b(\d{3})(\d{2})(\d{4})\b");
+static IBAN: Pattern = pattern!(r"(?i)\b[a-z]{2}\d{2}[ -]?[a-z0-9]");
+static IPV4: Pattern = pattern!(r"\b\d{1,3}(?:\.\d{1,3}){3}\b");
+static IPV6: Pattern = pattern!(r"(?i)[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,8}");
 /// Anything that could be a telephone number: digits in groups, with what people put between them.
-static PHONE: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?:\+|\b00[ -]?|\(|\b)\d{1,5}\)?(?:[ ./-]{0,2}\(?\d{1,5}\)?){1,6}(?:\s?(?:x|ext\.?|extension)\s?\d{2,6})?")
-});
-static PHONE_CONTEXT: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"(?i)\b(?:(?:tele)?phones?|tel|mobile|cell(?:phone)?|fax|call(?:ing|ed)?|dial|text me|texting|sms|whatsapp|ring|reach(?:ed|ing)?|hotline|contact|answering|numbers?|calls|switchboard|landline|voicemail|messages?|registered|telefon\w*|téléphone|teléfono|handy)\b",
-    )
-});
+static PHONE: Pattern = pattern!(
+    r"(?:\+|\b00[ -]?|\(|\b)\d{1,5}\)?(?:[ ./-]{0,2}\(?\d{1,5}\)?){1,6}(?:\s?(?:x|ext\.?|extension)\s?\d{2,6})?"
+);
+static PHONE_CONTEXT: Pattern = pattern!(
+    r"(?i)\b(?:(?:tele)?phones?|tel|mobile|cell(?:phone)?|fax|call(?:ing|ed)?|dial|text me|texting|sms|whatsapp|ring|reach(?:ed|ing)?|hotline|contact|answering|numbers?|calls|switchboard|landline|voicemail|messages?|registered|telefon\w*|téléphone|teléfono|handy)\b"
+);
 /// Words behind which a number is something else.
-static OTHER_NUMBER: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"(?i)\b(?:order|invoice|ticket|version|build|isbn|issn|case|part|serial|tracking|reference|ref|id|ids|sku|model|page|pages|year|years|between|from|range|score|scores|equation|sum|product|date|dated|amount|total|price|population|zip|postal|code|patent|doi|pmid|arxiv)\b[ :#.]{0,3}(?:number|no\.?|#)?[ :#=.]{0,3}$",
-    )
-});
+static OTHER_NUMBER: Pattern = pattern!(
+    r"(?i)\b(?:order|invoice|ticket|version|build|isbn|issn|case|part|serial|tracking|reference|ref|id|ids|sku|model|page|pages|year|years|between|from|range|score|scores|equation|sum|product|date|dated|amount|total|price|population|zip|postal|code|patent|doi|pmid|arxiv)\b[ :#.]{0,3}(?:number|no\.?|#)?[ :#=.]{0,3}$"
+);
 
 /// The personal data in a text, of the wanted kinds, without overlaps.
 pub(crate) fn find(text: &str, types: &Types) -> Vec<Finding> {

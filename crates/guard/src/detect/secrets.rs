@@ -1,74 +1,59 @@
 //! Credentials: formats of vendors, private keys, and random-looking values beside a word such as `token`.
 
-use super::{Finding, SecretType, Taken, Types, regex};
+use super::pattern::{Pattern, pattern};
+use super::{Finding, SecretType, Taken, Types};
 use crate::normalize::{Folded, Folding};
-use regex::Regex;
 use std::collections::HashSet;
 use std::ops::Range;
-use std::sync::LazyLock;
 
 /// Formats that the vendors publish: a prefix of their own, then the random part.
-static VENDOR: LazyLock<Regex> = LazyLock::new(|| {
-    regex(concat!(
-        r"(?-u)\b(?:(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}",
-        r"|gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_\w{22,255}|gl(?:pat|rt|ptt|ft|dt|agent|cbt|soat|imt)-[\w-]{20,64}",
-        r"|xox[abeoprs]-(?:\d{1,16}-)*[A-Za-z0-9]{14,64}|bedrock-api-key-[A-Za-z0-9+/=]{20,300}|xoxe\.xox[bp]-\d-[\w-]{20,250}|xapp-\d-[\w-]{10,250}|xwfp-[\w-]{10,250}",
-        r"|sk-(?:ant|proj|or|svcacct|admin|lf|None)-[\w-]{16,250}|sk-[A-Za-z0-9]{20,64}|gsk_[A-Za-z0-9]{40,60}|xai-[A-Za-z0-9]{40,100}|pplx-[A-Za-z0-9]{40,60}",
-        r"|r8_[A-Za-z0-9]{36,42}|hf_[A-Za-z0-9]{34}|api_org_[A-Za-z0-9]{30,40}",
-        r"|[rs]k_(?:live|test|prod)_[A-Za-z0-9]{10,250}|whsec_[A-Za-z0-9+/]{24,64}",
-        r"|AIza[\w-]{35}|GOCSPX-[\w-]{20,40}|ya29\.[\w-]{20,250}",
-        r"|SG\.[\w-]{16,40}\.[\w-]{16,64}|xkeysib-[a-f0-9]{64}-[A-Za-z0-9]{16}|key-[a-f0-9]{32}|pubkey-[a-f0-9]{32}",
-        r"|npm_[A-Za-z0-9]{36}|pypi-[\w-]{50,250}|rubygems_[a-f0-9]{48}|oy2[a-z0-9]{43}|CLOJARS_[a-z0-9]{60}",
-        r"|do[opr]_v1_[a-f0-9]{64}|dapi[a-f0-9]{32}(?:-\d)?|dp\.(?:pt|st|sa|scim|ct)\.[A-Za-z0-9.]{40,60}",
-        r"|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}|sq0(?:atp|csp|idp)-[\w-]{20,60}|EAAA[\w-]{56,64}|EZ[AT]K[A-Za-z0-9]{54}",
-        r"|glsa_[A-Za-z0-9]{32}_[A-Fa-f0-9]{8}|glc_[A-Za-z0-9+/]{32,400}={0,3}|eyJrIjoi[A-Za-z0-9]{70,400}={0,3}",
-        r"|sntry[su]_[\w+/=-]{40,400}|hv[bsr]\.[\w-]{24,300}|[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{60,70}",
-        r"|lin_(?:api|oauth)_[A-Za-z0-9]{32,64}|ntn_[0-9]{8,14}[A-Za-z0-9]{30,40}|secret_[A-Za-z0-9]{43}|PMAK-[a-f0-9]{24}-[a-f0-9]{34}",
-        r"|ops_eyJ[\w+/=-]{60,2000}|A3-[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})-[A-Z0-9]{5}-[A-Z0-9]{5}-[A-Z0-9]{5}",
-        r"|fm[12][ar]?_[\w+/=,-]{40,2000}|fo1_[\w-]{43}|HRKU-AA[\w-]{50,64}|sgp_(?:[a-fA-F0-9]{16}_|local_)?[a-fA-F0-9]{40}|sgp_[A-Fa-f0-9]{16}_[A-Fa-f0-9]{40}",
-        r"|tk-us-[\w-]{48}|ico-[A-Za-z0-9]{32}|s-s4t2(?:ud|af)-[a-f0-9]{64}|sha256~[\w-]{43}|AGE-SECRET-KEY-1[A-Z0-9]{58}",
-        r"|pscale_(?:tkn|pw|oauth)_[\w=.-]{32,64}|pul-[a-f0-9]{40}|pnu_[A-Za-z0-9]{36}|rdme_[a-z0-9]{70}|sm_(?:pat|sat|aat)_[A-Za-z0-9]{16}",
-        r"|shippo_(?:live|test)_[a-f0-9]{40}|sq[upa]_[a-f0-9]{40}|NRAK-[A-Z0-9]{27}|NRI[IQ]-[\w-]{32}|NRJS-[a-f0-9]{19}|tfp_[\w.=-]{59}|LTAI[A-Za-z0-9]{20}",
-        r"|FLW(?:PUB|SEC)K_TEST-[a-h0-9]{12,32}(?:-X)?|duffel_(?:test|live)_[\w=-]{43}|fio-u-[\w=-]{64}|pat[A-Za-z0-9]{14}\.[a-f0-9]{64}|AQVN[\w-]{35,38}|t1\.[A-Z0-9a-z_-]{20,250}={0,2}\.[\w-]{86}={0,2}",
-        r"|\d{8,10}:A[\w-]{34}|SK[a-f0-9]{32}|AP[A-Za-z0-9]{60,75}|dckr_(?:pat|oat)_[\w-]{27,32}|CFPAT-[\w-]{43}|v1\.0-[a-f0-9]{24}-[a-f0-9]{146}|p8e-[A-Za-z0-9]{32}|sl\.[\w=-]{130,152}",
-        r"|[\w.~]{3}\dQ~[\w.~-]{31,34}|ATATT3[\w=-]{186}|ATCTT3[\w=-]{50,250}|ATBB[A-Za-z0-9]{32}|AKCp[A-Za-z0-9]{69}|cmVmd[A-Za-z0-9]{59}|cloudinary://\d{6,20}:[\w-]{20,40}@[\w-]+)",
-    ))
-});
-static KEY_BEGINS: LazyLock<Regex> = LazyLock::new(|| regex(r"-----BEGIN[ A-Z0-9_-]{0,60}PRIVATE KEY(?: BLOCK)?-----"));
-static KEY_ENDS: LazyLock<Regex> = LazyLock::new(|| regex(r"-----END[ A-Z0-9_-]{0,60}PRIVATE KEY(?: BLOCK)?-----"));
-static JWT: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"(?-u)\bey[A-Za-z0-9]{12,}\.ey[A-Za-z0-9/\\_-]{12,}(?:\.[A-Za-z0-9/\\_-]{6,}={0,2})?"));
-static WEBHOOK: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"(?-u)https://(?:hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/]{30,60}|(?:ptb\.|canary\.)?discord(?:app)?\.com/api/webhooks/\d{17,20}/[\w-]{60,70}|[a-z0-9-]+\.webhook\.office\.com/webhookb2/[\w@-]{40,100}/IncomingWebhook/[a-z0-9]{32}/[\w-]{36})",
-    )
-});
-static URL: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"(?i)\b[a-z][a-z0-9+.-]{1,20}://([^\s:/@'\x22<>]{0,80}):([^\s/@'\x22<>]{3,120})@[\w.\[-]"));
+static VENDOR: Pattern = pattern!(concat!(
+    r"(?-u)\b(?:(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}",
+    r"|gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_\w{22,255}|gl(?:pat|rt|ptt|ft|dt|agent|cbt|soat|imt)-[\w-]{20,64}",
+    r"|xox[abeoprs]-(?:\d{1,16}-)*[A-Za-z0-9]{14,64}|bedrock-api-key-[A-Za-z0-9+/=]{20,300}|xoxe\.xox[bp]-\d-[\w-]{20,250}|xapp-\d-[\w-]{10,250}|xwfp-[\w-]{10,250}",
+    r"|sk-(?:ant|proj|or|svcacct|admin|lf|None)-[\w-]{16,250}|sk-[A-Za-z0-9]{20,64}|gsk_[A-Za-z0-9]{40,60}|xai-[A-Za-z0-9]{40,100}|pplx-[A-Za-z0-9]{40,60}",
+    r"|r8_[A-Za-z0-9]{36,42}|hf_[A-Za-z0-9]{34}|api_org_[A-Za-z0-9]{30,40}",
+    r"|[rs]k_(?:live|test|prod)_[A-Za-z0-9]{10,250}|whsec_[A-Za-z0-9+/]{24,64}",
+    r"|AIza[\w-]{35}|GOCSPX-[\w-]{20,40}|ya29\.[\w-]{20,250}",
+    r"|SG\.[\w-]{16,40}\.[\w-]{16,64}|xkeysib-[a-f0-9]{64}-[A-Za-z0-9]{16}|key-[a-f0-9]{32}|pubkey-[a-f0-9]{32}",
+    r"|npm_[A-Za-z0-9]{36}|pypi-[\w-]{50,250}|rubygems_[a-f0-9]{48}|oy2[a-z0-9]{43}|CLOJARS_[a-z0-9]{60}",
+    r"|do[opr]_v1_[a-f0-9]{64}|dapi[a-f0-9]{32}(?:-\d)?|dp\.(?:pt|st|sa|scim|ct)\.[A-Za-z0-9.]{40,60}",
+    r"|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}|sq0(?:atp|csp|idp)-[\w-]{20,60}|EAAA[\w-]{56,64}|EZ[AT]K[A-Za-z0-9]{54}",
+    r"|glsa_[A-Za-z0-9]{32}_[A-Fa-f0-9]{8}|glc_[A-Za-z0-9+/]{32,400}={0,3}|eyJrIjoi[A-Za-z0-9]{70,400}={0,3}",
+    r"|sntry[su]_[\w+/=-]{40,400}|hv[bsr]\.[\w-]{24,300}|[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{60,70}",
+    r"|lin_(?:api|oauth)_[A-Za-z0-9]{32,64}|ntn_[0-9]{8,14}[A-Za-z0-9]{30,40}|secret_[A-Za-z0-9]{43}|PMAK-[a-f0-9]{24}-[a-f0-9]{34}",
+    r"|ops_eyJ[\w+/=-]{60,2000}|A3-[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})-[A-Z0-9]{5}-[A-Z0-9]{5}-[A-Z0-9]{5}",
+    r"|fm[12][ar]?_[\w+/=,-]{40,2000}|fo1_[\w-]{43}|HRKU-AA[\w-]{50,64}|sgp_(?:[a-fA-F0-9]{16}_|local_)?[a-fA-F0-9]{40}|sgp_[A-Fa-f0-9]{16}_[A-Fa-f0-9]{40}",
+    r"|tk-us-[\w-]{48}|ico-[A-Za-z0-9]{32}|s-s4t2(?:ud|af)-[a-f0-9]{64}|sha256~[\w-]{43}|AGE-SECRET-KEY-1[A-Z0-9]{58}",
+    r"|pscale_(?:tkn|pw|oauth)_[\w=.-]{32,64}|pul-[a-f0-9]{40}|pnu_[A-Za-z0-9]{36}|rdme_[a-z0-9]{70}|sm_(?:pat|sat|aat)_[A-Za-z0-9]{16}",
+    r"|shippo_(?:live|test)_[a-f0-9]{40}|sq[upa]_[a-f0-9]{40}|NRAK-[A-Z0-9]{27}|NRI[IQ]-[\w-]{32}|NRJS-[a-f0-9]{19}|tfp_[\w.=-]{59}|LTAI[A-Za-z0-9]{20}",
+    r"|FLW(?:PUB|SEC)K_TEST-[a-h0-9]{12,32}(?:-X)?|duffel_(?:test|live)_[\w=-]{43}|fio-u-[\w=-]{64}|pat[A-Za-z0-9]{14}\.[a-f0-9]{64}|AQVN[\w-]{35,38}|t1\.[A-Z0-9a-z_-]{20,250}={0,2}\.[\w-]{86}={0,2}",
+    r"|\d{8,10}:A[\w-]{34}|SK[a-f0-9]{32}|AP[A-Za-z0-9]{60,75}|dckr_(?:pat|oat)_[\w-]{27,32}|CFPAT-[\w-]{43}|v1\.0-[a-f0-9]{24}-[a-f0-9]{146}|p8e-[A-Za-z0-9]{32}|sl\.[\w=-]{130,152}",
+    r"|[\w.~]{3}\dQ~[\w.~-]{31,34}|ATATT3[\w=-]{186}|ATCTT3[\w=-]{50,250}|ATBB[A-Za-z0-9]{32}|AKCp[A-Za-z0-9]{69}|cmVmd[A-Za-z0-9]{59}|cloudinary://\d{6,20}:[\w-]{20,40}@[\w-]+)",
+));
+static KEY_BEGINS: Pattern = pattern!(r"-----BEGIN[ A-Z0-9_-]{0,60}PRIVATE KEY(?: BLOCK)?-----");
+static KEY_ENDS: Pattern = pattern!(r"-----END[ A-Z0-9_-]{0,60}PRIVATE KEY(?: BLOCK)?-----");
+static JWT: Pattern = pattern!(r"(?-u)\bey[A-Za-z0-9]{12,}\.ey[A-Za-z0-9/\\_-]{12,}(?:\.[A-Za-z0-9/\\_-]{6,}={0,2})?");
+static WEBHOOK: Pattern = pattern!(
+    r"(?-u)https://(?:hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/]{30,60}|(?:ptb\.|canary\.)?discord(?:app)?\.com/api/webhooks/\d{17,20}/[\w-]{60,70}|[a-z0-9-]+\.webhook\.office\.com/webhookb2/[\w@-]{40,100}/IncomingWebhook/[a-z0-9]{32}/[\w-]{36})"
+);
+static URL: Pattern =
+    pattern!(r"(?i)\b[a-z][a-z0-9+.-]{1,20}://([^\s:/@'\x22<>]{0,80}):([^\s/@'\x22<>]{3,120})@[\w.\[-]");
 /// A word that announces a credential, what joins them, and the value. Linear, so look-arounds are done by hand below.
-static NAMED: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r#"(?i-u)((?:api[_ .-]?key|access[_ .-]?key|secret|token|auth|credentials?|passw(?:or)?d|passphrase|passcode|pwd|private[_ .-]?key|encryption[_ .-]?key|client[_ .-]?id|accountkey|apikey|accesskey|_key|key)[\w.-]{0,24})['"\]\)]{0,3}\s{0,4}(?::=|=>|:{1,2}|={1,3}|\|\|:|<=|,|->|\bis(?: now)?:?|\bto\b)\s{0,4}(?:['"`]|\\"){0,3}([\w.+/=~@!#%^&*$?;|\\-]{6,200})"#,
-    )
-});
-static BEARER: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"(?i-u)\b(?:bearer|basic|token|apikey|api-key|x-api-key|private-token|x-auth-token)[: ]{1,3}\s?([A-Za-z0-9._~+/=|-]{16,400})",
-    )
-});
-static CURL: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r#"(?i)\bcurl\b(?:[^\n]|\\\n){0,300}?(?:\s-u|\s--user)[ =]{0,2}(?:"([^"\n]{0,80}:[^"\n]{3,80})"|'([^'\n]{0,80}:[^'\n]{3,80})'|([^\s"':]{0,80}:['"]?[^\s"']{3,80}))"#,
-    )
-});
-static CURL_PARTS: LazyLock<Regex> =
-    LazyLock::new(|| regex(r#"(?i)\bcurl\b[^\n]*?\s--user\s+"([^"\n]{1,80})":"([^"\n]{3,80})""#));
+static NAMED: Pattern = pattern!(
+    r#"(?i-u)((?:api[_ .-]?key|access[_ .-]?key|secret|token|auth|credentials?|passw(?:or)?d|passphrase|passcode|pwd|private[_ .-]?key|encryption[_ .-]?key|client[_ .-]?id|accountkey|apikey|accesskey|_key|key)[\w.-]{0,24})['"\]\)]{0,3}\s{0,4}(?::=|=>|:{1,2}|={1,3}|\|\|:|<=|,|->|\bis(?: now)?:?|\bto\b)\s{0,4}(?:['"`]|\\"){0,3}([\w.+/=~@!#%^&*$?;|\\-]{6,200})"#
+);
+static BEARER: Pattern = pattern!(
+    r"(?i-u)\b(?:bearer|basic|token|apikey|api-key|x-api-key|private-token|x-auth-token)[: ]{1,3}\s?([A-Za-z0-9._~+/=|-]{16,400})"
+);
+static CURL: Pattern = pattern!(
+    r#"(?i)\bcurl\b(?:[^\n]|\\\n){0,300}?(?:\s-u|\s--user)[ =]{0,2}(?:"([^"\n]{0,80}:[^"\n]{3,80})"|'([^'\n]{0,80}:[^'\n]{3,80})'|([^\s"':]{0,80}:['"]?[^\s"']{3,80}))"#
+);
+static CURL_PARTS: Pattern = pattern!(r#"(?i)\bcurl\b[^\n]*?\s--user\s+"([^"\n]{1,80})":"([^"\n]{3,80})""#);
 /// Vendors whose keys have no prefix: the value counts only near the vendor's name.
-static NEAR_VENDOR: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r#"(?i-u)\b(facebook|sourcegraph|heroku|dropbox|gitter|sumo(?:logic)?|datadog|algolia|mailchimp|mailgun|twitter|twitch|asana|atlassian|jira|confluence|bitbucket|cohere|fastly|finnhub|kraken|kucoin|launchdarkly|linkedin|lob|mattermost|messagebird|netlify|okta|plaid|sendbird|snyk|squarespace|travis|zendesk|coinbase|codecov|contentful|droneci|etsy|freshbooks|newyorktimes|rapidapi|looker|adafruit|airtable|beamer|bittrex|cloudflare|discord|doppler|hubspot|intercom|jfrog|artifactory|octopus|privateai|sidekiq|tines|trello|yandex|aws|azure|gcp|meraki|nytimes|clickhouse|harness|infracost|scalingo)\b[\w .-]{0,20}['"]?\s{0,4}(?::=|=>|=|:|\s|,)\s{0,3}['"]?([A-Za-z0-9|_+/=.-]{20,120})"#,
-    )
-});
+static NEAR_VENDOR: Pattern = pattern!(
+    r#"(?i-u)\b(facebook|sourcegraph|heroku|dropbox|gitter|sumo(?:logic)?|datadog|algolia|mailchimp|mailgun|twitter|twitch|asana|atlassian|jira|confluence|bitbucket|cohere|fastly|finnhub|kraken|kucoin|launchdarkly|linkedin|lob|mattermost|messagebird|netlify|okta|plaid|sendbird|snyk|squarespace|travis|zendesk|coinbase|codecov|contentful|droneci|etsy|freshbooks|newyorktimes|rapidapi|looker|adafruit|airtable|beamer|bittrex|cloudflare|discord|doppler|hubspot|intercom|jfrog|artifactory|octopus|privateai|sidekiq|tines|trello|yandex|aws|azure|gcp|meraki|nytimes|clickhouse|harness|infracost|scalingo)\b[\w .-]{0,20}['"]?\s{0,4}(?::=|=>|=|:|\s|,)\s{0,3}['"]?([A-Za-z0-9|_+/=.-]{20,120})"#
+);
 
 /// The credentials in a text, of the wanted kinds, without overlaps.
 pub(super) fn find(text: &str, types: &Types) -> Vec<Finding> {
@@ -326,12 +311,10 @@ fn reference(value: &str) -> bool {
 
 /// Paths, calls, constants and identifiers of programs.
 fn code(value: &str) -> bool {
-    static IDENTIFIER: LazyLock<Regex> = LazyLock::new(|| {
-        regex(
-            r"^(?:[a-zA-Z_$][a-zA-Z]*[0-9]{0,3}(?:[._/-]+[a-zA-Z_$]*[0-9]{0,3})*|[A-Z][A-Z0-9_]*_[A-Z0-9_]*|\d+(?:\.\d+)*|[\w-]+(?:/[\w.-]+){2,}|\d{4}-\d\d-\d\d.*|[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,8}(?::\d+)?)$",
-        )
-    });
-    static UUID_LIKE: LazyLock<Regex> = LazyLock::new(|| regex(r"^(?:[a-z]+-)+[a-z]+$"));
+    static IDENTIFIER: Pattern = pattern!(
+        r"^(?:[a-zA-Z_$][a-zA-Z]*[0-9]{0,3}(?:[._/-]+[a-zA-Z_$]*[0-9]{0,3})*|[A-Z][A-Z0-9_]*_[A-Z0-9_]*|\d+(?:\.\d+)*|[\w-]+(?:/[\w.-]+){2,}|\d{4}-\d\d-\d\d.*|[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,8}(?::\d+)?)$"
+    );
+    static UUID_LIKE: Pattern = pattern!(r"^(?:[a-z]+-)+[a-z]+$");
     IDENTIFIER.is_match(value)
         || UUID_LIKE.is_match(value)
         || value.contains("()")

@@ -1,8 +1,6 @@
 //! Shell commands that destroy something: the text is cut into simple commands, as a shell does, and each is looked at.
 
-use super::regex;
-use regex::Regex;
-use std::sync::LazyLock;
+use super::pattern::{Pattern, pattern};
 
 /// Commands that only show or store their arguments.
 const SHOWS: [&str; 18] = [
@@ -16,17 +14,13 @@ const PREFIXES: [&str; 18] = [
 ];
 
 /// Destruction inside of another program's code.
-static CODE: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"(?i)\brm\s+-\w*[rf]|\brm_rf\b|\brmtree\b|\bunlinksync\b|\brmsync\b|\brmdirsync\b|remove_dir_all|git\s+reset\s+--hard|git\s+clean\s+-\w*f|\bdrop\s+(?:table|database)\b|\bdeletetree\b|recursive:\s*true",
-    )
-});
+static CODE: Pattern = pattern!(
+    r"(?i)\brm\s+-\w*[rf]|\brm_rf\b|\brmtree\b|\bunlinksync\b|\brmsync\b|\brmdirsync\b|remove_dir_all|git\s+reset\s+--hard|git\s+clean\s+-\w*f|\bdrop\s+(?:table|database)\b|\bdeletetree\b|recursive:\s*true"
+);
 /// Commands in a sentence: "please run rm -rf /".
-static IN_PROSE: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"(?:^|[\s`'\x22(:])((?:sudo\s+)?(?:rm\s+-\w*[rRf]\w*\s+\S+|git\s+(?:reset\s+--hard|clean\s+-\w*f|push\s+(?:-f|--force)\b)|mkfs(?:\.\w+)?\s+/\S+|dd\s+if=\S+\s+of=/dev/\S+|shutdown\s+(?:-\w+|now)|terraform\s+destroy|kubectl\s+delete\s+\S+|docker\s+(?:system|volume|image)\s+prune|:\(\)\s*\{\s*:\|:&\s*\};:))",
-    )
-});
+static IN_PROSE: Pattern = pattern!(
+    r"(?:^|[\s`'\x22(:])((?:sudo\s+)?(?:rm\s+-\w*[rRf]\w*\s+\S+|git\s+(?:reset\s+--hard|clean\s+-\w*f|push\s+(?:-f|--force)\b)|mkfs(?:\.\w+)?\s+/\S+|dd\s+if=\S+\s+of=/dev/\S+|shutdown\s+(?:-\w+|now)|terraform\s+destroy|kubectl\s+delete\s+\S+|docker\s+(?:system|volume|image)\s+prune|:\(\)\s*\{\s*:\|:&\s*\};:))"
+);
 
 /// What a text would do as a shell command; none where it destroys nothing.
 pub(super) fn destroys(text: &str) -> Option<&'static str> {

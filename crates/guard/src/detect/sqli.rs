@@ -1,25 +1,11 @@
 //! SQL injections: fragments that break out of a statement, alone or inside a message. Whole statements that somebody
 //! pastes to talk about them are none.
 
-use super::{Finding, regex};
+use super::Finding;
+use super::pattern::{Pattern, pattern};
+use super::signs::{Sign, signs, weigh};
 use crate::normalize::{Folded, Folding};
 use crate::sql;
-use regex::Regex;
-use std::sync::LazyLock;
-
-/// One thing that speaks for an injection.
-struct Sign {
-    pattern: LazyLock<Regex>,
-    /// 1 is enough alone at the default sensitivity.
-    weight: f64,
-    what: &'static str,
-}
-
-macro_rules! signs {
-    ($($weight:literal, $what:literal, $pattern:expr;)*) => {
-        [$(Sign { pattern: LazyLock::new(|| regex($pattern)), weight: $weight, what: $what }),*]
-    };
-}
 
 // Texts are folded first: lower case, escapes decoded, comments turned into spaces.
 static SIGNS: [Sign; 26] = signs! {
@@ -51,40 +37,27 @@ static SIGNS: [Sign; 26] = signs! {
     0.3, "a quote alone", r"(?:^|\s|\d|\w)(?:'|\x22)\s*\)*\s*(?:\|\||&&|or\b|and\b|;|\)|$)";
 };
 
-static COMMENT: LazyLock<Regex> = LazyLock::new(|| regex(r"/\*!?\d{0,6}|\*/"));
+static COMMENT: Pattern = pattern!(r"/\*!?\d{0,6}|\*/");
 /// Questions about SQL, and code in fences: talk, not payload.
-static TALK: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"(?i)```|\b(?:explain|what does|what is wrong|why does|optimi[sz]e|review|rewrite|translate|difference between|how (?:do|can|should|would) (?:i|you|we)|what's the)\b.{0,60}\b(?:query|queries|statement|sql|select|join|syntax|injection)\b",
-    )
-});
+static TALK: Pattern = pattern!(
+    r"(?i)```|\b(?:explain|what does|what is wrong|why does|optimi[sz]e|review|rewrite|translate|difference between|how (?:do|can|should|would) (?:i|you|we)|what's the)\b.{0,60}\b(?:query|queries|statement|sql|select|join|syntax|injection)\b"
+);
 
 /// Looks for an injection; the higher the sensitivity, the less evidence is needed.
 pub(super) fn find(text: &str, sensitivity: f64) -> Option<Finding> {
     let folded = Folded::new(text, Folding::ATTACKS);
+    let mut plain = folded.text.clone();
     // Comments between words are spaces to a database; same length, so that places stay.
-    let mut plain =
-        COMMENT.replace_all(&folded.text, |caught: &regex::Captures<'_>| " ".repeat(caught[0].len())).into_owned();
+    for comment in COMMENT.find_iter(&folded.text) {
+        plain.replace_range(comment.range(), &" ".repeat(comment.len()));
+    }
     // A form's `+` is a space, where there are no other spaces.
     if !plain.trim().contains(char::is_whitespace) && plain.matches('+').count() >= 2 {
         plain = plain.replace('+', " ");
     }
-    let mut score = 0.0;
-    let mut best: Option<(f64, std::ops::Range<usize>, &'static str)> = None;
-    for sign in &SIGNS {
-        let Some(hit) = sign.pattern.find(&plain) else { continue };
-        score += sign.weight;
-        if best.as_ref().is_none_or(|(weight, ..)| sign.weight > *weight) {
-            best = Some((sign.weight, hit.range(), sign.what));
-        }
-    }
-    let needed = 1.5 - sensitivity;
-    let (_, range, what) = best?;
-    if score < needed || innocent(text, score) {
-        return None;
-    }
-    let confidence = (score / (score + 1.0)) as f32;
-    Some(Finding::new(folded.original(range), format!("the text carries an SQL injection: {what}"), confidence))
+    let weighed = weigh(&SIGNS, &plain)?;
+    let found = weighed.is_enough(sensitivity) && !innocent(text, weighed.score);
+    found.then(|| weighed.finding(&folded, "the text carries an SQL injection"))
 }
 
 /// Whole statements, and talk about them.
