@@ -151,6 +151,7 @@ fn trace() -> Vec<Event> {
         reason: "a card number".into(),
         replacement: None,
         confidence: 1.0,
+        failed: false,
     };
     vec![
         event(

@@ -1,4 +1,5 @@
-//! Guards that misbehave: each blocks what it was to judge and says why, and everything else goes on.
+//! Guards that misbehave: each blocks what it was to judge and says why, everything else goes on, and no test that expects
+//! the block is green for it.
 
 use crate::support::{Workspace, below, until};
 use serde_json::Value;
@@ -61,7 +62,7 @@ fn reason(workspace: &Workspace, input: &str) -> String {
 }
 
 #[test]
-fn whatever_a_guard_does_its_case_is_blocked_and_the_others_go_on() {
+fn a_guard_that_fails_proves_nothing_and_the_other_cases_go_on() {
     let names = [
         "loops",
         "hoards",
@@ -82,8 +83,9 @@ fn whatever_a_guard_does_its_case_is_blocked_and_the_others_go_on() {
     let tests: String = names.iter().map(|name| blocked(name)).collect();
     let fine = "  - {name: in the end, input: anything, expect: [equals: Fine., not_blocked]}\n";
     let workspace = Workspace::with(&[(".aicontainer.yml", &spec(&(tests + fine))), ("guards/odd.js", GUARD)]);
-    let document = workspace.aic(&["test", "--format", "json"]).exits(0).json();
-    assert_eq!(document["specs"][0]["tally"]["pass"], names.len() + 1);
+    let document = workspace.aic(&["test", "--format", "json"]).exits(2).json();
+    let tally = &document["specs"][0]["tally"];
+    assert_eq!((&tally["error"], &tally["pass"]), (&Value::from(names.len() - 1), &Value::from(2)), "{tally:#}");
 }
 
 #[test]
@@ -129,7 +131,7 @@ fn a_guard_that_cannot_be_loaded_blocks_everything_and_says_where() {
         let workspace = Workspace::with(&[(".aicontainer.yml", &spec(&blocked("x"))), ("guards/odd.js", script)]);
         let reason = reason(&workspace, "x");
         assert!(reason.contains("guards/odd.js") && reason.contains(said), "{script}: {reason}");
-        workspace.aic(&["test"]).exits(0);
+        workspace.aic(&["test"]).exits(2).says(&["the guard failed, so it blocks", "guards/odd.js"]);
     }
 }
 
@@ -172,8 +174,9 @@ fn a_worker_that_is_killed_in_the_middle_blocks_its_case_only() {
     let live = workspace.start(&["test", "--format", "json"]);
     let busy = until("a worker computes", || below(live.id()).into_iter().find(|worker| worker.used > 20));
     busy.kill();
-    let document = live.finish().exits(0).json();
-    let case = &document["specs"][0]["cases"][0];
+    let document = live.finish().exits(2).json();
+    let (case, other) = (&document["specs"][0]["cases"][0], &document["specs"][0]["cases"][1]);
+    assert_eq!((&case["verdict"], &other["verdict"]), (&"error".into(), &"pass".into()), "{document:#}");
     assert!(case["output"].as_str().unwrap().contains("died"), "{case:#}");
 }
 

@@ -103,6 +103,10 @@ pub struct Decision {
     pub replacement: Option<String>,
     /// How sure it is, 0 to 1; 1 where it is exact.
     pub confidence: f32,
+    /// Whether the guardrail could not judge (its script threw, its condition failed) and blocks for that reason. In a
+    /// test that is an error: a crash proves nothing about the guardrail.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
 }
 
 #[cfg(test)]

@@ -218,6 +218,7 @@ mod tests {
             reason: "because".into(),
             replacement: None,
             confidence: 1.0,
+            failed: false,
         };
         let event = Event {
             run: RunId("r1".into()),

@@ -122,18 +122,19 @@ fn read_decision(guard: &Guard, stage: Stage, path: &RelPath, value: &Value, tex
     let replacement = map.get("replacement").and_then(Value::as_str).map(str::to_owned);
     let replacement =
         if action == Action::Redact { Some(replacement.unwrap_or_else(|| "[redacted]".into())) } else { None };
-    Some(Decision { guardrail: guard.name.clone(), stage, action, span, reason, replacement, confidence: 1.0 })
+    Some(Decision {
+        guardrail: guard.name.clone(),
+        stage,
+        action,
+        span,
+        reason,
+        replacement,
+        confidence: 1.0,
+        failed: false,
+    })
 }
 
 /// The decision of a guard that cannot say anything.
 fn failed(guard: &Guard, stage: Stage, why: String) -> Decision {
-    Decision {
-        guardrail: guard.name.clone(),
-        stage,
-        action: Action::Block,
-        span: None,
-        reason: format!("the guard failed, so it blocks: {why}"),
-        replacement: None,
-        confidence: 1.0,
-    }
+    guard.cannot_judge(stage, format!("the guard failed, so it blocks: {why}"))
 }

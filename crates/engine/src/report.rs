@@ -64,7 +64,7 @@ pub struct TurnReport {
     /// Wall-clock time with tools, virtual delays counted.
     pub latency: Duration,
     /// Set where the set-up is wrong rather than the behaviour: no rule of a scripted model answers, a mock is missing,
-    /// a variable has no value. In a test this is an error, never a pass.
+    /// a variable has no value, a guardrail could not judge. In a test this is an error, never a pass.
     pub broken: Option<String>,
     /// Everything that happened, in order.
     pub events: Vec<Event>,

@@ -202,17 +202,25 @@ impl Guard {
                     vec![self.decide(text, scope, finding)]
                 }
                 // A condition that cannot be judged protects nothing, so it stops the run and says why, whatever its action.
-                Err(error) => vec![Decision {
-                    guardrail: self.name.clone(),
-                    stage: scope.stage,
-                    action: Action::Block,
-                    span: None,
-                    reason: format!("{error}; what cannot be judged is blocked"),
-                    replacement: None,
-                    confidence: 1.0,
-                }],
+                Err(error) => {
+                    vec![self.cannot_judge(scope.stage, format!("{error}; what cannot be judged is blocked"))]
+                }
             },
             _ => Vec::new(),
+        }
+    }
+
+    /// The decision of a guardrail that could not judge: it blocks, whatever its action.
+    pub fn cannot_judge(&self, stage: Stage, reason: String) -> Decision {
+        Decision {
+            guardrail: self.name.clone(),
+            stage,
+            action: Action::Block,
+            span: None,
+            reason,
+            replacement: None,
+            confidence: 1.0,
+            failed: true,
         }
     }
 
@@ -242,6 +250,7 @@ impl Guard {
                 finding.replacement
             },
             confidence: finding.confidence,
+            failed: false,
         }
     }
 }
@@ -565,6 +574,7 @@ mod tests {
             let decision = |(start, end): &(usize, usize)| Decision {
                 guardrail: "x".into(), stage: Stage::Chunk, action: Action::Redact, span: Some(Span::new(*start, *end)),
                 reason: String::new(), replacement: Some(String::new()), confidence: 1.0,
+                failed: false,
             };
             let decisions: Vec<Decision> = spans.iter().map(decision).collect();
             let covered = |at: usize| decisions.iter().any(|decision| decision.span.is_some_and(|span| span.range().contains(&at)));

@@ -375,7 +375,10 @@ impl Run<'_> {
 
     fn end(mut self, ended: Result<String, Stop>, started_with: usize) -> TurnReport {
         let outcome = ended.as_ref().err().map_or(Outcome::Completed, Stop::outcome);
-        let broken = if let Err(Stop::Broken(why)) = &ended { Some(why.clone()) } else { None };
+        let broken = match &ended {
+            Err(Stop::Broken(why)) => Some(why.clone()),
+            _ => self.decisions.iter().find(|decision| decision.failed).map(spoken),
+        };
         let output = match ended {
             Ok(output) => output,
             Err(

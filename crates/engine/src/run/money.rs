@@ -52,6 +52,7 @@ impl Run<'_> {
             reason,
             replacement: None,
             confidence: 1.0,
+            failed: false,
         };
         self.decide(decision.clone());
         match guard.action {

@@ -22,6 +22,7 @@ fn guardrail(action: Action) -> EventKind {
         reason: "a card number".into(),
         replacement: None,
         confidence: 1.0,
+        failed: false,
     })
 }
 
