@@ -74,7 +74,7 @@ test("variables stand out in every kind of scalar", () => {
   for (const text of ["a: ${TEAM} x", 'a: "${TEAM} x"', "a: '${TEAM}'", "a: |\n  Hi ${TEAM}.", "- {a: \"${TEAM}\"}", "a: >-\n  x\n  ${TEAM}"]) {
     assert.equal(scopeOf(text, "TEAM"), "variable.other.aicontainer", text);
   }
-  assert.equal(scopeOf('a: "${INPUT}"', "INPUT"), "variable.language.aicontainer");
+  assert.equal(scopeOf('a: "${INPUT}"', "INPUT"), "variable.other.constant.aicontainer");
   assert.equal(scopeOf('a: "${args.order_id}"', "args.order_id"), "variable.other.aicontainer");
   assert.equal(scopeOf('a: "Bearer ${secret:TOKEN}"', "secret"), "keyword.other.secret.aicontainer");
 });
@@ -105,7 +105,7 @@ test("other keys hold no conditions, nor do comments", () => {
 
 test("a condition's parts are told apart", () => {
   const text = "condition: tool.name == 'query' && has_pii(input) && words(output) < 50 && 'UPDATE' in verbs && true";
-  assert.equal(scopeOf(text, "tool"), "variable.language.aicontainer");
+  assert.equal(scopeOf(text, "tool"), "support.variable.aicontainer");
   assert.equal(scopeOf(text, "name"), "variable.other.property.aicontainer");
   assert.equal(scopeOf(text, "'query'"), "string.quoted.single.aicontainer");
   assert.equal(scopeOf(text, "has_pii"), "entity.name.function.aicontainer");
