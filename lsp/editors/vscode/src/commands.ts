@@ -6,7 +6,7 @@ import { run, type Ran } from "./aic";
 import { isTrusted, type Server } from "./server";
 import { testAt } from "./spec";
 import type { StatusBar } from "./statusBar";
-import { chooseSpec, specOf } from "./target";
+import { chooseSpec, saveBelow, specOf } from "./target";
 
 /** How long a rollback with its tests may take, in milliseconds. */
 const ROLLBACK_TIMEOUT = 600_000;
@@ -71,38 +71,38 @@ async function runTest(house: House): Promise<void> {
     void vscode.window.showInformationMessage("Open a spec and put the cursor into one of its tests.");
     return;
   }
-  if (!isTrusted() || !(await saved(editor.document))) return;
-  const line = editor.selection.active.line;
-  if (house.server.offers("aic.runTest")) {
-    const lens = await lensOf(editor.document, "aic.runTest", line);
-    if (lens) await pressLens(lens);
-    else void vscode.window.showInformationMessage("The cursor is in no test. Put it into one, or run all.");
+  if (!isTrusted()) return;
+  const { document, selection } = editor;
+  const offered = house.server.offers("aic.runTest");
+  const lens = offered ? await lensAt(document, "aic.runTest", selection.active.line) : undefined;
+  if (lens) {
+    await vscode.commands.executeCommand(lens.command, ...((lens.arguments as unknown[] | undefined) ?? []));
     return;
   }
-  const lines = editor.document.getText().split(/\r?\n/);
-  const name = testAt(lines, line);
-  const spec = await specOf(editor.document);
+  const name = testAt(document.getText().split(/\r?\n/), selection.active.line);
+  const spec = await specOf(document);
   if (!name || !spec) {
     void vscode.window.showInformationMessage("The cursor is in no test with a name. Put it into one, or run all.");
-    return;
+  } else if (offered) {
+    await vscode.commands.executeCommand("aic.runTest", document.uri.toString(), name);
+  } else {
+    await testInTerminal(house, spec, ["--filter", name]);
   }
-  await testInTerminal(house, spec, ["--filter", name]);
 }
 
 async function runAll(house: House): Promise<void> {
   if (!isTrusted()) return;
   const document = vscode.window.activeTextEditor?.document;
-  if (document?.languageId === "aicontainer" && house.server.offers("aic.runAll")) {
-    if (!(await saved(document))) return;
-    const lens = await lensOf(document, "aic.runAll");
-    if (lens) return pressLens(lens);
+  if (document && house.server.offers("aic.runAll") && (await specOf(document))) {
+    await vscode.commands.executeCommand("aic.runAll", document.uri.toString());
+    return;
   }
   const spec = await chooseSpec();
-  if (spec && (await saveBelow(path.dirname(spec)))) await testInTerminal(house, spec, []);
+  if (spec) await testInTerminal(house, spec, []);
 }
 
-/** The server's lens with this command: the last one at or above the line, else the first. Only the server knows the arguments. */
-async function lensOf(document: vscode.TextDocument, command: string, line?: number): Promise<vscode.Command | undefined> {
+/** What the server's last lens with this command says, at or above a line. It knows better than we where tests are. */
+async function lensAt(document: vscode.TextDocument, command: string, line: number): Promise<vscode.Command | undefined> {
   const lenses = await vscode.commands.executeCommand<vscode.CodeLens[] | undefined>(
     "vscode.executeCodeLensProvider",
     document.uri,
@@ -110,17 +110,12 @@ async function lensOf(document: vscode.TextDocument, command: string, line?: num
   );
   const ours = (lenses ?? []).filter((lens) => lens.command?.command === command);
   ours.sort((a, b) => a.range.start.line - b.range.start.line);
-  if (line === undefined) return ours[0]?.command;
   return ours.findLast((lens) => lens.range.start.line <= line)?.command;
-}
-
-async function pressLens({ command, arguments: args }: vscode.Command): Promise<void> {
-  await vscode.commands.executeCommand(command, ...((args as unknown[] | undefined) ?? []));
 }
 
 async function testInTerminal(house: House, spec: string, more: string[]): Promise<void> {
   const file = program(house);
-  if (!file) return;
+  if (!file || !(await saveBelow(path.dirname(spec)))) return;
   const name = path.basename(spec);
   const process = new vscode.ProcessExecution(file, ["test", name, ...more], { cwd: path.dirname(spec) });
   const title = `test ${vscode.workspace.asRelativePath(spec)}`;
@@ -211,15 +206,4 @@ async function menu(): Promise<void> {
   ];
   const picked = await vscode.window.showQuickPick(items, { placeHolder: "AIContainer" });
   if (picked) await vscode.commands.executeCommand(picked.command, ...(picked.argument ? [picked.argument] : []));
-}
-
-async function saved(document: vscode.TextDocument): Promise<boolean> {
-  return document.isDirty && !document.isUntitled ? document.save() : true;
-}
-
-async function saveBelow(folder: string): Promise<boolean> {
-  const below = (document: vscode.TextDocument) =>
-    document.isDirty && document.uri.scheme === "file" && !path.relative(folder, document.uri.fsPath).startsWith("..");
-  const all = await Promise.all(vscode.workspace.textDocuments.filter(below).map((document) => document.save()));
-  return all.every(Boolean);
 }

@@ -2,11 +2,13 @@
 
 import { accessSync, constants, statSync } from "node:fs";
 import { homedir } from "node:os";
+import * as path from "node:path";
 import * as vscode from "vscode";
 import { LanguageClient, RevealOutputChannelOn, State } from "vscode-languageclient/node";
 import { run } from "./aic";
 import { explainMissing, findBinary, type Found, type Machine, type Origin } from "./binary";
 import type { ServerState } from "./status";
+import { saveBelow } from "./target";
 
 /** The id of the client: the language client reads the setting `aic.trace.server` by it. */
 const ID = "aic";
@@ -145,7 +147,7 @@ export class Server implements vscode.Disposable {
         diagnosticCollectionName: "aic",
         middleware: {
           executeCommand: async (command, args, next): Promise<unknown> => {
-            if (!isTrusted()) return undefined;
+            if (!isTrusted() || !(await saveAround(args[0]))) return undefined;
             const answer: unknown = await next(command, args);
             this.worked.fire();
             return answer;
@@ -173,6 +175,12 @@ export class Server implements vscode.Disposable {
     this.now = state;
     this.changed.fire(state);
   }
+}
+
+/** Saves the document that a command of the server names first, and what else is open beside and below it. */
+function saveAround(uri: unknown): Promise<boolean> {
+  const file = typeof uri === "string" ? vscode.Uri.parse(uri) : undefined;
+  return file?.scheme === "file" ? saveBelow(path.dirname(file.fsPath)) : Promise.resolve(true);
 }
 
 /** Tests and tools run code that the workspace brings. Says so where the workspace is not trusted. */

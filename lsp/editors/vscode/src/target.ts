@@ -34,3 +34,11 @@ export async function chooseSpec(): Promise<string | undefined> {
   const items = specs.map((file) => ({ label: vscode.workspace.asRelativePath(file), file }));
   return (await vscode.window.showQuickPick(items, { placeHolder: "Which spec?" }))?.file;
 }
+
+/** Saves what is open below a folder: what runs is what is on disk. False if something could not be saved. */
+export async function saveBelow(folder: string): Promise<boolean> {
+  const below = (document: vscode.TextDocument) =>
+    document.isDirty && document.uri.scheme === "file" && !path.relative(folder, document.uri.fsPath).startsWith("..");
+  const all = await Promise.all(vscode.workspace.textDocuments.filter(below).map((document) => document.save()));
+  return all.every(Boolean);
+}
