@@ -1,6 +1,16 @@
 // A code-server on loopback with the extension installed, and a page of it in a headless Chromium.
 import { execFile, spawn } from "node:child_process";
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -42,22 +52,47 @@ export async function openEditor({ folder, file, programs, settings: more = {}, 
   mkdirSync(path.dirname(settings), { recursive: true });
   writeFileSync(settings, JSON.stringify({ ...SETTINGS, ...more }, null, 2));
 
-  const env = { ...process.env, HOME: home, XDG_CONFIG_HOME: home, XDG_DATA_HOME: home, XDG_CACHE_HOME: home };
+  const env = {
+    ...process.env,
+    HOME: home,
+    XDG_CONFIG_HOME: home,
+    XDG_DATA_HOME: home,
+    XDG_CACHE_HOME: home,
+  };
   // The extension host takes its PATH from the user's login shell.
   env.SHELL = "/bin/bash";
   for (const name of [".bash_profile", ".bashrc"]) {
     writeFileSync(path.join(home, name), `export PATH='${[...programs, "/usr/bin", "/bin"].join(":")}'\n`);
   }
   // Else a code-server that is started from a terminal of another one opens a window there.
-  for (const name of Object.keys(env)) if (name.startsWith("VSCODE_") || name === "PORT" || name === "PASSWORD") delete env[name];
+  for (const name of Object.keys(env))
+    if (name.startsWith("VSCODE_") || name === "PORT" || name === "PASSWORD") delete env[name];
   const dirs = ["--user-data-dir", data, "--extensions-dir", path.join(home, "extensions")];
-  const installed = await promisify(execFile)(node, [entry, ...dirs, "--install-extension", process.env.AIC_VSCODE_VSIX], { env });
-  if (!/successfully installed/.test(installed.stdout)) throw new Error(`not installed: ${installed.stdout}${installed.stderr}`);
+  const installed = await promisify(execFile)(
+    node,
+    [entry, ...dirs, "--install-extension", process.env.AIC_VSCODE_VSIX],
+    { env },
+  );
+  if (!/successfully installed/.test(installed.stdout))
+    throw new Error(`not installed: ${installed.stdout}${installed.stderr}`);
 
-  const quiet = ["--auth", "none", "--disable-telemetry", "--disable-update-check", "--disable-getting-started-override"];
-  const server = spawn(node, [entry, ...dirs, ...quiet, "--bind-addr", "127.0.0.1:0"], { env, stdio: ["ignore", "pipe", "pipe"], detached: true });
+  const quiet = [
+    "--auth",
+    "none",
+    "--disable-telemetry",
+    "--disable-update-check",
+    "--disable-getting-started-override",
+  ];
+  const server = spawn(node, [entry, ...dirs, ...quiet, "--bind-addr", "127.0.0.1:0"], {
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+  });
   // The group outlives this process otherwise, if somebody ends it.
-  for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]]) {
+  for (const [signal, code] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ]) {
     process.once(signal, () => {
       killGroup(server, "SIGKILL");
       process.exit(code);
@@ -79,7 +114,10 @@ export async function openEditor({ folder, file, programs, settings: more = {}, 
     server.once("exit", (code) => reject(new Error(`code-server ended with ${code}:\n${said}`)));
   });
 
-  const browser = await chromium.launch({ executablePath: process.env.AIC_VSCODE_CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+  const browser = await chromium.launch({
+    executablePath: process.env.AIC_VSCODE_CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--no-sandbox"],
+  });
   const page = await browser.newPage(view);
   page.setDefaultTimeout(PATIENCE);
   const close = async () => {
@@ -122,7 +160,10 @@ function killGroup(server, signal) {
 export function makeWorld(sample) {
   const world = mkdtempSync(path.join(tmpdir(), "aic-vscode-world-"));
   const folder = path.join(world, path.basename(sample));
-  cpSync(sample, folder, { recursive: true, filter: (file) => path.basename(file) !== ".aic" });
+  cpSync(sample, folder, {
+    recursive: true,
+    filter: (file) => path.basename(file) !== ".aic",
+  });
   // The spec's workspace is this folder, whatever lies above the temporary one.
   mkdirSync(path.join(folder, ".git"));
   const [old, ours] = ["old", "ours"].map((name) => path.join(world, name));
@@ -133,15 +174,24 @@ export function makeWorld(sample) {
   const program = path.join(ours, "aic");
   /** The ids of the language servers that run from this world's program. */
   const servers = () =>
-    readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => {
-      try {
-        const [file, command] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-        return file === program && command === "lsp";
-      } catch {
-        return false;
-      }
-    });
-  return { folder, old, ours, servers, remove: () => rmSync(world, { recursive: true, force: true }) };
+    readdirSync("/proc")
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number)
+      .filter((pid) => {
+        try {
+          const [file, command] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+          return file === program && command === "lsp";
+        } catch {
+          return false;
+        }
+      });
+  return {
+    folder,
+    old,
+    ours,
+    servers,
+    remove: () => rmSync(world, { recursive: true, force: true }),
+  };
 }
 
 export class Editor {
@@ -153,25 +203,33 @@ export class Editor {
 
   async shot(name) {
     mkdirSync(path.join(cache, "shots"), { recursive: true });
-    await this.page.screenshot({ path: path.join(cache, "shots", `${name}.png`) });
+    await this.page.screenshot({
+      path: path.join(cache, "shots", `${name}.png`),
+    });
+  }
+
+  /** Asks the palette. It closes by itself when something else takes the focus, so it may take another go. */
+  async ask(key, text) {
+    const input = this.page.locator(".quick-input-widget input").first();
+    for (let tries = 1; ; tries++) {
+      await this.page.keyboard.press(key);
+      try {
+        return await input.fill(text, { timeout: PATIENCE / 8 });
+      } catch (error) {
+        if (tries === 5) throw error;
+        await this.page.keyboard.press("Escape");
+      }
+    }
   }
 
   /** Runs a command of the palette by its title. */
   async command(title) {
-    await this.page.keyboard.press("F1");
-    const input = this.page.locator(".quick-input-widget input").first();
-    await input.waitFor();
-    await input.fill(`>${title}`);
-    const row = this.page.locator(".quick-input-list .monaco-list-row", { hasText: title }).first();
-    await row.waitFor();
-    await row.click();
+    await this.ask("F1", `>${title}`);
+    await this.page.locator(".quick-input-list .monaco-list-row", { hasText: title }).first().click();
   }
 
   async open(file) {
-    await this.page.keyboard.press("Control+p");
-    const input = this.page.locator(".quick-input-widget input").first();
-    await input.waitFor();
-    await input.fill(file);
+    await this.ask("Control+p", file);
     await this.page.locator(".quick-input-list .monaco-list-row", { hasText: file }).first().click();
     await this.page.locator(".editor-instance .view-line").first().waitFor();
     await this.page.locator(`.tab.active[data-resource-name="${file}"]`).waitFor();
@@ -179,10 +237,7 @@ export class Editor {
 
   /** Puts the cursor at a line and a column, both from 1. */
   async goTo(line, column = 1) {
-    await this.page.keyboard.press("Control+g");
-    const input = this.page.locator(".quick-input-widget input").first();
-    await input.waitFor();
-    await input.fill(`:${line}:${column}`);
+    await this.ask("Control+g", `:${line}:${column}`);
     await this.page.keyboard.press("Enter");
     await this.page.locator(".quick-input-widget").waitFor({ state: "hidden" });
   }
@@ -196,8 +251,30 @@ export class Editor {
     const [sash] = middles.sort((a, b) => Math.abs(a - y) - Math.abs(b - y));
     await this.page.mouse.move(x + width / 2, sash);
     await this.page.mouse.down();
-    await this.page.mouse.move(x + width / 2, sash + before - height, { steps: 5 });
+    await this.page.mouse.move(x + width / 2, sash + before - height, {
+      steps: 5,
+    });
     await this.page.mouse.up();
+  }
+
+  /**
+   * Presses the nth lens with a title, until a message tells of it. For a moment after the text or the lenses have
+   * changed, VS Code shows lenses whose commands it has already forgotten ("Actual command not found").
+   */
+  async pressLens(title, nth, told) {
+    const message = this.page.locator(".notification-list-item", { hasText: told }).first();
+    for (let tries = 1; ; tries++) {
+      await this.lenses.locator("a", { hasText: title }).nth(nth).click();
+      try {
+        return await message.waitFor({ timeout: PATIENCE / 4 });
+      } catch (error) {
+        const forgotten = this.page.locator(".notification-list-item", {
+          hasText: "Actual command not found",
+        });
+        if (tries === 3 || !(await forgotten.count())) throw error;
+        await this.command("Notifications: Clear All Notifications");
+      }
+    }
   }
 
   async type(text) {
@@ -217,6 +294,10 @@ export class Editor {
 
   /** A piece of text on the screen, by what a span of the editor holds. */
   span(text) {
-    return this.page.locator(".editor-instance .view-line span:not(:has(span))", { hasText: text }).first();
+    return this.page
+      .locator(".editor-instance .view-line span:not(:has(span))", {
+        hasText: text,
+      })
+      .first();
   }
 }

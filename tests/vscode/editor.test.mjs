@@ -19,10 +19,17 @@ let editor;
 let page;
 let close;
 
-before(async () => {
-  ({ editor, close } = await openEditor({ folder: world.folder, file: FILE, programs: [world.old, world.ours] }));
-  page = editor.page;
-}, { timeout: 3 * PATIENCE });
+before(
+  async () => {
+    ({ editor, close } = await openEditor({
+      folder: world.folder,
+      file: FILE,
+      programs: [world.old, world.ours],
+    }));
+    page = editor.page;
+  },
+  { timeout: 3 * PATIENCE },
+);
 
 after(async () => {
   await close?.();
@@ -49,10 +56,10 @@ async function status(text) {
 async function until(look) {
   const end = Date.now() + PATIENCE;
   for (;;) {
-    const seen = look();
+    const seen = await look();
     if (seen) return seen;
     if (Date.now() > end) throw new Error(`this never came true: ${look}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
 
@@ -78,8 +85,13 @@ test("a misspelt key is underlined as it is typed, with what was meant", within,
   await page.keyboard.press("Escape");
   await page.locator(".squiggly-error").first().waitFor();
   await editor.command("View: Focus Problems");
-  const problem = page.locator(".markers-panel .monaco-list-row", { hasText: "compliancee" });
-  await problem.filter({ hasText: /ABS\d{3}/ }).first().waitFor();
+  const problem = page.locator(".markers-panel .monaco-list-row", {
+    hasText: "compliancee",
+  });
+  await problem
+    .filter({ hasText: /ABS\d{3}/ })
+    .first()
+    .waitFor();
   await problem.filter({ hasText: "`compliance`" }).first().waitFor();
   await editor.shot("problem");
   await editor.calm();
@@ -101,7 +113,10 @@ test("completion offers the keys of the place, with their documentation", within
   await editor.type("compl");
   await list.locator('.monaco-list-row.focused[aria-label*="compliance"]').waitFor();
   await page.keyboard.press("Enter");
-  await page.locator(".editor-instance .view-line", { hasText: /^compliance:/ }).first().waitFor();
+  await page
+    .locator(".editor-instance .view-line", { hasText: /^compliance:/ })
+    .first()
+    .waitFor();
 });
 
 test("hover tells what a key is for", within, async () => {
@@ -131,36 +146,59 @@ test("the last stable version comes back, and comes back again", within, async (
   const broken = original.replace("action: redact", "action: warn");
   assert.notEqual(broken, original);
   // Version 1 is stable; version 2, made outside the editor, lets an address out.
-  execFileSync(process.env.AIC_VSCODE_BINARY, ["test", world.folder], { stdio: "ignore" });
+  execFileSync(process.env.AIC_VSCODE_BINARY, ["test", world.folder], {
+    stdio: "ignore",
+  });
   writeFileSync(spec, broken);
-  assert.throws(() => execFileSync(process.env.AIC_VSCODE_BINARY, ["test", world.folder], { stdio: "ignore" }));
+  assert.throws(() =>
+    execFileSync(process.env.AIC_VSCODE_BINARY, ["test", world.folder], {
+      stdio: "ignore",
+    }),
+  );
   await editor.command("AIContainer: Roll back to the last stable version");
-  await page.locator(".monaco-dialog-box button, .monaco-dialog-box .monaco-button", { hasText: "Roll back" }).first().click();
+  await page
+    .locator(".monaco-dialog-box button, .monaco-dialog-box .monaco-button", {
+      hasText: "Roll back",
+    })
+    .first()
+    .click();
   await page.locator(".notification-list-item", { hasText: "back at v1" }).first().waitFor();
   assert.equal(readFileSync(spec, "utf8"), original);
   await status(/aic 19\/19/);
   await page.locator(".notification-list-item .monaco-button", { hasText: "Undo" }).first().click();
-  await page.locator(".monaco-dialog-box button, .monaco-dialog-box .monaco-button", { hasText: "Undo the rollback" }).first().click();
+  await page
+    .locator(".monaco-dialog-box button, .monaco-dialog-box .monaco-button", {
+      hasText: "Undo the rollback",
+    })
+    .first()
+    .click();
   await page.locator(".notification-list-item", { hasText: "Its tests do not pass" }).first().waitFor();
   assert.equal(readFileSync(spec, "utf8"), broken);
   await status(/aic 18\/19/);
+  // A change from outside is seen too.
+  writeFileSync(spec, original);
+  await status(/aic 19\/19/);
 });
 
 test("lenses above the tests run them, and keep how it went", within, async () => {
   await editor.goTo(lineOf("tests:") + 3);
-  await editor.lenses.filter({ hasText: /run test/ }).first().waitFor({ timeout: PATIENCE / 2 });
-  await editor.lenses.locator("a", { hasText: /run all/ }).first().click();
+  await editor.lenses
+    .filter({ hasText: /run test/ })
+    .first()
+    .waitFor({ timeout: PATIENCE / 2 });
+  await editor.pressLens(/run all/, 0, /19\/19 passed/);
   // The first test has four cases.
-  await editor.lenses.filter({ hasText: /last 4\/4/ }).first().waitFor();
-  await status(/aic 19\/19/);
-  await page.locator(".notification-list-item", { hasText: /19\/19 passed/ }).first().waitFor();
+  await editor.lenses
+    .filter({ hasText: /last 4\/4/ })
+    .first()
+    .waitFor();
   // A lens tests what is seen: the text is saved first.
   const line = lineOf('contains: "7 users have been inactive');
   await editor.goTo(line);
   await editor.command("Delete Line");
   await page.locator(".tab.active.dirty").waitFor();
-  await editor.lenses.locator("a", { hasText: /run test/ }).nth(1).click();
-  await page.locator(".notification-list-item", { hasText: /inactive users are named: 1\/1 passed/ }).first().waitFor();
+  await status(/aic: edited/);
+  await editor.pressLens(/run test/, 1, /inactive users are named: 1\/1 passed/);
   assert.ok(!readFileSync(spec, "utf8").includes("7 users have been inactive"));
 });
 
@@ -169,7 +207,11 @@ test("a setting that leads nowhere is said, with what to do, and taken back it w
   mkdirSync(settings);
   writeFileSync(path.join(settings, "settings.json"), '{"aic.server.path": "/nowhere/aic"}');
   await status("aic not found");
-  const message = page.locator(".notification-list-item", { hasText: "/nowhere/aic is not there" }).first();
+  const message = page
+    .locator(".notification-list-item", {
+      hasText: "/nowhere/aic is not there",
+    })
+    .first();
   await message.waitFor();
   for (const button of ["Open settings", "How to install", "Show log"]) {
     await message.locator(".monaco-button", { hasText: button }).waitFor();
@@ -177,6 +219,20 @@ test("a setting that leads nowhere is said, with what to do, and taken back it w
   await editor.shot("missing");
   rmSync(settings, { recursive: true });
   await status(/aic 1\d\/19|aic: (?:edited|not tested)/);
+});
+
+test("a setting shows the talk with the server in the log, without a restart", within, async () => {
+  await editor.command("AIContainer: Show the log");
+  const log = page.locator(".output-view-container, .panel .view-lines").first();
+  const settings = path.join(world.folder, ".vscode");
+  mkdirSync(settings);
+  writeFileSync(path.join(settings, "settings.json"), '{"aic.trace.server": "messages"}');
+  await until(async () => {
+    await page.mouse.move(5, 5);
+    await editor.span("user-management").hover();
+    return log.filter({ hasText: "textDocument/hover" }).count();
+  });
+  rmSync(settings, { recursive: true });
 });
 
 test("the server is started anew by command, and by itself when it dies", within, async () => {
@@ -201,6 +257,10 @@ test("the server is started anew by command, and by itself when it dies", within
 
 test("the walkthrough opens", within, async () => {
   await editor.command("AIContainer: Get started");
-  await page.locator(".gettingStartedContainer", { hasText: "Get started with AIContainer" }).waitFor();
+  await page
+    .locator(".gettingStartedContainer", {
+      hasText: "Get started with AIContainer",
+    })
+    .waitFor();
   await page.locator(".gettingStartedContainer", { hasText: "Break it, and go back" }).waitFor();
 });

@@ -54,14 +54,21 @@ function tokens(text) {
 /** The innermost scope of the first token with this text. */
 function scopeOf(text, written, nth = 0) {
   const found = tokens(text).filter((token) => token.text.trim() === written);
-  assert.ok(found[nth], `no token ${JSON.stringify(written)} in ${JSON.stringify(tokens(text).map((token) => token.text))}`);
+  assert.ok(
+    found[nth],
+    `no token ${JSON.stringify(written)} in ${JSON.stringify(tokens(text).map((token) => token.text))}`,
+  );
   return found[nth].scopes.at(-1);
 }
 
 const inCondition = (token) => token.scopes.includes("meta.embedded.condition.aicontainer");
 
 /** All text that is taken for conditions. */
-const conditions = (text) => tokens(text).filter(inCondition).map((token) => token.text).join("");
+const conditions = (text) =>
+  tokens(text)
+    .filter(inCondition)
+    .map((token) => token.text)
+    .join("");
 
 test("YAML is YAML", () => {
   assert.equal(scopeOf("name: x # why", "name"), "entity.name.tag.yaml");
@@ -71,7 +78,14 @@ test("YAML is YAML", () => {
 });
 
 test("variables stand out in every kind of scalar", () => {
-  for (const text of ["a: ${TEAM} x", 'a: "${TEAM} x"', "a: '${TEAM}'", "a: |\n  Hi ${TEAM}.", "- {a: \"${TEAM}\"}", "a: >-\n  x\n  ${TEAM}"]) {
+  for (const text of [
+    "a: ${TEAM} x",
+    'a: "${TEAM} x"',
+    "a: '${TEAM}'",
+    "a: |\n  Hi ${TEAM}.",
+    '- {a: "${TEAM}"}',
+    "a: >-\n  x\n  ${TEAM}",
+  ]) {
     assert.equal(scopeOf(text, "TEAM"), "variable.other.aicontainer", text);
   }
   assert.equal(scopeOf('a: "${INPUT}"', "INPUT"), "variable.other.constant.aicontainer");
@@ -80,7 +94,12 @@ test("variables stand out in every kind of scalar", () => {
 });
 
 test("what is no variable does not stand out", () => {
-  const none = (text) => assert.deepEqual(tokens(text).filter(({ scopes }) => scopes.some((scope) => scope.startsWith("variable"))), [], text);
+  const none = (text) =>
+    assert.deepEqual(
+      tokens(text).filter(({ scopes }) => scopes.some((scope) => scope.startsWith("variable"))),
+      [],
+      text,
+    );
   for (const text of ["a: $${TEAM}", "a: $TEAM", "# ${TEAM}", "a: x # ${TEAM}", "a: '${1x}'"]) none(text);
   assert.equal(scopeOf("a: $${TEAM}", "$$"), "constant.character.escape.dollar.aicontainer");
 });
@@ -92,13 +111,24 @@ test("conditions are told from text, however they are written", () => {
   assert.equal(conditions(`- {name: x, condition: "${cel}", action: block}`), cel);
   assert.equal(conditions(`confirm: {when: tool.args.amount > 100, by: operator}`), "tool.args.amount > 100");
   assert.equal(conditions(`expect: [{that: "words(output) < 50"}]`), "words(output) < 50");
-  assert.equal(conditions(`- condition: |\n    a == 1 ||\n      b == 2\n  action: block`).replace(/\s+/g, " ").trim(), "a == 1 || b == 2");
+  assert.equal(
+    conditions(`- condition: |\n    a == 1 ||\n      b == 2\n  action: block`).replace(/\s+/g, " ").trim(),
+    "a == 1 || b == 2",
+  );
   assert.equal(conditions(`- condition: >-\n    a == 1\n  action: block`).trim(), "a == 1");
-  assert.equal(conditions(`a:\n  condition: tool.name == 'x' &&\n    turn > 1\nb: c`).replace(/\s+/g, " "), "tool.name == 'x' && turn > 1");
+  assert.equal(
+    conditions(`a:\n  condition: tool.name == 'x' &&\n    turn > 1\nb: c`).replace(/\s+/g, " "),
+    "tool.name == 'x' && turn > 1",
+  );
 });
 
 test("other keys hold no conditions, nor do comments", () => {
-  for (const text of ["precondition: a == b", "# condition: a == b", "description: the condition", 'a: "condition: x"']) {
+  for (const text of [
+    "precondition: a == b",
+    "# condition: a == b",
+    "description: the condition",
+    'a: "condition: x"',
+  ]) {
     assert.equal(conditions(text), "", text);
   }
 });

@@ -49,7 +49,7 @@ const { editor, close } = await openEditor({
   file: FILE,
   programs: [world.ours],
   settings,
-  view: { viewport: { width: 1100, height: 840 }, deviceScaleFactor: 1.5 },
+  view: { viewport: { width: 1100, height: 730 }, deviceScaleFactor: 1.5 },
 });
 try {
   const { page } = editor;
@@ -65,13 +65,18 @@ try {
   await page.locator(".squiggly-error").first().waitFor();
   await editor.command("View: Focus Problems");
   await page.locator(".markers-panel .monaco-list-row", { hasText: "did you mean" }).first().waitFor();
-  await editor.dragPanel(90);
+  await editor.dragPanel(101);
   await editor.command("View: Focus Active Editor Group");
-  await editor.goTo(lines.length - 1, 100);
-  await page.keyboard.press("Enter");
-  await editor.type("- ");
-  await page.keyboard.press("Control+Space");
-  await page.locator(".suggest-widget.visible .monaco-list-row", { hasText: "contains" }).first().waitFor();
+  // From the first line, so that it stays in view.
+  await editor.goTo(1);
+  await page.keyboard.press("Control+End");
+  await editor.type("      - tool");
+  await page
+    .locator(".suggest-widget.visible .monaco-list-row", {
+      hasText: "tool_ran",
+    })
+    .first()
+    .waitFor();
   await page.keyboard.press("Control+Space");
   await page.locator(".suggest-details").waitFor();
   const lens = editor.lenses.filter({ hasText: /run test/ }).first();

@@ -27,13 +27,24 @@ for (const name of ["LICENSE-MIT", "LICENSE-APACHE"]) copyFileSync(path.join("..
 
 if (process.argv.includes("--tests")) {
   mkdirSync("out/test", { recursive: true });
-  const entryPoints = readdirSync("test").filter((name) => name.endsWith(".test.ts")).map((name) => `test/${name}`);
-  await build({ ...common, entryPoints, outdir: "out/test", format: "esm", outExtension: { ".js": ".mjs" }, sourcemap: "inline" });
+  const entryPoints = readdirSync("test")
+    .filter((name) => name.endsWith(".test.ts"))
+    .map((name) => `test/${name}`);
+  await build({
+    ...common,
+    entryPoints,
+    outdir: "out/test",
+    format: "esm",
+    outExtension: { ".js": ".mjs" },
+    sourcemap: "inline",
+  });
 }
 
 /** The licences of all packages that files of the bundle come from. A licence that is not permissive ends the build. */
 function notices(inputs) {
-  const folders = new Set(inputs.map((file) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1]).filter(Boolean));
+  const folders = new Set(
+    inputs.map((file) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1]).filter(Boolean),
+  );
   const parts = [...folders].sort().map((folder) => {
     const { name, version, license } = JSON.parse(readFileSync(path.join(folder, "package.json"), "utf8"));
     if (!PERMISSIVE.has(license)) throw new Error(`${name} ${version}: the licence ${license} is not on the list`);

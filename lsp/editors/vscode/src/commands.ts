@@ -102,7 +102,11 @@ async function runAll(house: House): Promise<void> {
 }
 
 /** What the server's last lens with this command says, at or above a line. It knows better than we where tests are. */
-async function lensAt(document: vscode.TextDocument, command: string, line: number): Promise<vscode.Command | undefined> {
+async function lensAt(
+  document: vscode.TextDocument,
+  command: string,
+  line: number,
+): Promise<vscode.Command | undefined> {
   const lenses = await vscode.commands.executeCommand<vscode.CodeLens[] | undefined>(
     "vscode.executeCodeLensProvider",
     document.uri,
@@ -184,14 +188,20 @@ async function newSpec(house: House): Promise<void> {
   const ran = await run(file, ["init", "."], folder.fsPath, 60_000);
   show(house, ["init"], folder.fsPath, ran);
   if (ran.code !== 0) {
-    void vscode.window.showErrorMessage(`No spec was made: ${ran.stderr.trim().split("\n")[0] || `exit code ${ran.code}`}`);
+    void vscode.window.showErrorMessage(
+      `No spec was made: ${ran.stderr.trim().split("\n")[0] || `exit code ${ran.code}`}`,
+    );
     return;
   }
   await vscode.window.showTextDocument(vscode.Uri.joinPath(folder, ".aicontainer.yml"));
 }
 
 async function openWalkthrough({ context }: House): Promise<void> {
-  await vscode.commands.executeCommand("workbench.action.openWalkthrough", `${context.extension.id}#${WALKTHROUGH}`, false);
+  await vscode.commands.executeCommand(
+    "workbench.action.openWalkthrough",
+    `${context.extension.id}#${WALKTHROUGH}`,
+    false,
+  );
 }
 
 async function menu(): Promise<void> {

@@ -186,9 +186,11 @@ function saveAround(uri: unknown): Promise<boolean> {
 /** Tests and tools run code that the workspace brings. Says so where the workspace is not trusted. */
 export function isTrusted(): boolean {
   if (vscode.workspace.isTrusted) return true;
-  void vscode.window.showWarningMessage("aic runs nothing of a workspace that is not trusted.", "Manage trust").then((pressed) => {
-    if (pressed) void vscode.commands.executeCommand("workbench.trust.manage");
-  });
+  void vscode.window
+    .showWarningMessage("aic runs nothing of a workspace that is not trusted.", "Manage trust")
+    .then((pressed) => {
+      if (pressed) void vscode.commands.executeCommand("workbench.trust.manage");
+    });
   return false;
 }
 

@@ -10,6 +10,9 @@ import { readVerdict, statusText, type Verdict } from "./status";
 /** How long after the last reason to look the store is looked at, in milliseconds: several come at once. */
 const QUIET = 200;
 
+/** The files that specs are made of: what is in them decides which version they are. */
+const PARTS = "**/*.{yml,yaml,toml,md,txt,js,csv,json,jsonl,wasm}";
+
 /** How long reading the verdict may take, in milliseconds. */
 const TIMEOUT = 10_000;
 
@@ -26,11 +29,17 @@ export class StatusBar implements vscode.Disposable {
     this.item.name = "AIContainer";
     this.item.command = "aicontainer.menu";
     const refresh = () => this.refresh();
+    const parts = vscode.workspace.createFileSystemWatcher(PARTS);
     this.listeners = [
       server.onDidChangeState(refresh),
       server.onDidWork(refresh),
       vscode.window.onDidChangeActiveTextEditor(refresh),
       vscode.window.onDidChangeWindowState(({ focused }) => focused && this.refresh()),
+      vscode.workspace.onDidChangeTextDocument(({ document }) => this.isInView(document) && this.draw()),
+      parts,
+      parts.onDidChange(refresh),
+      parts.onDidCreate(refresh),
+      parts.onDidDelete(refresh),
       vscode.workspace.onDidSaveTextDocument(refresh),
     ];
     this.refresh();
@@ -66,8 +75,17 @@ export class StatusBar implements vscode.Disposable {
     this.draw();
   }
 
+  private isInView(document: vscode.TextDocument): boolean {
+    return (
+      document.uri.scheme === "file" &&
+      (document.uri.fsPath === this.spec || document === vscode.window.activeTextEditor?.document)
+    );
+  }
+
   private draw(): void {
-    const shown = statusText(this.server.state, this.verdict);
+    const unsaved =
+      this.verdict && vscode.workspace.textDocuments.some((document) => document.isDirty && this.isInView(document));
+    const shown = statusText(this.server.state, unsaved ? { is: "edited" } : this.verdict);
     this.item.text = shown.text;
     this.item.tooltip = this.spec ? `${path.basename(this.spec)}\n${shown.tooltip}` : shown.tooltip;
     this.item.backgroundColor =

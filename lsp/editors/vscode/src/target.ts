@@ -23,7 +23,10 @@ export async function chooseSpec(): Promise<string | undefined> {
   if (inView) return inView;
   const glob = "**/{aicontainer,.aicontainer,*.aicontainer,*.ai}.{yml,yaml,toml}";
   const all = await vscode.workspace.findFiles(glob, "**/{node_modules,target}/**", 200);
-  const specs = all.map((uri) => uri.fsPath).filter((file) => isSpecName(path.basename(file))).sort();
+  const specs = all
+    .map((uri) => uri.fsPath)
+    .filter((file) => isSpecName(path.basename(file)))
+    .sort();
   if (specs.length === 0) {
     const made = "New spec";
     const pressed = await vscode.window.showInformationMessage("There is no spec in this workspace.", made);

@@ -61,7 +61,7 @@ test("a setting may begin with the home folder or be a name on PATH", async () =
 });
 
 test("relative folders of PATH are not looked at", async () => {
-  const here = machine({ "aic": "aic 9.0.0", "./aic": "aic 9.0.0", "bin/aic": "aic 9.0.0" });
+  const here = machine({ aic: "aic 9.0.0", "./aic": "aic 9.0.0", "bin/aic": "aic 9.0.0" });
   assert.equal((await findBinary({ ...places, path: ".:bin::" }, here)).file, undefined);
   assert.deepEqual(here.asked, []);
 });
@@ -89,7 +89,19 @@ test("versions are read from what aic prints, and from nothing else", () => {
 });
 
 test("versions are ordered as Semantic Versioning says", () => {
-  const rising = ["0.0.9", "0.1.0-alpha", "0.1.0-alpha.1", "0.1.0-alpha.beta", "0.1.0-rc.2", "0.1.0-rc.10", "0.1.0", "0.1.1", "0.2.0", "0.10.0", "1.0.0"];
+  const rising = [
+    "0.0.9",
+    "0.1.0-alpha",
+    "0.1.0-alpha.1",
+    "0.1.0-alpha.beta",
+    "0.1.0-rc.2",
+    "0.1.0-rc.10",
+    "0.1.0",
+    "0.1.1",
+    "0.2.0",
+    "0.10.0",
+    "1.0.0",
+  ];
   for (const [i, one] of rising.entries()) {
     for (const [j, other] of rising.entries()) {
       assert.equal(Math.sign(compareVersions(one, other)), Math.sign(i - j), `${one} and ${other}`);

@@ -36,7 +36,11 @@ after: 1
 `.split("\n");
 
 test("the test at a line is the item it lies in", () => {
-  const at = (text: string) => testAt(spec, spec.findIndex((line) => line.includes(text)));
+  const at = (text: string) =>
+    testAt(
+      spec,
+      spec.findIndex((line) => line.includes(text)),
+    );
   assert.equal(at("not_a_test"), undefined);
   assert.equal(at("tests:"), undefined);
   assert.equal(at("first one"), "first one");
