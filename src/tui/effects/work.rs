@@ -1,6 +1,6 @@
 //! The effects that need a thread for a moment: the store, rollbacks, saving, analyses of unsaved text.
 
-use super::{Open, lock, save};
+use super::{Open, save};
 use crate::rollback;
 use crate::tui::ide;
 use crate::tui::message::{Effect, Msg, Unsaved};
@@ -43,19 +43,27 @@ pub(super) fn start(open: Arc<Open>, effect: Effect, messages: mpsc::Sender<Msg>
 
 fn carry_out(open: &Open, effect: Effect) -> Option<Msg> {
     match effect {
-        Effect::History(spec) => Some(Msg::History { spec, history: Box::new(history(open, spec)) }),
-        Effect::RollBack { spec, to } => Some(Msg::Rolled { spec, result: roll_back(open, spec, to.as_deref()) }),
-        Effect::UndoRollBack { spec } => Some(Msg::Rolled { spec, result: undo(open, spec) }),
+        Effect::History(spec) => {
+            let history = Box::new(history(open, &spec));
+            Some(Msg::History { spec, history })
+        }
+        Effect::RollBack { spec, to } => {
+            let result = roll_back(open, &spec, to.as_deref());
+            Some(Msg::Rolled { spec, result })
+        }
+        Effect::UndoRollBack { spec } => {
+            let result = undo(open, &spec);
+            Some(Msg::Rolled { spec, result })
+        }
         Effect::Save { path, text, base } => {
             let full = path.under(&open.workspace.root);
             let result = save::save(&full, &text, base);
             Some(Msg::Saved { path, result })
         }
         Effect::Analyse(unsaved) => {
-            let path = open.specs.get(unsaved.spec)?;
             let source = overlay(open, &unsaved);
-            let options = LoadOptions { environment: None, today: now() };
-            let loaded = aic_spec::load(&source, path, &options);
+            let options = LoadOptions { environment: open.settings.environment.clone(), today: now() };
+            let loaded = aic_spec::load(&source, &unsaved.spec, &options);
             let found = loaded.diagnostics.into_iter().filter(|found| found.file == unsaved.path).collect();
             Some(Msg::Analysed { edits: unsaved.edits, found })
         }
@@ -91,8 +99,14 @@ pub(super) fn tests(loaded: &Loaded) -> Vec<TestItem> {
             file: test.def.file.clone(),
             span: test.def.span,
             cases: Vec::new(),
+            together: false,
         })
         .collect();
+    for at in plan.judged_together() {
+        if let Some(test) = tests.get_mut(at) {
+            test.together = true;
+        }
+    }
     for case in plan.cases {
         if let Some(test) = tests.get_mut(case.test) {
             test.cases.push(case.id);
@@ -101,10 +115,9 @@ pub(super) fn tests(loaded: &Loaded) -> Vec<TestItem> {
     tests
 }
 
-fn history(open: &Open, at: usize) -> History {
-    let (Some(store), Some(spec)) = (&open.store, open.specs.get(at)) else { return History::default() };
-    let loaded = lock(&open.loaded).get(at).cloned().flatten();
-    let here = loaded.map(|loaded| version_digest(spec, &loaded.files));
+fn history(open: &Open, spec: &RelPath) -> History {
+    let Some(store) = open.store() else { return History::default() };
+    let here = open.loaded(spec).map(|loaded| version_digest(spec, &loaded.files));
     match read(store, spec) {
         Ok(history) => History { here, ..history },
         Err(error) => History { here, problem: Some(error.to_string()), ..History::default() },
@@ -129,18 +142,18 @@ fn sample(run: &RunInfo) -> Sample {
     Sample { at: started, outcome, cost, latency, tokens, guardrail_hits }
 }
 
-fn roll_back(open: &Open, at: usize, to: Option<&str>) -> Result<Option<Rolled>, String> {
-    let session = open.session(at).ok_or("there is no such spec")?;
-    let store = open.store.as_ref().ok_or("there is no store, so there are no versions")?;
-    let loaded = session.load(None);
+fn roll_back(open: &Open, spec: &RelPath, to: Option<&str>) -> Result<Option<Rolled>, String> {
+    let session = open.session(spec);
+    let store = open.store().ok_or("there is no store, so there are no versions")?;
+    let loaded = open.load(spec);
     let report = rollback::back(&session, store, &loaded, to, false)?;
     Ok(report.map(|report| told("back at", store, &session.spec, &report)))
 }
 
-fn undo(open: &Open, at: usize) -> Result<Option<Rolled>, String> {
-    let session = open.session(at).ok_or("there is no such spec")?;
-    let store = open.store.as_ref().ok_or("there is no store, so there are no versions")?;
-    let report = rollback::undo(&session, store, &session.load(None))?;
+fn undo(open: &Open, spec: &RelPath) -> Result<Option<Rolled>, String> {
+    let session = open.session(spec);
+    let store = open.store().ok_or("there is no store, so there are no versions")?;
+    let report = rollback::undo(&session, store, &open.load(spec))?;
     Ok(report.map(|report| told("undone: at", store, &session.spec, &report)))
 }
 
@@ -164,7 +177,7 @@ fn told(what: &str, store: &Store, spec: &RelPath, report: &RollbackReport) -> R
 /// Tells when somebody writes into the store: another process that runs the tests, or a run of the command line. The
 /// system reports it, so that nothing has to be asked again and again.
 pub(super) fn watch_store(open: &Open, messages: &mpsc::Sender<Msg>) -> Option<RecommendedWatcher> {
-    let folder = open.store.as_ref()?.workspace().join(".aic");
+    let folder = open.store()?.workspace().join(".aic");
     let (sender, mut changes) = mpsc::channel::<()>(1);
     let mut watcher = notify::recommended_watcher(move |event: Result<notify::Event, notify::Error>| {
         let written = event.is_ok_and(|event| {
