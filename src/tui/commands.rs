@@ -290,7 +290,7 @@ pub static COMMANDS: [Command; 73] = [
         Context::Panes,
         &["enter"],
         "Open",
-        "Opens what is selected: the place of a problem, the trace of a case",
+        "Opens what is selected: the place of a problem, the trace of a case, the file in the editor",
     )
     .foot(5),
     one(

@@ -11,7 +11,7 @@ use aic_behavior::Plan;
 use aic_spec::{LoadOptions, Loaded};
 use aic_store::{FileChangeKind, OperationKind, RollbackReport, RunInfo, Sample, Store, version_digest};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -19,6 +19,8 @@ use tokio::sync::mpsc;
 
 /// The most runs that the meters read.
 const MOST_SAMPLES: u32 = 500;
+/// The most lines of a file that a rollback shows to have gone, and to have come.
+const MOST_LINES: usize = 20;
 /// How long the store must be quiet before it is read again.
 const STORE_QUIET: Duration = Duration::from_millis(120);
 
@@ -164,14 +166,48 @@ fn told(what: &str, store: &Store, spec: &RelPath, report: &RollbackReport) -> R
         number.map_or_else(|| digest.short(), |number| format!("v{number}"))
     };
     let took = crate::report::duration(report.took);
-    let title = format!("{what} {} in {took}; what was there is {}", shown(report.to), shown(report.from));
-    let changed = report.changed.iter().filter(|change| change.kind != FileChangeKind::Unchanged);
-    let mut lines: Vec<String> =
-        changed.map(|change| format!("{} {}", rollback::word(change.kind), change.path)).collect();
+    let changed: Vec<_> = report.changed.iter().filter(|change| change.kind != FileChangeKind::Unchanged).collect();
+    let said = match changed[..] {
+        [] => "no file differs".to_owned(),
+        [one] => format!("{} {}", near(spec, &one.path), rollback::word(one.kind)),
+        [one, ..] => format!("{} {}, {} more", near(spec, &one.path), rollback::word(one.kind), changed.len() - 1),
+    };
+    let title = format!("{what} {} in {took}: {said}; what was there is {}", shown(report.to), shown(report.from));
+    let (before, after) = (store.files_of(report.from), store.files_of(report.to));
+    let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+    let mut lines = Vec::new();
+    for change in changed {
+        lines.push(format!("{} {}", near(spec, &change.path), rollback::word(change.kind)));
+        let text = |files: &BTreeMap<RelPath, Arc<[u8]>>| {
+            files.get(&change.path).map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
+        };
+        lines.extend(difference(&text(&before), &text(&after)));
+    }
     if let Some(rescued) = report.rescued {
         lines.push(format!("somebody wrote into the files meanwhile; that is kept as {}", shown(rescued)));
     }
     Rolled { title, lines }
+}
+
+/// A file as somebody in the spec's folder would write it.
+fn near<'a>(spec: &RelPath, path: &'a RelPath) -> &'a str {
+    let folder = spec.parent();
+    let inside = path.as_str().strip_prefix(folder.as_str()).and_then(|rest| rest.strip_prefix('/'));
+    inside.filter(|_| !folder.is_root()).unwrap_or(path.as_str())
+}
+
+/// The lines between the first and the last that differ: what went, then what came.
+fn difference(before: &str, after: &str) -> Vec<String> {
+    let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    let same = |pair: &(&&str, &&str)| pair.0 == pair.1;
+    let start = old.iter().zip(&new).take_while(same).count();
+    let end = old[start..].iter().rev().zip(new[start..].iter().rev()).take_while(same).count();
+    let part = |mark: char, lines: &[&str]| -> Vec<String> {
+        let own = &lines[start..lines.len() - end];
+        let more = (own.len() > MOST_LINES).then(|| format!("{mark} … {} more lines", own.len() - MOST_LINES));
+        own.iter().take(MOST_LINES).map(|line| format!("{mark} {line}")).chain(more).collect()
+    };
+    [part('-', &old), part('+', &new)].concat()
 }
 
 /// Tells when somebody writes into the store: another process that runs the tests, or a run of the command line. The
@@ -204,4 +240,25 @@ pub(super) fn watch_store(open: &Open, messages: &mpsc::Sender<Msg>) -> Option<R
         }
     });
     Some(watcher)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changed_is_shown_without_what_did_not() {
+        assert_eq!(difference("a\nb\nc\n", "a\nx\ny\nc\n"), ["- b", "+ x", "+ y"]);
+        assert_eq!(difference("a\na\n", "a\n"), ["- a"]);
+        assert!(difference("same", "same").is_empty());
+        assert_eq!(difference("", &"x\n".repeat(30)).last().unwrap(), "+ … 10 more lines");
+    }
+
+    #[test]
+    fn a_file_is_named_from_the_folder_of_its_spec() {
+        let path = |text: &str| RelPath::new(text).unwrap();
+        assert_eq!(near(&path("a/b/x.ai.yml"), &path("a/b/p/s.md")), "p/s.md");
+        assert_eq!(near(&path("x.ai.yml"), &path("p/s.md")), "p/s.md");
+        assert_eq!(near(&path("a/x.ai.yml"), &path("ab/s.md")), "ab/s.md");
+    }
 }

@@ -94,7 +94,7 @@ pub(super) fn open(state: &mut State) {
         Pane::Tests => state.focus = Pane::Trace,
         Pane::Trace => source(state),
         Pane::Versions | Pane::Meters => state.focus = Pane::Trace,
-        Pane::Spec => say(state, false, "`e` edits the file, `[` and `]` show the other files"),
+        Pane::Spec => {}
     }
 }
 

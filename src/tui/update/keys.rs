@@ -151,6 +151,7 @@ pub(super) fn run(state: &mut State, id: Id) -> Vec<Effect> {
         Id::PageDown => go::step(state, half),
         Id::Top => go::step(state, isize::MIN),
         Id::Bottom => go::step(state, isize::MAX),
+        Id::Open if state.focus == Pane::Spec => return edit::open(state),
         Id::Open => go::open(state),
         Id::RunAll => return ask_for(state, None),
         Id::RunOne => {
