@@ -5,6 +5,7 @@
 //! JSON; [`watch`] follows saves.
 
 pub mod cli;
+mod discover;
 mod host;
 pub mod output;
 mod recording;

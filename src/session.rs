@@ -10,7 +10,7 @@ use aic_sandbox::ScriptHost;
 use aic_spec::{Diagnostic, Loaded};
 use aic_store::{CaseResult, NewVersion, Recorded, Store, StoreError, VerdictSummary, VersionReason};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use tokio_util::sync::CancellationToken;
@@ -41,6 +41,8 @@ pub struct TestOptions {
     pub vars: Map<String, Value>,
     /// Only cases whose id contains this.
     pub filter: Option<String>,
+    /// Only the cases of exactly these ids.
+    pub cases: Option<BTreeSet<String>>,
     /// Only tests with this tag.
     pub tag: Option<String>,
     /// Whether delays are waited for.
@@ -60,6 +62,7 @@ impl TestOptions {
             environment: None,
             vars: Map::new(),
             filter: None,
+            cases: None,
             tag: None,
             realtime: false,
             keep: false,
@@ -69,7 +72,7 @@ impl TestOptions {
     }
 
     const fn is_whole(&self) -> bool {
-        self.filter.is_none() && self.tag.is_none()
+        self.filter.is_none() && self.cases.is_none() && self.tag.is_none()
     }
 }
 
@@ -309,6 +312,7 @@ impl Session {
 
 fn wanted(options: &TestOptions, test: &PlannedTest, case: &Case) -> bool {
     options.filter.as_ref().is_none_or(|filter| case.id.contains(filter.as_str()))
+        && options.cases.as_ref().is_none_or(|cases| cases.contains(&case.id))
         && options.tag.as_ref().is_none_or(|tag| test.def.tags.contains(tag))
 }
 

@@ -1,9 +1,10 @@
 //! The workspace: which folder it is, which specs are in it, and its store.
 
+use crate::discover::{self, Found};
 use aic_base::{
     Digest, DigestBuilder, DiskSource, RelPath, Source, SourceError, SourceErrorKind, SystemClock, Timestamp,
 };
-use aic_spec::{LoadOptions, Loaded, find_specs, is_spec_file, load};
+use aic_spec::{LoadOptions, Loaded, is_spec_file, load};
 use aic_store::{Store, StoreError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -93,6 +94,11 @@ impl Workspace {
         &self.source
     }
 
+    /// The specs below a folder of it, but for what is ignored.
+    pub(crate) fn specs_below(&self, folder: &RelPath) -> Found {
+        discover::specs(&*self.source, folder)
+    }
+
     /// Its store, made if there is none.
     ///
     /// # Errors
@@ -167,9 +173,9 @@ impl Target {
                 false => Err(WorkspaceError::NotASpec { path: shown() }),
             };
         }
-        let all = find_specs(&**workspace.source(), &rel);
+        let all = workspace.specs_below(&rel).specs;
         let here: Vec<RelPath> = all.iter().filter(|spec| spec.parent() == rel).cloned().collect();
-        let specs = if here.is_empty() { all } else { here };
+        let specs = if here.is_empty() { all.into_iter().collect() } else { here };
         match specs.is_empty() {
             true => Err(WorkspaceError::NoSpec { path: shown() }),
             false => Ok(Self { workspace, specs, path: rel }),

@@ -38,11 +38,25 @@ const INTERRUPTED: u8 = 130;
     about = "The AIContainer workbench: AI behaviour that is checked and reversible",
     after_help = "Without a command it opens the workbench on the specs below this folder; without a terminal it \
                   tests them.\nExit codes: 0 all is well; 1 findings or failures; 2 it could not run.",
-    disable_help_subcommand = true
+    disable_help_subcommand = true,
+    args_conflicts_with_subcommands = true
 )]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    #[command(flatten)]
+    workbench: Workbench,
+}
+
+/// What the workbench takes, which is opened without a command.
+#[derive(clap::Args)]
+struct Workbench {
+    /// Test as this environment
+    #[arg(long = "env", value_name = "NAME")]
+    environment: Option<String>,
+    /// A variable of the specs
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    vars: Vec<(String, String)>,
 }
 
 #[derive(Subcommand)]
@@ -166,7 +180,7 @@ pub fn main() -> ExitCode {
     let cancel = CancellationToken::new();
     let code = runtime.block_on(async {
         let listener = tokio::spawn(cancel_on_ctrl_c(cancel.clone()));
-        let code = start(cli.command, cancel.clone()).await;
+        let code = start(cli, cancel.clone()).await;
         listener.abort();
         code
     });
@@ -182,14 +196,15 @@ async fn cancel_on_ctrl_c(cancel: CancellationToken) {
 }
 
 /// Carries a command out; without one, opens the workbench, or tests where nobody could look at it.
-async fn start(command: Option<Command>, cancel: CancellationToken) -> u8 {
-    match command {
+async fn start(cli: Cli, cancel: CancellationToken) -> u8 {
+    let Workbench { environment, vars } = cli.workbench;
+    match cli.command {
         Some(command) => dispatch(command, cancel).await,
-        None if crate::tui::has_terminal() => crate::tui::run(".".into(), cancel).await,
-        None => match Cli::try_parse_from(["aic", "test"]) {
-            Ok(Cli { command: Some(command) }) => dispatch(command, cancel).await,
-            _ => COULD_NOT_RUN,
-        },
+        None if crate::tui::has_terminal() => {
+            let settings = crate::tui::Settings { path: ".".into(), environment, vars: variables(&vars) };
+            crate::tui::run(settings, cancel).await
+        }
+        None => dispatch(Command::Test(test::Args::below_here(environment, vars)), cancel).await,
     }
 }
 

@@ -34,6 +34,14 @@ pub struct Args {
     pub format: Format,
 }
 
+impl Args {
+    /// All tests below the current folder.
+    pub fn below_here(environment: Option<String>, vars: Vec<(String, String)>) -> Self {
+        let paths = vec![".".into()];
+        Self { paths, filter: None, tag: None, environment, vars, realtime: false, format: Format::default() }
+    }
+}
+
 pub async fn run(args: &Args, context: &mut Context) -> u8 {
     let host = script_host();
     let options = TestOptions {

@@ -198,9 +198,16 @@ pub static COMMANDS: [Command; 73] = [
         "Ends the run that is going on; nothing of it is recorded",
     )
     .when(is_running),
-    one(Id::NextRed, "tests.next-red", Context::Any, &["f"], "Next failure", "Selects the next case that is not green")
-        .when(has_red)
-        .foot(30),
+    one(
+        Id::NextRed,
+        "tests.next-red",
+        Context::Any,
+        &["f"],
+        "Next failure",
+        "Selects the next case that is not green, in this spec or another",
+    )
+    .when(has_red)
+    .foot(30),
     one(
         Id::Rollback,
         "rollback",
@@ -283,7 +290,7 @@ pub static COMMANDS: [Command; 73] = [
         Context::Panes,
         &["enter"],
         "Open",
-        "Opens what is selected: the place of a problem, the trace of a case",
+        "Opens what is selected: the place of a problem, the trace of a case, the file in the editor",
     )
     .foot(5),
     one(
@@ -519,7 +526,7 @@ fn is_running(state: &State) -> Result<(), &'static str> {
 }
 
 fn has_red(state: &State) -> Result<(), &'static str> {
-    check(state.spec().is_some_and(|spec| spec.red().next().is_some()), "nothing is red")
+    check(state.specs.iter().any(|spec| spec.red().next().is_some()), "nothing is red")
 }
 
 fn can_roll_back(state: &State) -> Result<(), &'static str> {

@@ -27,6 +27,8 @@ pub enum Msg {
     },
     /// The workspace was looked through.
     Opened(Result<Opened, String>),
+    /// There are other specs than before: these.
+    Specs(Vec<(RelPath, String)>),
     /// Somebody else runs the tests, or nobody else does any more.
     Runner(Runner),
     /// A spec was loaded, for the first time or because it changed.
@@ -36,7 +38,7 @@ pub enum Msg {
         /// The run it belongs to.
         generation: u64,
         /// The spec.
-        spec: usize,
+        spec: RelPath,
         /// What came of it.
         case: Arc<CaseReport>,
     },
@@ -45,21 +47,21 @@ pub enum Msg {
         /// Which.
         generation: u64,
         /// The spec.
-        spec: usize,
+        spec: RelPath,
         /// What came of it; nothing if it was stopped.
         outcome: Option<Box<Outcome>>,
     },
     /// The store was read.
     History {
         /// The spec.
-        spec: usize,
+        spec: RelPath,
         /// What it knows.
         history: Box<History>,
     },
     /// A rollback, or the undoing of one, has ended.
     Rolled {
         /// The spec.
-        spec: usize,
+        spec: RelPath,
         /// What it did; nothing if there was nothing to do.
         result: Result<Option<Rolled>, String>,
     },
@@ -116,7 +118,7 @@ pub struct Opened {
 #[derive(Debug)]
 pub struct LoadedSpec {
     /// Which.
-    pub spec: usize,
+    pub spec: RelPath,
     /// As it was loaded.
     pub loaded: Arc<Loaded>,
     /// Its tests.
@@ -162,18 +164,18 @@ pub enum Effect {
     /// End the run that is going on.
     Stop,
     /// Read what the store knows of a spec.
-    History(usize),
+    History(RelPath),
     /// Put a version back: this one, else the last stable one.
     RollBack {
         /// The spec.
-        spec: usize,
+        spec: RelPath,
         /// The version.
         to: Option<String>,
     },
     /// Take the last rollback back.
     UndoRollBack {
         /// The spec.
-        spec: usize,
+        spec: RelPath,
     },
     /// Write a file.
     Save {
@@ -197,8 +199,8 @@ pub enum Effect {
 /// A text that is not saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsaved {
-    /// The spec it belongs to, by its place.
-    pub spec: usize,
+    /// The spec it belongs to.
+    pub spec: RelPath,
     /// The file.
     pub path: RelPath,
     /// The text.

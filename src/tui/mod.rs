@@ -31,6 +31,7 @@ use frames::Limiter;
 use message::Effect;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
+use serde_json::{Map, Value};
 use state::State;
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
@@ -52,9 +53,20 @@ pub(crate) fn has_terminal() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
+/// What the workbench is opened with.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// The folder below which specs are looked for.
+    pub path: PathBuf,
+    /// `${ENV}`, and the environment of the specs.
+    pub environment: Option<String>,
+    /// Variables of the caller.
+    pub vars: Map<String, Value>,
+}
+
 /// Opens the workbench on the specs below a folder. Returns the exit code.
-pub(crate) async fn run(path: PathBuf, cancel: CancellationToken) -> u8 {
-    match work(path, cancel.child_token()).await {
+pub(crate) async fn run(settings: Settings, cancel: CancellationToken) -> u8 {
+    match work(settings, cancel.child_token()).await {
         Ok(code) => code,
         Err(error) => {
             Out::stderr().line(format_args!("error: the terminal cannot be used: {error}"));
@@ -63,7 +75,7 @@ pub(crate) async fn run(path: PathBuf, cancel: CancellationToken) -> u8 {
     }
 }
 
-async fn work(path: PathBuf, cancel: CancellationToken) -> io::Result<u8> {
+async fn work(settings: Settings, cancel: CancellationToken) -> io::Result<u8> {
     let depth = Depth::of(|name| std::env::var(name).ok());
     let config = Config::read(config::folder().as_deref());
     let (messages, mut inbox) = mpsc::channel(QUEUE);
@@ -78,7 +90,7 @@ async fn work(path: PathBuf, cancel: CancellationToken) -> io::Result<u8> {
     screen.draw(&state)?;
     panic_on_request();
     pump::keys(messages.clone())?;
-    let effects = Effects::new(path, messages, cancel.clone());
+    let effects = Effects::new(settings, messages, cancel.clone());
     effects.start(Effect::Open);
     let mut stopped = false;
     while state.quit.is_none() {

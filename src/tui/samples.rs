@@ -62,7 +62,8 @@ tests:
     expect: [{not: {contains: 4242}}]
 ";
 
-fn path() -> RelPath {
+/// The file of the spec.
+pub fn path() -> RelPath {
     RelPath::new("broken.ai.yml").unwrap()
 }
 
@@ -90,7 +91,7 @@ pub fn event(text: &str) -> KeyEvent {
 }
 
 /// A spec of this text, loaded.
-pub fn loaded(spec: usize, text: &str) -> LoadedSpec {
+pub fn loaded(text: &str) -> LoadedSpec {
     let mut source = MemorySource::new();
     source.insert(path(), text.as_bytes());
     let options = LoadOptions { environment: None, today: Timestamp::from_millis(1_750_000_000_000) };
@@ -100,9 +101,10 @@ pub fn loaded(spec: usize, text: &str) -> LoadedSpec {
         file: test.file.clone(),
         span: test.span,
         cases: vec![test.name.clone()],
+        together: false,
     });
     let tests = tests.collect();
-    LoadedSpec { spec, loaded, tests, known: Vec::new() }
+    LoadedSpec { spec: path(), loaded, tests, known: Vec::new() }
 }
 
 /// A case that ended so.
@@ -213,7 +215,7 @@ pub fn tested() -> State {
     let mut state = State::new((120, 40), Config::default(), Depth::True);
     state.phase = Phase::Ready;
     state.runner = Runner::Mine;
-    let LoadedSpec { loaded, tests, .. } = loaded(0, RED);
+    let LoadedSpec { loaded, tests, .. } = loaded(RED);
     let mut spec = SpecState::new(path(), "broken.ai.yml".into());
     spec.loaded = Some(loaded);
     spec.called = Some("broken".into());

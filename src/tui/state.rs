@@ -78,10 +78,10 @@ pub enum Runner {
 /// A run that is asked for or going on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
-    /// The spec, by its place.
-    pub spec: usize,
-    /// The case it is about; all without.
-    pub case: Option<String>,
+    /// The spec.
+    pub spec: RelPath,
+    /// The cases it is about, by their exact ids; all without.
+    pub cases: Option<BTreeSet<String>>,
     /// Whether results that still hold are kept.
     pub keep: bool,
 }
@@ -108,6 +108,8 @@ pub struct TestItem {
     pub span: Span,
     /// The ids of its cases.
     pub cases: Vec<String>,
+    /// Whether its cases are judged together, so that none of them can be run alone.
+    pub together: bool,
 }
 
 /// A row of the tests' tree.
@@ -373,6 +375,16 @@ impl State {
         self.specs.get(self.at)
     }
 
+    /// The place of a spec, by its file.
+    pub fn place_of(&self, path: &RelPath) -> Option<usize> {
+        self.specs.iter().position(|spec| spec.path == *path)
+    }
+
+    /// A spec, by its file.
+    pub fn spec_of(&mut self, path: &RelPath) -> Option<&mut SpecState> {
+        self.specs.iter_mut().find(|spec| spec.path == *path)
+    }
+
     /// The selected spec.
     pub fn spec_mut(&mut self) -> Option<&mut SpecState> {
         self.specs.get_mut(self.at)
@@ -406,6 +418,16 @@ impl State {
         match spec.rows().get(spec.test_at)? {
             TestRow::Case(_, case, _) => Some(case),
             TestRow::Test(test) => test.cases.first().map(String::as_str),
+        }
+    }
+
+    /// What "run this test" is about: the selected case, or all of the selected test; all of it too where the cases are
+    /// judged together.
+    pub fn selected_cases(&self) -> Option<BTreeSet<String>> {
+        let spec = self.spec()?;
+        match *spec.rows().get(spec.test_at)? {
+            TestRow::Case(test, case, _) if !test.together => Some(BTreeSet::from([case.to_owned()])),
+            TestRow::Case(test, ..) | TestRow::Test(test) => Some(test.cases.iter().cloned().collect()),
         }
     }
 

@@ -16,6 +16,9 @@ const FRAME_BEGINS: &[u8] = b"\x1b[?2026h";
 /// Ends it.
 const FRAME_ENDS: &[u8] = b"\x1b[?2026l";
 
+/// What is collected for a frame in which no cell differs from the last one: colours and cursor as they are anyway.
+const NO_CELLS: &[u8] = b"\x1b[39m\x1b[49m\x1b[59m\x1b[0m\x1b[?25l";
+
 /// Whether the terminal is ours now: giving it back twice would disturb whoever has it by then.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 /// What threads of the program said as they panicked while the screen was ours; shown when it is not.
@@ -114,7 +117,8 @@ impl FrameWriter {
     /// If the terminal is gone.
     pub fn commit(&self, out: &mut impl Write) -> io::Result<()> {
         let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
-        if bytes.is_empty() {
+        if bytes.is_empty() || *bytes == NO_CELLS {
+            bytes.clear();
             return Ok(());
         }
         let frame = [FRAME_BEGINS, bytes.as_slice(), FRAME_ENDS].concat();
@@ -151,6 +155,24 @@ mod tests {
         writer.flush().unwrap();
         writer.commit(&mut out).unwrap();
         assert_eq!(out, b"\x1b[?2026habc\x1b[?2026l");
+    }
+
+    #[test]
+    fn a_frame_that_changes_nothing_is_not_written() {
+        use ratatui::backend::CrosstermBackend;
+        let writer = FrameWriter::default();
+        let mut terminal = ratatui::Terminal::with_options(
+            CrosstermBackend::new(writer.clone()),
+            ratatui::TerminalOptions { viewport: ratatui::Viewport::Fixed(ratatui::layout::Rect::new(0, 0, 9, 3)) },
+        )
+        .unwrap();
+        let mut out = Vec::new();
+        for (text, written) in [("one", true), ("one", false), ("two", true)] {
+            terminal.draw(|frame| frame.render_widget(text, frame.area())).unwrap();
+            out.clear();
+            writer.commit(&mut out).unwrap();
+            assert_eq!(!out.is_empty(), written, "{text}");
+        }
     }
 
     #[test]

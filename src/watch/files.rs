@@ -1,11 +1,14 @@
 //! The folders of the files that matter, and the system's word when something in them changes.
 
+use crate::discover::is_ignore_file;
 use crate::session::Session;
 use aic_base::RelPath;
-use aic_spec::Loaded;
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use aic_spec::{Loaded, file_kind};
+use notify::event::ModifyKind;
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tokio::sync::mpsc;
 
@@ -16,26 +19,46 @@ const QUEUE: usize = 64;
 pub(crate) struct Files {
     root: PathBuf,
     watcher: RecommendedWatcher,
-    folders: BTreeSet<PathBuf>,
+    /// The folders of the files that matter.
+    content: BTreeSet<PathBuf>,
+    /// The folders in which specs are looked for.
+    search: BTreeSet<PathBuf>,
+    shared: Arc<Mutex<Shared>>,
     changes: mpsc::Receiver<Instant>,
+}
+
+/// What the system's reports are judged by, and what they leave behind.
+#[derive(Default)]
+struct Shared {
+    content: BTreeSet<PathBuf>,
+    watched: BTreeSet<PathBuf>,
+    /// Watched folders that went, and may be back under the same name: these have to be watched anew.
+    gone: BTreeSet<PathBuf>,
+    /// Whether there may be other specs than before.
+    names: bool,
 }
 
 impl Files {
     pub fn new(root: &Path) -> Result<Self, notify::Error> {
         let (sender, changes) = mpsc::channel(QUEUE);
-        let watcher = notify::recommended_watcher(move |event: Result<notify::Event, notify::Error>| {
+        let shared: Arc<Mutex<Shared>> = Arc::default();
+        let judged = shared.clone();
+        let watcher = notify::recommended_watcher(move |event: Result<Event, notify::Error>| {
+            let mut shared = judged.lock().unwrap_or_else(PoisonError::into_inner);
             let matters = match &event {
-                Ok(event) => {
-                    !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(|path| !is_side_file(path))
-                }
+                Ok(event) => shared.take(event),
                 // An overflow of the system's own queue: look, to be sure.
-                Err(_) => true,
+                Err(_) => {
+                    shared.names = true;
+                    true
+                }
             };
             if matters {
                 let _ = sender.try_send(Instant::now());
             }
         })?;
-        Ok(Self { root: root.to_owned(), watcher, folders: BTreeSet::new(), changes })
+        let (content, search) = (BTreeSet::new(), BTreeSet::new());
+        Ok(Self { root: root.to_owned(), watcher, content, search, shared, changes })
     }
 
     /// The moment of the next change; none when the watcher is gone.
@@ -43,30 +66,69 @@ impl Files {
         self.changes.recv().await
     }
 
+    /// Whether there may be other specs than when this was asked last: files of the language, folders or what is ignored
+    /// came, went or moved.
+    pub fn take_names(&self) -> bool {
+        std::mem::take(&mut self.shared().names)
+    }
+
     /// Watches the folders of everything the spec names, and no others.
     pub fn follow(&mut self, loaded: &Loaded) {
         self.follow_paths(Session::watched(loaded));
     }
 
-    /// Watches the folders of these files, and no others.
+    /// Watches the folders of these files, beside those in which specs are looked for, and no others.
     pub fn follow_paths<'a>(&mut self, paths: impl Iterator<Item = &'a RelPath>) {
-        let wanted: BTreeSet<PathBuf> =
-            paths.flat_map(|path| [self.folder_of(path), self.real_folder_of(path)]).flatten().collect();
-        let (watcher, folders) = (&mut self.watcher, &mut self.folders);
-        folders.retain(|folder| {
-            let keep = wanted.contains(folder) && folder.is_dir();
+        self.content = paths.flat_map(|path| [self.folder_of(path), self.real_folder_of(path)]).flatten().collect();
+        // What matters and cannot be watched is seen by no one else either: the first word on it was said already.
+        let _ = self.watch();
+    }
+
+    /// Watches the folders in which specs are looked for, too. Says whether there are new ones among them, whose content
+    /// may have changed before they were watched.
+    ///
+    /// # Errors
+    /// If one of them cannot be watched: the first reason. The others are.
+    pub fn search<'a>(&mut self, folders: impl Iterator<Item = &'a RelPath>) -> Result<bool, notify::Error> {
+        self.search = folders.map(|folder| folder.under(&self.root)).collect();
+        self.watch()
+    }
+
+    fn watch(&mut self) -> Result<bool, notify::Error> {
+        let wanted: BTreeSet<PathBuf> = self.content.union(&self.search).cloned().collect();
+        let (mut watched, gone) = {
+            let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+            shared.content.clone_from(&self.content);
+            (shared.watched.clone(), std::mem::take(&mut shared.gone))
+        };
+        let watcher = &mut self.watcher;
+        watched.retain(|folder| {
+            let keep = wanted.contains(folder) && !gone.contains(folder) && folder.is_dir();
             if !keep {
                 // It may be gone, and then the system has stopped by itself.
                 let _ = watcher.unwatch(folder);
             }
             keep
         });
+        let (mut grown, mut failed) = (false, None);
         for folder in wanted {
-            // A folder that appears and goes is no reason to stop: its parent is watched, too, and says when it is back.
-            if !folders.contains(&folder) && watcher.watch(&folder, RecursiveMode::NonRecursive).is_ok() {
-                folders.insert(folder);
+            if watched.contains(&folder) {
+                continue;
+            }
+            match watcher.watch(&folder, RecursiveMode::NonRecursive) {
+                Ok(()) => grown |= watched.insert(folder),
+                // A folder that appears and goes is no reason to stop: its parent is watched, too, and says when it is
+                // back.
+                Err(_) if !folder.is_dir() => {}
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
+        self.shared().watched = watched;
+        failed.map_or(Ok(grown), Err)
+    }
+
+    fn shared(&self) -> std::sync::MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where the file really lies: a link does not change when what it leads to does.
@@ -79,6 +141,32 @@ impl Files {
     fn folder_of(&self, path: &RelPath) -> Option<PathBuf> {
         let full = path.parent().under(&self.root);
         full.ancestors().find(|folder| folder.is_dir() && folder.starts_with(&self.root)).map(Path::to_owned)
+    }
+}
+
+impl Shared {
+    /// Takes note of what the system reports. Says whether anything has to be looked at.
+    fn take(&mut self, event: &Event) -> bool {
+        if matches!(event.kind, EventKind::Access(_)) {
+            return false;
+        }
+        let moves = matches!(
+            event.kind,
+            EventKind::Create(_) | EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)) | EventKind::Any
+        );
+        let mut matters = false;
+        for path in event.paths.iter().filter(|path| !is_side_file(path)) {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let was_folder = moves && self.watched.contains(path);
+            if was_folder {
+                self.gone.insert(path.clone());
+            }
+            let is_folder = moves && !name.starts_with('.') && path.is_dir();
+            let names = was_folder || is_folder || is_ignore_file(name) || (moves && file_kind(name).is_some());
+            self.names |= names;
+            matters |= names || path.parent().is_some_and(|folder| self.content.contains(folder));
+        }
+        matters
     }
 }
 
@@ -95,6 +183,7 @@ fn is_side_file(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use notify::event::{CreateKind, DataChange};
 
     #[test]
     fn side_files_are_no_saves() {
@@ -106,5 +195,20 @@ mod tests {
         for path in ["/w/.aicontainer.yml", "/w/data/users.db", "/w/data/users.db-wal", "/w/prompts/system.md"] {
             assert!(!is_side_file(Path::new(path)), "{path}");
         }
+    }
+
+    #[test]
+    fn where_specs_are_only_looked_for_a_change_of_another_file_wakes_nobody() {
+        let mut shared = Shared { content: BTreeSet::from([PathBuf::from("/w/spec")]), ..Shared::default() };
+        let (made, written) = (EventKind::Create(CreateKind::File), ModifyKind::Data(DataChange::Any));
+        let mut take = |kind: EventKind, path: &str| {
+            let matters = shared.take(&Event::new(kind).add_path(path.into()));
+            (matters, std::mem::take(&mut shared.names))
+        };
+        assert_eq!(take(made, "/w/src/main.rs"), (false, false));
+        assert_eq!(take(EventKind::Modify(written), "/w/src/a.ai.yml"), (false, false), "nobody's content");
+        assert_eq!(take(made, "/w/src/a.ai.yml"), (true, true));
+        assert_eq!(take(EventKind::Modify(written), "/w/.gitignore"), (true, true));
+        assert_eq!(take(EventKind::Modify(written), "/w/spec/prompt.md"), (true, false));
     }
 }

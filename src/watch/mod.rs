@@ -119,6 +119,16 @@ pub(crate) fn state(workspace: &Workspace, loaded: &Loaded) -> BTreeMap<RelPath,
     Session::watched(loaded).filter_map(|path| Some((path.clone(), of(path)?))).collect()
 }
 
+/// The same as [`state`], with every file read again: what somebody who loaded the spec now would see of the files that it
+/// named then.
+pub(crate) fn on_disk(workspace: &Workspace, loaded: &Loaded) -> BTreeMap<RelPath, Digest> {
+    let of = |path: &RelPath| match loaded.data.contains(path) {
+        true => workspace.data_digest(path),
+        false => workspace.source().read(path).ok().map(Digest::of),
+    };
+    Session::watched(loaded).filter_map(|path| Some((path.clone(), of(path)?))).collect()
+}
+
 /// The paths whose digest differs, is new or is gone.
 pub(crate) fn difference(before: &BTreeMap<RelPath, Digest>, after: &BTreeMap<RelPath, Digest>) -> Vec<RelPath> {
     let all: std::collections::BTreeSet<&RelPath> = before.keys().chain(after.keys()).collect();

@@ -149,7 +149,9 @@ impl Workspace {
         // The compiled guest is shared by all tests; nothing else of the machine's settings takes part.
         let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
         command.env("HOME", target.join("home")).env("XDG_CACHE_HOME", target.join("cache")).env("TMPDIR", self.tmp());
-        for name in ["NO_COLOR", "CLICOLOR_FORCE", "RUST_BACKTRACE", "XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
+        for name in
+            ["NO_COLOR", "CLICOLOR_FORCE", "RUST_BACKTRACE", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"]
+        {
             command.env_remove(name);
         }
         command

@@ -7,7 +7,7 @@ use aic_base::{Digest, DigestBuilder, RelPath, Span};
 use aic_engine::Mocks;
 use aic_spec::{CaseSource, Spec, TestDef, TestInput, Turn};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The most cases of one test, its matrix spread.
@@ -88,6 +88,12 @@ impl Plan {
             plan.cases.extend(cases);
         }
         plan
+    }
+
+    /// The tests, by their place, whose cases are judged together: none of these has a result without the others.
+    pub fn judged_together(&self) -> BTreeSet<usize> {
+        let together = |case: &&Case| !crate::keep::may_be_kept(&self.tests[case.test], case);
+        self.cases.iter().filter(together).map(|case| case.test).collect()
     }
 
     /// Only the cases for which `wanted` says yes.

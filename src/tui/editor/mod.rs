@@ -12,6 +12,8 @@ use aic_spec::{Diagnostic, Fix};
 /// A file that is being edited.
 #[derive(Debug, Clone)]
 pub struct Editor {
+    /// The spec that the file belongs to.
+    pub spec: RelPath,
     /// The file.
     pub path: RelPath,
     /// The text.
@@ -51,11 +53,12 @@ pub struct Completions {
 
 impl Editor {
     /// Opens a text at a line, from 0.
-    pub fn new(path: RelPath, text: &str, line: usize) -> Self {
+    pub fn new(spec: RelPath, path: RelPath, text: &str, line: usize) -> Self {
         let mut buffer = Buffer::new(text);
         buffer.go_to_line(line);
         let base = Digest::of(text);
         Self {
+            spec,
             path,
             buffer,
             base,
@@ -151,7 +154,8 @@ mod tests {
     use aic_base::Span;
 
     fn editor(text: &str) -> Editor {
-        Editor::new(RelPath::new("a.ai.yml").unwrap(), text, 0)
+        let path = RelPath::new("a.ai.yml").unwrap();
+        Editor::new(path.clone(), path, text, 0)
     }
 
     #[test]

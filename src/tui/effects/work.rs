@@ -1,6 +1,6 @@
 //! The effects that need a thread for a moment: the store, rollbacks, saving, analyses of unsaved text.
 
-use super::{Open, lock, save};
+use super::{Open, save};
 use crate::rollback;
 use crate::tui::ide;
 use crate::tui::message::{Effect, Msg, Unsaved};
@@ -11,7 +11,7 @@ use aic_behavior::Plan;
 use aic_spec::{LoadOptions, Loaded};
 use aic_store::{FileChangeKind, OperationKind, RollbackReport, RunInfo, Sample, Store, version_digest};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -19,6 +19,8 @@ use tokio::sync::mpsc;
 
 /// The most runs that the meters read.
 const MOST_SAMPLES: u32 = 500;
+/// The most lines of a file that a rollback shows to have gone, and to have come.
+const MOST_LINES: usize = 20;
 /// How long the store must be quiet before it is read again.
 const STORE_QUIET: Duration = Duration::from_millis(120);
 
@@ -43,19 +45,27 @@ pub(super) fn start(open: Arc<Open>, effect: Effect, messages: mpsc::Sender<Msg>
 
 fn carry_out(open: &Open, effect: Effect) -> Option<Msg> {
     match effect {
-        Effect::History(spec) => Some(Msg::History { spec, history: Box::new(history(open, spec)) }),
-        Effect::RollBack { spec, to } => Some(Msg::Rolled { spec, result: roll_back(open, spec, to.as_deref()) }),
-        Effect::UndoRollBack { spec } => Some(Msg::Rolled { spec, result: undo(open, spec) }),
+        Effect::History(spec) => {
+            let history = Box::new(history(open, &spec));
+            Some(Msg::History { spec, history })
+        }
+        Effect::RollBack { spec, to } => {
+            let result = roll_back(open, &spec, to.as_deref());
+            Some(Msg::Rolled { spec, result })
+        }
+        Effect::UndoRollBack { spec } => {
+            let result = undo(open, &spec);
+            Some(Msg::Rolled { spec, result })
+        }
         Effect::Save { path, text, base } => {
             let full = path.under(&open.workspace.root);
             let result = save::save(&full, &text, base);
             Some(Msg::Saved { path, result })
         }
         Effect::Analyse(unsaved) => {
-            let path = open.specs.get(unsaved.spec)?;
             let source = overlay(open, &unsaved);
-            let options = LoadOptions { environment: None, today: now() };
-            let loaded = aic_spec::load(&source, path, &options);
+            let options = LoadOptions { environment: open.settings.environment.clone(), today: now() };
+            let loaded = aic_spec::load(&source, &unsaved.spec, &options);
             let found = loaded.diagnostics.into_iter().filter(|found| found.file == unsaved.path).collect();
             Some(Msg::Analysed { edits: unsaved.edits, found })
         }
@@ -91,8 +101,14 @@ pub(super) fn tests(loaded: &Loaded) -> Vec<TestItem> {
             file: test.def.file.clone(),
             span: test.def.span,
             cases: Vec::new(),
+            together: false,
         })
         .collect();
+    for at in plan.judged_together() {
+        if let Some(test) = tests.get_mut(at) {
+            test.together = true;
+        }
+    }
     for case in plan.cases {
         if let Some(test) = tests.get_mut(case.test) {
             test.cases.push(case.id);
@@ -101,10 +117,9 @@ pub(super) fn tests(loaded: &Loaded) -> Vec<TestItem> {
     tests
 }
 
-fn history(open: &Open, at: usize) -> History {
-    let (Some(store), Some(spec)) = (&open.store, open.specs.get(at)) else { return History::default() };
-    let loaded = lock(&open.loaded).get(at).cloned().flatten();
-    let here = loaded.map(|loaded| version_digest(spec, &loaded.files));
+fn history(open: &Open, spec: &RelPath) -> History {
+    let Some(store) = open.store() else { return History::default() };
+    let here = open.loaded(spec).map(|loaded| version_digest(spec, &loaded.files));
     match read(store, spec) {
         Ok(history) => History { here, ..history },
         Err(error) => History { here, problem: Some(error.to_string()), ..History::default() },
@@ -129,18 +144,18 @@ fn sample(run: &RunInfo) -> Sample {
     Sample { at: started, outcome, cost, latency, tokens, guardrail_hits }
 }
 
-fn roll_back(open: &Open, at: usize, to: Option<&str>) -> Result<Option<Rolled>, String> {
-    let session = open.session(at).ok_or("there is no such spec")?;
-    let store = open.store.as_ref().ok_or("there is no store, so there are no versions")?;
-    let loaded = session.load(None);
+fn roll_back(open: &Open, spec: &RelPath, to: Option<&str>) -> Result<Option<Rolled>, String> {
+    let session = open.session(spec);
+    let store = open.store().ok_or("there is no store, so there are no versions")?;
+    let loaded = open.load(spec);
     let report = rollback::back(&session, store, &loaded, to, false)?;
     Ok(report.map(|report| told("back at", store, &session.spec, &report)))
 }
 
-fn undo(open: &Open, at: usize) -> Result<Option<Rolled>, String> {
-    let session = open.session(at).ok_or("there is no such spec")?;
-    let store = open.store.as_ref().ok_or("there is no store, so there are no versions")?;
-    let report = rollback::undo(&session, store, &session.load(None))?;
+fn undo(open: &Open, spec: &RelPath) -> Result<Option<Rolled>, String> {
+    let session = open.session(spec);
+    let store = open.store().ok_or("there is no store, so there are no versions")?;
+    let report = rollback::undo(&session, store, &open.load(spec))?;
     Ok(report.map(|report| told("undone: at", store, &session.spec, &report)))
 }
 
@@ -151,20 +166,54 @@ fn told(what: &str, store: &Store, spec: &RelPath, report: &RollbackReport) -> R
         number.map_or_else(|| digest.short(), |number| format!("v{number}"))
     };
     let took = crate::report::duration(report.took);
-    let title = format!("{what} {} in {took}; what was there is {}", shown(report.to), shown(report.from));
-    let changed = report.changed.iter().filter(|change| change.kind != FileChangeKind::Unchanged);
-    let mut lines: Vec<String> =
-        changed.map(|change| format!("{} {}", rollback::word(change.kind), change.path)).collect();
+    let changed: Vec<_> = report.changed.iter().filter(|change| change.kind != FileChangeKind::Unchanged).collect();
+    let said = match changed[..] {
+        [] => "no file differs".to_owned(),
+        [one] => format!("{} {}", near(spec, &one.path), rollback::word(one.kind)),
+        [one, ..] => format!("{} {}, {} more", near(spec, &one.path), rollback::word(one.kind), changed.len() - 1),
+    };
+    let title = format!("{what} {} in {took}: {said}; what was there is {}", shown(report.to), shown(report.from));
+    let (before, after) = (store.files_of(report.from), store.files_of(report.to));
+    let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+    let mut lines = Vec::new();
+    for change in changed {
+        lines.push(format!("{} {}", near(spec, &change.path), rollback::word(change.kind)));
+        let text = |files: &BTreeMap<RelPath, Arc<[u8]>>| {
+            files.get(&change.path).map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
+        };
+        lines.extend(difference(&text(&before), &text(&after)));
+    }
     if let Some(rescued) = report.rescued {
         lines.push(format!("somebody wrote into the files meanwhile; that is kept as {}", shown(rescued)));
     }
     Rolled { title, lines }
 }
 
+/// A file as somebody in the spec's folder would write it.
+fn near<'a>(spec: &RelPath, path: &'a RelPath) -> &'a str {
+    let folder = spec.parent();
+    let inside = path.as_str().strip_prefix(folder.as_str()).and_then(|rest| rest.strip_prefix('/'));
+    inside.filter(|_| !folder.is_root()).unwrap_or(path.as_str())
+}
+
+/// The lines between the first and the last that differ: what went, then what came.
+fn difference(before: &str, after: &str) -> Vec<String> {
+    let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    let same = |pair: &(&&str, &&str)| pair.0 == pair.1;
+    let start = old.iter().zip(&new).take_while(same).count();
+    let end = old[start..].iter().rev().zip(new[start..].iter().rev()).take_while(same).count();
+    let part = |mark: char, lines: &[&str]| -> Vec<String> {
+        let own = &lines[start..lines.len() - end];
+        let more = (own.len() > MOST_LINES).then(|| format!("{mark} … {} more lines", own.len() - MOST_LINES));
+        own.iter().take(MOST_LINES).map(|line| format!("{mark} {line}")).chain(more).collect()
+    };
+    [part('-', &old), part('+', &new)].concat()
+}
+
 /// Tells when somebody writes into the store: another process that runs the tests, or a run of the command line. The
 /// system reports it, so that nothing has to be asked again and again.
 pub(super) fn watch_store(open: &Open, messages: &mpsc::Sender<Msg>) -> Option<RecommendedWatcher> {
-    let folder = open.store.as_ref()?.workspace().join(".aic");
+    let folder = open.store()?.workspace().join(".aic");
     let (sender, mut changes) = mpsc::channel::<()>(1);
     let mut watcher = notify::recommended_watcher(move |event: Result<notify::Event, notify::Error>| {
         let written = event.is_ok_and(|event| {
@@ -191,4 +240,25 @@ pub(super) fn watch_store(open: &Open, messages: &mpsc::Sender<Msg>) -> Option<R
         }
     });
     Some(watcher)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changed_is_shown_without_what_did_not() {
+        assert_eq!(difference("a\nb\nc\n", "a\nx\ny\nc\n"), ["- b", "+ x", "+ y"]);
+        assert_eq!(difference("a\na\n", "a\n"), ["- a"]);
+        assert!(difference("same", "same").is_empty());
+        assert_eq!(difference("", &"x\n".repeat(30)).last().unwrap(), "+ … 10 more lines");
+    }
+
+    #[test]
+    fn a_file_is_named_from_the_folder_of_its_spec() {
+        let path = |text: &str| RelPath::new(text).unwrap();
+        assert_eq!(near(&path("a/b/x.ai.yml"), &path("a/b/p/s.md")), "p/s.md");
+        assert_eq!(near(&path("x.ai.yml"), &path("p/s.md")), "p/s.md");
+        assert_eq!(near(&path("a/x.ai.yml"), &path("ab/s.md")), "ab/s.md");
+    }
 }

@@ -36,7 +36,8 @@ pub(super) fn open(state: &mut State) -> Vec<Effect> {
         say(state, true, format!("{path} is no text that can be edited"));
         return Vec::new();
     };
-    state.editor = Some(Editor::new(path, &text, line));
+    let Some(spec) = state.spec().map(|spec| spec.path.clone()) else { return Vec::new() };
+    state.editor = Some(Editor::new(spec, path, &text, line));
     state.focus = Pane::Spec;
     follow(state);
     ask(state, Effect::Analyse).into_iter().collect()
@@ -184,7 +185,7 @@ fn wants_list(editor: &Editor) -> bool {
 fn ask(state: &State, what: fn(Unsaved) -> Effect) -> Option<Effect> {
     let editor = state.editor.as_ref()?;
     Some(what(Unsaved {
-        spec: state.at,
+        spec: editor.spec.clone(),
         path: editor.path.clone(),
         text: editor.buffer.text(),
         edits: editor.edits,
@@ -228,8 +229,8 @@ pub(super) fn saved(state: &mut State, path: &RelPath, result: Result<Digest, No
 }
 
 /// A spec was loaded anew: the text that is edited may have changed on the disk.
-pub(super) fn reloaded(state: &mut State, at: usize) -> Vec<Effect> {
-    let Some(loaded) = state.specs.get(at).and_then(|spec| spec.loaded.clone()) else { return Vec::new() };
+pub(super) fn reloaded(state: &mut State, at: &RelPath) -> Vec<Effect> {
+    let Some(loaded) = state.spec_of(at).and_then(|spec| spec.loaded.clone()) else { return Vec::new() };
     let Some(editor) = &mut state.editor else { return Vec::new() };
     let Some(bytes) = loaded.files.get(&editor.path) else { return Vec::new() };
     let disk = Digest::of(bytes);

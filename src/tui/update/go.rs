@@ -61,14 +61,19 @@ pub(super) fn select_spec(state: &mut State, at: usize) {
         return;
     }
     (state.at, state.specs_at) = (at, at);
-    (state.trace_top, state.meters_top) = (0, 0);
-    state.view = crate::tui::state::FileView::default();
+    fresh(state);
     if let Some(editor) = &mut state.editor {
         editor.open = false;
         if !editor.is_dirty() {
             state.editor = None;
         }
     }
+}
+
+/// Forgets how far the panes of a spec were scrolled.
+pub(super) fn fresh(state: &mut State) {
+    (state.trace_top, state.meters_top) = (0, 0);
+    state.view = crate::tui::state::FileView::default();
 }
 
 /// Opens what is selected.
@@ -89,7 +94,7 @@ pub(super) fn open(state: &mut State) {
         Pane::Tests => state.focus = Pane::Trace,
         Pane::Trace => source(state),
         Pane::Versions | Pane::Meters => state.focus = Pane::Trace,
-        Pane::Spec => say(state, false, "`e` edits the file, `[` and `]` show the other files"),
+        Pane::Spec => {}
     }
 }
 
@@ -127,16 +132,19 @@ pub(super) fn source(state: &mut State) {
     }
 }
 
-/// Selects the next case that is not green, in this spec or the next one that has some.
+/// Selects the next case that is not green: further down in this spec, else in the next spec that has some, around.
 pub(super) fn next_red(state: &mut State) {
     let Some(spec) = state.spec() else { return };
-    let here = spec.red().find(|at| *at > spec.test_at).or_else(|| spec.red().next());
-    if let (Some(at), Some(spec)) = (here, state.spec_mut()) {
-        spec.test_at = at;
-        state.trace_top = 0;
-        if !matches!(state.focus, Pane::Tests | Pane::Trace) {
-            state.focus = Pane::Tests;
-        }
+    let below = spec.red().find(|row| *row > spec.test_at).map(|row| (state.at, row));
+    let count = state.specs.len();
+    let others = (1..=count).map(|by| (state.at + by) % count);
+    let next = below.or_else(|| others.into_iter().find_map(|at| Some((at, state.specs[at].red().next()?))));
+    let Some((at, row)) = next else { return };
+    select_spec(state, at);
+    state.specs[at].test_at = row;
+    state.trace_top = 0;
+    if !matches!(state.focus, Pane::Tests | Pane::Trace) {
+        state.focus = Pane::Tests;
     }
 }
 

@@ -7,7 +7,9 @@ use crate::tui::message::Effect;
 use crate::tui::palette;
 use crate::tui::state::{Job, Overlay, Pane, Question, State};
 use crate::tui::theme;
+use aic_base::RelPath;
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
+use std::collections::BTreeSet;
 
 pub(super) fn key(state: &mut State, event: &KeyEvent) -> Vec<Effect> {
     if event.kind == KeyEventKind::Release {
@@ -149,11 +151,12 @@ pub(super) fn run(state: &mut State, id: Id) -> Vec<Effect> {
         Id::PageDown => go::step(state, half),
         Id::Top => go::step(state, isize::MIN),
         Id::Bottom => go::step(state, isize::MAX),
+        Id::Open if state.focus == Pane::Spec => return edit::open(state),
         Id::Open => go::open(state),
         Id::RunAll => return ask_for(state, None),
         Id::RunOne => {
-            let case = state.case_id().map(str::to_owned);
-            return ask_for(state, case);
+            let cases = state.selected_cases();
+            return ask_for(state, cases);
         }
         Id::Stop => {
             state.queue.clear();
@@ -163,16 +166,16 @@ pub(super) fn run(state: &mut State, id: Id) -> Vec<Effect> {
         Id::Source => go::source(state),
         Id::Rollback => {
             say(state, false, "rolling back …");
-            return vec![Effect::RollBack { spec: at, to: None }];
+            return here(state).map(|spec| Effect::RollBack { spec, to: None }).into_iter().collect();
         }
         Id::Undo => {
             say(state, false, "undoing the rollback …");
-            return vec![Effect::UndoRollBack { spec: at }];
+            return here(state).map(|spec| Effect::UndoRollBack { spec }).into_iter().collect();
         }
         Id::Restore => {
             let Some(to) = state.version().map(|version| format!("v{}", version.number)) else { return Vec::new() };
             say(state, false, format!("going back to {to} …"));
-            return vec![Effect::RollBack { spec: at, to: Some(to) }];
+            return here(state).map(|spec| Effect::RollBack { spec, to: Some(to) }).into_iter().collect();
         }
         Id::Edit => return edit::open(state),
         Id::NextFile => go::next_file(state, 1),
@@ -186,9 +189,15 @@ pub(super) fn run(state: &mut State, id: Id) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Runs one case or all of the selected spec, before anything that waits.
-fn ask_for(state: &mut State, case: Option<String>) -> Vec<Effect> {
-    let job = Job { spec: state.at, case, keep: false };
+/// The file of the selected spec.
+fn here(state: &State) -> Option<RelPath> {
+    state.spec().map(|spec| spec.path.clone())
+}
+
+/// Runs some cases or all of the selected spec, before anything that waits.
+fn ask_for(state: &mut State, cases: Option<BTreeSet<String>>) -> Vec<Effect> {
+    let Some(spec) = here(state) else { return Vec::new() };
+    let job = Job { spec, cases, keep: false };
     state.queue.retain(|other| *other != job);
     state.queue.push_front(job);
     if state.running.is_some() {

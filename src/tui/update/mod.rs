@@ -31,18 +31,19 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Opened(result) => results::opened(state, result),
+        Msg::Specs(specs) => results::specs(state, specs),
         Msg::Runner(runner) => {
             state.runner = runner;
             Vec::new()
         }
         Msg::Loaded(loaded) => results::loaded(state, *loaded),
         Msg::CaseEnded { generation, spec, case } => {
-            results::case_ended(state, generation, spec, case);
+            results::case_ended(state, generation, &spec, case);
             Vec::new()
         }
         Msg::Tested { generation, spec, outcome } => results::tested(state, generation, spec, outcome.map(|all| *all)),
         Msg::History { spec, history } => {
-            if let Some(spec) = state.specs.get_mut(spec) {
+            if let Some(spec) = state.spec_of(&spec) {
                 spec.version_at = spec.version_at.min(history.versions.len().saturating_sub(1));
                 spec.history = *history;
             }
@@ -53,7 +54,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::StoreChanged if state.running.is_some() => Vec::new(),
         Msg::StoreChanged => {
             let look = matches!(state.runner, Runner::Other(_)).then_some(Effect::Look);
-            (0..state.specs.len()).map(Effect::History).chain(look).collect()
+            state.specs.iter().map(|spec| Effect::History(spec.path.clone())).chain(look).collect()
         }
         Msg::Suspend => vec![Effect::Suspend],
         Msg::Trouble(text) => {
@@ -97,8 +98,8 @@ fn start_next(state: &mut State) -> Vec<Effect> {
     let Some(job) = state.queue.pop_front() else { return Vec::new() };
     state.generation += 1;
     let generation = state.generation;
-    if let Some(spec) = state.specs.get_mut(job.spec) {
-        let wanted = |case: &&String| job.case.as_ref().is_none_or(|one| case.contains(one.as_str()));
+    if let Some(spec) = state.spec_of(&job.spec) {
+        let wanted = |case: &&String| job.cases.as_ref().is_none_or(|cases| cases.contains(*case));
         spec.waiting = spec.tests.iter().flat_map(|test| &test.cases).filter(wanted).cloned().collect();
     }
     state.running = Some(crate::tui::state::Running { job: job.clone(), generation, ended: 0 });

@@ -1,20 +1,25 @@
 //! What comes back from outside: specs, cases, rollbacks.
 
-use super::{edit, say, start_next};
+use super::{edit, go, say, start_next};
 use crate::tui::message::{Effect, LoadedSpec, Opened, Outcome};
 use crate::tui::state::{Job, Phase, Rolled, Runner, SpecState, State, TestRow};
+use aic_base::RelPath;
 use aic_behavior::CaseReport;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// What is said where there is nothing to work on.
+const NO_SPEC: &str = "No spec below this folder yet.\n\nA spec is called .aicontainer.yml, NAME.aicontainer.yml or \
+                       NAME.ai.yml. `aic init` makes one that passes its own tests; it appears here by itself.\n\n\
+                       q leaves.";
 
 pub(super) fn opened(state: &mut State, result: Result<Opened, String>) -> Vec<Effect> {
     match result {
-        Ok(Opened { specs, runner, troubles }) => {
-            state.specs = specs.into_iter().map(|(path, shown)| SpecState::new(path, shown)).collect();
-            (state.phase, state.runner) = (Phase::Ready, runner);
+        Ok(Opened { specs: found, runner, troubles }) => {
+            state.runner = runner;
             state.troubles.extend(troubles);
-            let history = (0..state.specs.len()).map(Effect::History);
-            std::iter::once(Effect::Look).chain(history).collect()
+            let effects = specs(state, found);
+            std::iter::once(Effect::Look).chain(effects).collect()
         }
         Err(why) => {
             state.phase = Phase::Empty(why);
@@ -23,9 +28,50 @@ pub(super) fn opened(state: &mut State, result: Result<Opened, String>) -> Vec<E
     }
 }
 
+/// The specs that there are: new ones come in, others go. One whose text is being edited and not saved stays, so that
+/// nothing is lost.
+pub(super) fn specs(state: &mut State, found: Vec<(RelPath, String)>) -> Vec<Effect> {
+    let selected = state.spec().map(|spec| spec.path.clone());
+    let row = state.specs_at.checked_sub(state.specs.len());
+    let mut before: BTreeMap<RelPath, SpecState> =
+        std::mem::take(&mut state.specs).into_iter().map(|spec| (spec.path.clone(), spec)).collect();
+    let mut effects = Vec::new();
+    for (path, shown) in found {
+        state.specs.push(before.remove(&path).unwrap_or_else(|| {
+            effects.push(Effect::History(path.clone()));
+            SpecState::new(path, shown)
+        }));
+    }
+    if let Some(editor) = &state.editor
+        && let Some(spec) = before.remove(&editor.spec)
+    {
+        if editor.is_dirty() {
+            let text = format!("{} is gone from the disk: saving makes it again", editor.spec);
+            state.specs.push(spec);
+            say(state, true, text);
+        } else {
+            state.editor = None;
+        }
+    }
+    state.specs.sort_by(|a, b| a.path.cmp(&b.path));
+    state.queue.retain(|job| !before.contains_key(&job.spec));
+    if state.running.as_ref().is_some_and(|running| before.contains_key(&running.job.spec)) {
+        effects.push(Effect::Stop);
+    }
+    let stays = selected.as_ref().and_then(|path| state.place_of(path));
+    if selected.is_some() && stays.is_none() {
+        go::fresh(state);
+    }
+    state.at = stays.unwrap_or(state.at).min(state.specs.len().saturating_sub(1));
+    state.specs_at = row.map_or(state.at, |row| state.specs.len() + row);
+    state.specs_at = state.specs_at.min(state.specs_rows().saturating_sub(1));
+    state.phase = if state.specs.is_empty() { Phase::Empty(NO_SPEC.into()) } else { Phase::Ready };
+    effects
+}
+
 pub(super) fn loaded(state: &mut State, new: LoadedSpec) -> Vec<Effect> {
-    let LoadedSpec { spec: at, loaded, tests, known } = new;
-    let Some(spec) = state.specs.get_mut(at) else { return Vec::new() };
+    let LoadedSpec { spec: path, loaded, tests, known } = new;
+    let Some(spec) = state.spec_of(&path) else { return Vec::new() };
     let selected = match spec.rows().get(spec.test_at) {
         Some(TestRow::Case(_, case, _)) => Some((*case).to_owned()),
         Some(TestRow::Test(test)) => Some(test.name.clone()),
@@ -51,47 +97,47 @@ pub(super) fn loaded(state: &mut State, new: LoadedSpec) -> Vec<Effect> {
         })
         .unwrap_or(spec.test_at.min(spec.rows().len().saturating_sub(1)));
     state.specs_at = state.specs_at.min(state.specs_rows().saturating_sub(1));
-    let mut effects = edit::reloaded(state, at);
-    effects.push(Effect::History(at));
+    let mut effects = edit::reloaded(state, &path);
+    effects.push(Effect::History(path.clone()));
     if matches!(state.runner, Runner::Other(_)) {
         return effects;
     }
-    let Some(spec) = state.specs.get_mut(at) else { return effects };
+    let Some(spec) = state.spec_of(&path) else { return effects };
     if !runnable {
         let why = if has_errors { "errors" } else { "what this version cannot enforce" };
         spec.refusal = Some(format!("not run: the spec has {why}; the last verdict stands until that is mended"));
     }
-    state.queue.retain(|job| job.spec != at);
-    if state.running.as_ref().is_some_and(|running| running.job.spec == at) {
+    state.queue.retain(|job| job.spec != path);
+    if state.running.as_ref().is_some_and(|running| running.job.spec == path) {
         // What runs is about a spec that is no more.
         effects.push(Effect::Stop);
     }
     if runnable {
-        state.queue.push_back(Job { spec: at, case: None, keep: true });
+        state.queue.push_back(Job { spec: path, cases: None, keep: true });
     }
     effects.extend(start_next(state));
     effects
 }
 
-pub(super) fn case_ended(state: &mut State, generation: u64, at: usize, case: Arc<CaseReport>) {
+pub(super) fn case_ended(state: &mut State, generation: u64, at: &RelPath, case: Arc<CaseReport>) {
     let Some(running) = state.running.as_mut().filter(|running| running.generation == generation) else { return };
     running.ended += 1;
-    if let Some(spec) = state.specs.get_mut(at) {
+    if let Some(spec) = state.spec_of(at) {
         spec.waiting.remove(&case.id);
         spec.results.insert(case.id.clone(), case);
     }
 }
 
-pub(super) fn tested(state: &mut State, generation: u64, at: usize, outcome: Option<Outcome>) -> Vec<Effect> {
+pub(super) fn tested(state: &mut State, generation: u64, at: RelPath, outcome: Option<Outcome>) -> Vec<Effect> {
     let Some(running) = state.running.take_if(|running| running.generation == generation) else { return Vec::new() };
-    let is_selected = state.at == at;
+    let is_selected = state.spec().is_some_and(|spec| spec.path == at);
     let mut effects = Vec::new();
-    if let Some(spec) = state.specs.get_mut(at) {
+    if let Some(spec) = state.spec_of(&at) {
         spec.waiting.clear();
         if let Some(Outcome { result, unkept, took }) = outcome {
             match result {
                 Ok(cases) => {
-                    let whole = running.job.case.is_none();
+                    let whole = running.job.cases.is_none();
                     if whole {
                         spec.results.clear();
                         spec.took = Some(took);
@@ -100,9 +146,11 @@ pub(super) fn tested(state: &mut State, generation: u64, at: usize, outcome: Opt
                     (spec.refusal, spec.unkept) = (None, unkept);
                     // Whoever has not looked anywhere yet is shown what is red.
                     let first = spec.red().next();
-                    if let (true, 0, Some(red)) = (whole && is_selected, spec.test_at, first) {
+                    if let (true, 0, Some(red)) = (whole, spec.test_at, first) {
                         spec.test_at = red;
-                        state.trace_top = 0;
+                        if is_selected {
+                            state.trace_top = 0;
+                        }
                     }
                 }
                 Err(why) => spec.refusal = Some(why),
@@ -114,11 +162,11 @@ pub(super) fn tested(state: &mut State, generation: u64, at: usize, outcome: Opt
     effects
 }
 
-pub(super) fn rolled(state: &mut State, at: usize, result: Result<Option<Rolled>, String>) -> Vec<Effect> {
+pub(super) fn rolled(state: &mut State, at: RelPath, result: Result<Option<Rolled>, String>) -> Vec<Effect> {
     match result {
         Ok(Some(rolled)) => {
             say(state, false, rolled.title.clone());
-            if let Some(spec) = state.specs.get_mut(at) {
+            if let Some(spec) = state.spec_of(&at) {
                 spec.rolled = Some(rolled);
                 spec.version_at = 0;
             }

@@ -31,10 +31,10 @@ fn type_in(state: &mut State, text: &str) -> Vec<Effect> {
 #[test]
 fn an_opened_workspace_is_loaded_and_a_loaded_spec_is_tested() {
     let mut state = State::new((80, 24), Config::default(), Depth::True);
-    let path = RelPath::new("a.ai.yml").unwrap();
-    let opened = Opened { specs: vec![(path, "a.ai.yml".into())], runner: Runner::Mine, troubles: Vec::new() };
-    assert_eq!(update(&mut state, Msg::Opened(Ok(opened))), [Effect::Look, Effect::History(0)]);
-    let loaded = samples::loaded(0, samples::GREEN);
+    let path = samples::path();
+    let opened = Opened { specs: vec![(path.clone(), "a.ai.yml".into())], runner: Runner::Mine, troubles: Vec::new() };
+    assert_eq!(update(&mut state, Msg::Opened(Ok(opened))), [Effect::Look, Effect::History(path)]);
+    let loaded = samples::loaded(samples::GREEN);
     let effects = update(&mut state, Msg::Loaded(Box::new(loaded)));
     assert!(matches!(effects.last(), Some(Effect::Test { generation: 1, job }) if job.keep), "{effects:?}");
     assert_eq!(state.spec().unwrap().waiting.len(), 2);
@@ -52,7 +52,7 @@ fn results_of_an_older_run_are_not_shown() {
     let mut state = samples::tested();
     let before = state.spec().unwrap().results.clone();
     let stale = samples::case("greets", Verdict::Fail);
-    update(&mut state, Msg::CaseEnded { generation: 99, spec: 0, case: stale.into() });
+    update(&mut state, Msg::CaseEnded { generation: 99, spec: samples::path(), case: stale.into() });
     assert_eq!(state.spec().unwrap().results, before);
 }
 
@@ -61,9 +61,9 @@ fn a_save_during_a_run_stops_it_and_runs_again_afterwards() {
     let mut state = samples::tested();
     press(&mut state, "a");
     let generation = state.running.as_ref().unwrap().generation;
-    let effects = update(&mut state, Msg::Loaded(Box::new(samples::loaded(0, samples::GREEN))));
+    let effects = update(&mut state, Msg::Loaded(Box::new(samples::loaded(samples::GREEN))));
     assert!(effects.contains(&Effect::Stop) && !effects.iter().any(|effect| matches!(effect, Effect::Test { .. })));
-    let effects = update(&mut state, Msg::Tested { generation, spec: 0, outcome: None });
+    let effects = update(&mut state, Msg::Tested { generation, spec: samples::path(), outcome: None });
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Test { job, .. } if job.keep)), "{effects:?}");
 }
 
@@ -71,7 +71,7 @@ fn a_save_during_a_run_stops_it_and_runs_again_afterwards() {
 fn a_spec_with_errors_keeps_its_last_verdict() {
     let mut state = samples::tested();
     let before = state.spec().unwrap().results.len();
-    let effects = update(&mut state, Msg::Loaded(Box::new(samples::loaded(0, "name: x\nnonsense: [1"))));
+    let effects = update(&mut state, Msg::Loaded(Box::new(samples::loaded("name: x\nnonsense: [1"))));
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::Test { .. })));
     let spec = state.spec().unwrap();
     assert_eq!(spec.results.len(), before);
@@ -87,7 +87,7 @@ fn whoever_has_looked_nowhere_is_shown_what_is_red() {
     let result =
         Ok(vec![samples::case("greets", Verdict::Pass), samples::case("never shows a card number", Verdict::Fail)]);
     let outcome = Outcome { result, unkept: None, took: Duration::from_millis(3) };
-    update(&mut state, Msg::Tested { generation, spec: 0, outcome: Some(Box::new(outcome)) });
+    update(&mut state, Msg::Tested { generation, spec: samples::path(), outcome: Some(Box::new(outcome)) });
     assert_eq!(state.case_id(), Some("never shows a card number"));
 }
 
@@ -97,17 +97,17 @@ fn a_follower_runs_nothing() {
     update(&mut state, Msg::Runner(Runner::Other(Some(7))));
     assert!(press(&mut state, "a").is_empty() && press(&mut state, "r").is_empty());
     assert!(state.notice.as_ref().is_some_and(|notice| notice.bad));
-    let effects = update(&mut state, Msg::Loaded(Box::new(samples::loaded(0, samples::GREEN))));
+    let effects = update(&mut state, Msg::Loaded(Box::new(samples::loaded(samples::GREEN))));
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::Test { .. })), "{effects:?}");
 }
 
 #[test]
 fn rolling_back_is_one_key_and_needs_a_stable_version() {
     let mut state = samples::tested();
-    assert_eq!(press(&mut state, "R"), [Effect::RollBack { spec: 0, to: None }]);
+    assert_eq!(press(&mut state, "R"), [Effect::RollBack { spec: samples::path(), to: None }]);
     state.spec_mut().unwrap().history.versions.iter_mut().for_each(|version| version.stable = false);
     assert!(press(&mut state, "R").is_empty());
-    assert_eq!(press(&mut state, "6 b"), [Effect::RollBack { spec: 0, to: Some("v2".into()) }]);
+    assert_eq!(press(&mut state, "6 b"), [Effect::RollBack { spec: samples::path(), to: Some("v2".into()) }]);
 }
 
 #[test]
@@ -156,10 +156,10 @@ fn quitting_with_unsaved_edits_asks_first() {
 fn a_clean_text_follows_the_disk_and_a_changed_one_asks() {
     let mut state = samples::tested();
     press(&mut state, "3 e");
-    update(&mut state, Msg::Loaded(Box::new(samples::loaded(0, samples::GREEN))));
+    update(&mut state, Msg::Loaded(Box::new(samples::loaded(samples::GREEN))));
     assert_eq!(state.editor.as_ref().unwrap().buffer.text(), samples::GREEN);
     type_in(&mut state, "#");
-    update(&mut state, Msg::Loaded(Box::new(samples::loaded(0, samples::RED))));
+    update(&mut state, Msg::Loaded(Box::new(samples::loaded(samples::RED))));
     assert_eq!(state.overlay, Some(Overlay::Ask(Question::BothChanged)));
     let mine = press(&mut state, "m");
     let red = Digest::of(samples::RED);
@@ -211,7 +211,7 @@ fn the_palette_finds_and_runs_a_command() {
     let mut state = samples::tested();
     press(&mut state, ":");
     type_in(&mut state, "roll back");
-    assert_eq!(press(&mut state, "enter"), [Effect::RollBack { spec: 0, to: None }]);
+    assert_eq!(press(&mut state, "enter"), [Effect::RollBack { spec: samples::path(), to: None }]);
     assert!(state.overlay.is_none());
 }
 
@@ -265,7 +265,7 @@ fn event() -> impl Strategy<Value = Msg> {
         1 => "[a: \n\r\té日]{0,30}".prop_map(Msg::Paste),
         1 => (0..140_u16, 0..50_u16).prop_map(|(width, height)| Msg::Resize(width, height)),
         1 => any::<bool>().prop_map(|red| {
-            Msg::Loaded(Box::new(samples::loaded(0, if red { samples::RED } else { samples::GREEN })))
+            Msg::Loaded(Box::new(samples::loaded(if red { samples::RED } else { samples::GREEN })))
         }),
     ]
 }
@@ -292,7 +292,7 @@ proptest! {
 fn an_editor_of_another_file_waits_until_it_is_saved() {
     let mut state = samples::tested();
     let other = RelPath::new("other.yml").unwrap();
-    let mut editor = Editor::new(other.clone(), "x", 0);
+    let mut editor = Editor::new(samples::path(), other.clone(), "x", 0);
     editor.buffer.insert("y", crate::tui::editor::Kind::Typing);
     editor.changed();
     editor.open = false;

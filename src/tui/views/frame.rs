@@ -53,8 +53,9 @@ fn standing(state: &State) -> (String, Style) {
     let theme = &state.theme;
     let Some(spec) = state.spec() else { return (String::new(), theme.dim) };
     if let Some(running) = &state.running {
-        let name = if running.job.spec == state.at { "" } else { "another spec, " };
-        let total = state.specs.get(running.job.spec).map_or(0, |spec| spec.waiting.len()) + running.ended;
+        let name = if running.job.spec == spec.path { "" } else { "another spec, " };
+        let place = state.place_of(&running.job.spec);
+        let total = place.map_or(0, |at| state.specs[at].waiting.len()) + running.ended;
         return (format!("running {name}{}/{total}", running.ended), theme.info);
     }
     if let Runner::Other(holder) = state.runner {

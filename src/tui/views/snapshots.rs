@@ -84,7 +84,7 @@ fn spec() {
     let mut state = on(Pane::Spec);
     // With a problem, in place.
     let wrong = samples::RED.replace("action: warn", "action: wran");
-    update(&mut state, Msg::Loaded(Box::new(samples::loaded(0, &wrong))));
+    update(&mut state, Msg::Loaded(Box::new(samples::loaded(&wrong))));
     state.view.line = 13;
     check("spec", state);
 }

@@ -12,7 +12,7 @@ use ratatui::text::{Line, Span};
 pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
     let mut rows: Vec<Line<'_>> = Vec::new();
     for (at, spec) in state.specs.iter().enumerate() {
-        let (mark, look) = mark(state, at, spec);
+        let (mark, look) = mark(state, spec);
         let name = if at == state.at { state.theme.title } else { state.theme.text };
         let mut words = vec![Span::styled(format!("{mark} "), look), span(spec.name(), name)];
         let tally = spec.tally();
@@ -36,9 +36,9 @@ pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
 }
 
 /// How a spec stands: it runs, is broken, red, green, or was not looked at yet.
-fn mark(state: &State, at: usize, spec: &SpecState) -> (&'static str, Style) {
+fn mark(state: &State, spec: &SpecState) -> (&'static str, Style) {
     let theme = &state.theme;
-    if state.running.as_ref().is_some_and(|running| running.job.spec == at) {
+    if state.running.as_ref().is_some_and(|running| running.job.spec == spec.path) {
         ("»", theme.info)
     } else if spec.loaded.as_ref().is_some_and(|loaded| loaded.has_errors()) || spec.refusal.is_some() {
         ("!", theme.bad)

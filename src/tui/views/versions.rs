@@ -20,7 +20,14 @@ pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
         let width = usize::from(area.width);
         above.extend(wrapped(&rolled.title, width).into_iter().map(|line| Line::styled(line, theme.good)));
         let lines = rolled.lines.iter().flat_map(|line| wrapped(line, width.saturating_sub(2)));
-        above.extend(lines.map(|line| Line::styled(format!("  {line}"), theme.dim)));
+        above.extend(lines.map(|line| {
+            let look = match line.as_bytes() {
+                [b'+', b' ', ..] => theme.added,
+                [b'-', b' ', ..] => theme.removed,
+                _ => theme.dim,
+            };
+            Line::styled(format!("  {line}"), look)
+        }));
     }
     if !above.is_empty() {
         let height = u16::try_from(above.len()).unwrap_or(u16::MAX).min(area.height / 2);

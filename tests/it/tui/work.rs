@@ -1,0 +1,135 @@
+//! What a person does in the workbench, from the first look to the last key.
+
+use super::screen::Screen;
+use crate::support::{SPEC, Workspace};
+
+const ESC: &str = "\x1b";
+const SAVE: &str = "\x13";
+
+/// All samples, as they lie in the repository.
+fn samples() -> Workspace {
+    Workspace::sample("")
+}
+
+#[test]
+fn a_new_user_mends_the_broken_sample_and_rolls_another_back() {
+    const PROMPT: &str = "user-management/prompts/system.md";
+    let workspace = samples();
+    let before = workspace.read(PROMPT);
+    let mut screen = Screen::open(&workspace);
+    // Find the failing test, and the expectation that does not hold.
+    screen.shows("✗ broken 1/2");
+    screen.shows("✓ quickstart 3/3");
+    screen.shows("✓ user-management 19/19");
+    screen.press("f");
+    screen.shows("✗ never shows a card number");
+    screen.press("o");
+    screen.shows("should not; the run was completed");
+    // Mend it in the editor, and watch it turn green.
+    screen.press("/warn\r");
+    screen.shows("1 of 1 line");
+    screen.press("e");
+    screen.shows("(editing)");
+    screen.press("\x1b[F");
+    screen.press(&"\x7f".repeat(5));
+    screen.press(&format!("redact}}{SAVE}"));
+    screen.shows("✓ broken 2/2");
+    screen.shows("2 passed");
+    assert!(workspace.read("broken/broken.ai.yml").contains("action: redact}\n"));
+    screen.press(ESC);
+    screen.hides("(editing)");
+    // Somebody edits a prompt elsewhere: another spec turns red by itself.
+    screen.press("2JJ");
+    screen.shows("19 passed");
+    workspace.write(PROMPT, before.replace("over 30 days", "over 90 days"));
+    screen.shows("18 passed, 1 failed");
+    screen.shows("✗ user-management 18/19");
+    screen.press("f");
+    screen.shows("3 users have been inactive for over 90");
+    // One key puts it back, says what changed and how long it took; another one takes that back.
+    screen.press("R");
+    screen.shows("back at v1 in ");
+    screen.shows("prompts/system.md restored");
+    screen.shows("19 passed");
+    assert_eq!(workspace.read(PROMPT), before);
+    screen.press("u");
+    screen.shows("undone: at v2 in ");
+    screen.shows("18 passed, 1 failed");
+    screen.press("R");
+    screen.shows("19 passed");
+    screen.quits();
+    assert_eq!(workspace.read(PROMPT), before);
+}
+
+#[test]
+fn specs_that_are_made_moved_and_deleted_come_and_go_by_themselves() {
+    let workspace = Workspace::empty();
+    let mut screen = Screen::open(&workspace);
+    screen.shows("No spec below this folder yet");
+    let spec =
+        crate::support::MINI.replace("prompts: {system: {file: prompts/system.md}}", "prompts: {system: Be polite.}");
+    workspace.write("deep/er/one.ai.yml", &spec);
+    screen.shows("✓ mini 2/2");
+    workspace.write("two.aicontainer.yml", spec.replace("name: mini", "name: second"));
+    screen.shows("✓ second 2/2");
+    // A whole folder is moved, and what it holds still runs there.
+    std::fs::rename(workspace.path("deep"), workspace.path("moved")).unwrap();
+    screen.shows("moved/er/one.ai.yml");
+    workspace.edit("moved/er/one.ai.yml", "Hello to you.}", "Bye.}");
+    screen.shows("✗ mini 1/2");
+    // Ignored, deleted: gone.
+    workspace.write(".aicignore", "/moved/\n");
+    screen.hides("mini");
+    std::fs::remove_file(workspace.path("two.aicontainer.yml")).unwrap();
+    screen.shows("No spec below this folder yet");
+    // A folder that goes and is back under its name at once is still watched.
+    workspace.write("again/x.ai.yml", &spec);
+    screen.shows("✓ mini 2/2");
+    std::fs::remove_dir_all(workspace.path("again")).unwrap();
+    workspace.write("again/x.ai.yml", &spec);
+    screen.shows("✓ mini 2/2");
+    workspace.edit("again/x.ai.yml", "Hello to you.}", "Bye.}");
+    screen.shows("✗ mini 1/2");
+    screen.press("q");
+    assert_eq!(screen.ends().0, Some(0));
+}
+
+#[test]
+fn tests_kept_apart_are_found_when_they_are_made() {
+    let workspace = Workspace::mini();
+    let spec = workspace.read(SPEC);
+    workspace.write(SPEC, format!("{spec}  - files: more/*.aictest.yml\n"));
+    let screen = Screen::open(&workspace);
+    screen.shows("2 passed");
+    workspace
+        .write("more/a.aictest.yml", "tests:\n  - name: apart\n    input: Nonsense\n    expect: [equals: What?]\n");
+    screen.shows("3 passed");
+    std::fs::remove_file(workspace.path("more/a.aictest.yml")).unwrap();
+    screen.shows("2 passed");
+    screen.quits();
+}
+
+#[test]
+fn run_this_test_runs_exactly_that_one() {
+    let workspace = Workspace::mini();
+    let spec = workspace.read(SPEC);
+    // The name of one is part of the other's.
+    workspace.write(SPEC, spec.replace("is blunt otherwise", "greets back twice"));
+    let mut screen = Screen::open(&workspace);
+    screen.shows("2 passed");
+    let runs = || workspace.store().runs(&aic_base::RelPath::new(SPEC).unwrap(), 100).unwrap().len();
+    let before = runs();
+    screen.press("2gr");
+    crate::support::until("one more run", || (runs() > before).then_some(()));
+    screen.shows("2 passed");
+    screen.quits();
+    assert_eq!(runs(), before + 1);
+}
+
+#[test]
+fn without_a_terminal_it_reports_and_exits_with_the_verdict() {
+    let workspace = Workspace::mini();
+    workspace.aic(&[]).exits(0).says(&["2 passed"]);
+    workspace.write("prompts/system.md", "Be rude.\n");
+    workspace.aic(&[]).exits(1).says(&["1 failed"]);
+}
