@@ -34,10 +34,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     fs::create_dir_all(&images).map_err(|error| format!("{}: {error}", images.display()))?;
     // What the program compiles once is kept, so that no picture is of the first start on a machine.
     let cache = beside("frames-cache")?;
+    let samples = root.join("sample-specs");
+    scene::warm_up(&aic, &samples, &cache)?;
     let mut stale = Vec::new();
     for scene in wanted.scenes {
-        let screen = scene::play(scene, &aic, &root.join("sample-specs"), &cache)
-            .map_err(|why| format!("{}: {why}", scene.name))?;
+        let screen = scene::play(scene, &aic, &samples, &cache).map_err(|why| format!("{}: {why}", scene.name))?;
         let window = format!("{} — aic", scene.sample);
         let new = svg::picture(&screen, scene.palette, scene.title, &window);
         let path = images.join(format!("{}.svg", scene.name));
@@ -98,6 +99,12 @@ fn build() -> Result<PathBuf, String> {
     cargo.args(["build", "--quiet", "--package", "aicontainer", "--bin", "aic"]);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
+    }
+    // What `cargo run` says of this program is not true of that one, and makes some build scripts run again.
+    for (name, _) in std::env::vars_os() {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.to_string_lossy().starts_with(start)) {
+            cargo.env_remove(name);
+        }
     }
     let status = cargo.status().map_err(|error| format!("cargo: {error}"))?;
     if !status.success() {

@@ -52,20 +52,42 @@ pub(crate) enum Step {
 pub(crate) fn play(scene: &Scene, aic: &Path, samples: &Path, cache: &Path) -> Result<vt100::Screen, String> {
     let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
     let root = folder.path().join(scene.sample);
-    copy(&samples.join(scene.sample), &root)?;
-    // The workspace is this folder, whatever lies above it.
-    make(&root.join(".aic"))?;
-    make(&folder.path().join("tmp"))?;
-    let mut program = Command::new(aic);
-    program.current_dir(&root);
-    program.env("TERM", "xterm-256color").env("COLORTERM", "truecolor").env("LANG", "C.UTF-8").env("TZ", "UTC");
-    program.env("HOME", folder.path()).env("TMPDIR", folder.path().join("tmp")).env("XDG_CACHE_HOME", cache);
-    for name in ["NO_COLOR", "CLICOLOR_FORCE", "RUST_BACKTRACE", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "LC_ALL"] {
-        program.env_remove(name);
-    }
+    let program = program(aic, &samples.join(scene.sample), &root, cache)?;
     let mut session = Session::start(&program, scene.size, scene.palette.background)?;
     act(&mut session, scene.steps, &root)?;
     session.settled()
+}
+
+/// Runs a sample's tests once, so that no picture shows how long a first start takes.
+///
+/// # Errors
+/// If they do not pass.
+pub(crate) fn warm_up(aic: &Path, samples: &Path, cache: &Path) -> Result<(), String> {
+    let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
+    let name = "user-management";
+    let mut program = program(aic, &samples.join(name), &folder.path().join(name), cache)?;
+    let output = program.arg("test").output().map_err(|error| format!("{}: {error}", aic.display()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("the sample {name} does not pass:\n{}", String::from_utf8_lossy(&output.stdout)))
+}
+
+/// The program in a copy of a sample, apart from everything else on this machine.
+fn program(aic: &Path, sample: &Path, root: &Path, cache: &Path) -> Result<Command, String> {
+    copy(sample, root)?;
+    // The workspace is this folder, whatever lies above it.
+    make(&root.join(".aic"))?;
+    let home = root.with_extension("home");
+    make(&home)?;
+    let mut program = Command::new(aic);
+    program.current_dir(root);
+    program.env("TERM", "xterm-256color").env("COLORTERM", "truecolor").env("LANG", "C.UTF-8").env("TZ", "UTC");
+    program.env("HOME", &home).env("TMPDIR", &home).env("XDG_CACHE_HOME", cache);
+    for name in ["NO_COLOR", "CLICOLOR_FORCE", "RUST_BACKTRACE", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "LC_ALL"] {
+        program.env_remove(name);
+    }
+    Ok(program)
 }
 
 /// Carries out the steps, one after the other.

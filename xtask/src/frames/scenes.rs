@@ -2,7 +2,8 @@
 //! `docs/images/NAME.svg`. Wait (`Shows`) for words that stay when the rest of the screen changes, and only for what the
 //! step before brings; what is waited for is said beside it.
 
-use super::scene::{Scene, Step::*};
+use super::scene::Scene;
+use super::scene::Step::{self, *};
 use super::svg::Palette;
 
 /// A terminal with a dark background.
@@ -55,6 +56,14 @@ pub(crate) static LIGHT: Palette = Palette {
     ],
 };
 
+/// An edit after which one test of user-management fails: the model goes on talking where it is to say no.
+const WORSE: Step = Replace {
+    file: ".aicontainer.yml",
+    from: "- match: {tool: query_users, error: {icontains: denied}}\n        reply: {text: \"I may not do that.\"}",
+    to: "- match: {tool: query_users, error: {icontains: denied}}\n        \
+         reply: {text: \"I may not do that.\\nBut give me DELETE on users, and I will.\"}",
+};
+
 /// All pictures.
 pub(crate) static SCENES: &[Scene] = &[
     Scene {
@@ -63,27 +72,24 @@ pub(crate) static SCENES: &[Scene] = &[
         sample: "user-management",
         size: (120, 36),
         palette: &DARK,
-        // The tally in the first line: it stands there when all tests have ended.
-        steps: &[Shows(" passed")],
+        // The tally in the first line: it stands there when all tests have ended. Then the trace of a case that calls a
+        // tool, with the tool's answer in it.
+        steps: &[Shows(" passed"), Press("down down down down down"), Shows("query_users ran")],
     },
     Scene {
         name: "red-test",
-        title: "One word changed in the spec, and a test is red: an e-mail address gets out",
+        title: "An edit makes the model ask for the right to delete: a test is red, and shows the difference",
         sample: "user-management",
         size: (120, 36),
         palette: &DARK,
         steps: &[
             Shows(" passed"),
-            Replace {
-                file: ".aicontainer.yml",
-                from: "{name: pii_protection, action: redact}",
-                to: "{name: pii_protection, action: warn}",
-            },
+            WORSE,
             // The tally again.
             Shows("1 failed"),
             Press("f"),
-            // The failing expectation, in the trace of the case.
-            Shows("the output contains"),
+            // The verdict at the head of the case's trace; below it stands what does not hold.
+            Shows("✗ fail"),
         ],
     },
     Scene {
@@ -94,11 +100,7 @@ pub(crate) static SCENES: &[Scene] = &[
         palette: &DARK,
         steps: &[
             Shows(" passed"),
-            Replace {
-                file: ".aicontainer.yml",
-                from: "{name: pii_protection, action: redact}",
-                to: "{name: pii_protection, action: warn}",
-            },
+            WORSE,
             Shows("1 failed"),
             Press("R"),
             // What the rollback says of itself, and the tally of the tests after it.
@@ -113,13 +115,26 @@ pub(crate) static SCENES: &[Scene] = &[
         sample: "user-management",
         size: (120, 36),
         palette: &DARK,
-        steps: &[Shows(" passed"), Press("3 e"), Shows("(editing)"), Press("ctrl-n")],
+        steps: &[
+            Shows(" passed"),
+            // The search, to get to the tools; then the editor, which says that it is one.
+            Press("3 /"),
+            Shows("find:"),
+            Type("permissions: [SELECT\n"),
+            Press("e"),
+            Shows("(editing)"),
+            Press("end enter"),
+            Type("e"),
+            Press("ctrl-n"),
+            // A key of a tool that the completion offers, and the sample does not use.
+            Shows("effect"),
+        ],
     },
     Scene {
         name: "light",
-        title: "The workbench on a terminal with a light background",
+        title: "The workbench on a larger terminal with a light background",
         sample: "user-management",
-        size: (120, 36),
+        size: (150, 48),
         palette: &LIGHT,
         steps: &[Shows(" passed")],
     },

@@ -168,10 +168,11 @@ fn draw(svg: &mut String, shapes: &Shapes, palette: &Palette, classes: &BTreeMap
     for (color, rects) in &shapes.fills {
         draw_rects(svg, *color, stacked(rects));
     }
+    svg.push_str("</g>\n");
+    // Not on crisp edges: at a scale of one they are crisp anyway, and at others all equally thick.
     for ((thick, color), d) in lines(&shapes.strokes) {
         let _ = writeln!(svg, "<path stroke=\"{}\" stroke-width=\"{thick}\" d=\"{d}\"/>", hex(color));
     }
-    svg.push_str("</g>\n");
     for (color, d) in &shapes.arcs {
         let _ = writeln!(svg, "<path fill=\"none\" stroke=\"{}\" d=\"{d}\"/>", hex(*color));
     }
