@@ -1,5 +1,6 @@
 //! Chores of the repository: `cargo xtask CHORE`. One file a chore.
 
+mod frames;
 mod guests;
 mod licenses;
 mod sample_data;
@@ -10,6 +11,7 @@ use std::process::ExitCode;
 type Chore = (&'static str, &'static str, fn(&[String]) -> Result<(), String>);
 
 const CHORES: &[Chore] = &[
+    ("frames", "render the pictures of the docs; --check only compares", frames::run),
     ("guests", "rebuild the sandbox's guests; --check only compares", guests::run),
     ("licenses", "check what every dependency is licensed as", licenses::run),
     ("sample-data", "make the samples' databases anew", sample_data::run),
