@@ -197,6 +197,24 @@ codes! {
     ENVIRONMENT = "ABS093" Warning "Unknown environment",
         "The environment that was asked for has no overlay in `environments`.",
         "--env prod" => "environments: {prod: {}}";
+    BASE_NOT_IN_REACH = "ABS100" Warning "Base not in reach",
+        "The base is a registry reference, and this version reaches no registry. What the base adds or forbids is not known, so checking goes on and running refuses.",
+        "inherits: company/base:1.2" => "inherits: ./base.aicontainer.yml";
+    CYCLE = "ABS101" Error "Inheritance cycle",
+        "A spec inherits from itself, directly or through its bases. The message prints the chain.",
+        "inherits: ./spec.ai.yml" => "name: x";
+    CHAIN_TOO_LONG = "ABS102" Error "Too many bases",
+        "A chain of bases is bounded, so that a reader can follow it and no file can exhaust the program.",
+        "inherits: ./x.ai.yml" => "name: x";
+    WEAKENED_FINAL = "ABS103" Error "Final in a base",
+        "A base says that this may only be tightened, and here it is loosened. The language page holds the table of what tightens.",
+        "inherits: ./x.ai.yml" => "name: x";
+    BAD_FINAL = "ABS104" Error "Final path names nothing",
+        "A path under `final` leads to no key of the language, so nothing would be protected.",
+        "final: [guardrail]" => "final: [guardrails]";
+    BAD_BASE = "ABS105" Error "Base is no container spec",
+        "Only container specs can be inherited from: a workflow or a file of tests is something else.",
+        "inherits: ./x.aictest.yml" => "name: x";
 }
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ fn model(cx: &mut Cx<'_>, doc: &Doc, name: &str, node: &Node) -> Option<ModelSpe
 }
 
 /// `gpt-4` pinned by `2024-03-01`: the provider's names join the two.
-fn pinned_by(name: &str, version: &str) -> String {
+pub(crate) fn pinned_by(name: &str, version: &str) -> String {
     if name.is_empty() || version.starts_with(name) { version.to_owned() } else { format!("{name}-{version}") }
 }
 
