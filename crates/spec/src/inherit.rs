@@ -222,7 +222,7 @@ impl Joining {
 }
 
 /// A path rather than a reference to a registry: `./base.aicontainer.yml`, or a name with the ending of a spec.
-fn is_file(text: &str) -> bool {
+pub(crate) fn is_file(text: &str) -> bool {
     text.starts_with("./")
         || text.starts_with("../")
         || [".yml", ".yaml", ".toml"].iter().any(|end| text.ends_with(end))

@@ -210,7 +210,7 @@ fn context(mut node: Node) -> Node {
     node
 }
 
-fn test(mut node: Node) -> Node {
+pub(crate) fn test(mut node: Node) -> Node {
     change(&mut node, "expect", listed);
     change(&mut node, "tags", listed);
     change(&mut node, "real", listed);

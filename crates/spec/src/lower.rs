@@ -6,7 +6,7 @@ mod expect;
 pub(crate) mod guards;
 pub(crate) mod models;
 mod prompts;
-mod read;
+pub(crate) mod read;
 mod tools;
 
 use crate::cx::{Cx, Doc};

@@ -75,6 +75,11 @@ fn read<'a>(cx: &mut Cx<'_>, doc: &Doc, node: &'a Node, group: Group) -> Option<
         return Some(Written { def: GuardrailDef::named(name, group), node, name: node });
     }
     if !matches!(node.kind, Kind::Map(_)) {
+        // A list or nothing is found by the table; a number or a truth would pass there as a text.
+        if node.text().is_some() {
+            let message = format!("a guardrail is a name or a map, not {}: nothing would be guarded", node.describe());
+            cx.report(doc.find(WRONG_TYPE, node.span, message));
+        }
         return None;
     }
     if let Some(name) = node.get("name").filter(|name| !name.is_null()) {

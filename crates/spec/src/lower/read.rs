@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use std::time::Duration;
 
 /// The items of a list, or the one value in its place.
-pub(super) fn list(node: &Node) -> Vec<&Node> {
+pub(crate) fn list(node: &Node) -> Vec<&Node> {
     match &node.kind {
         Kind::Seq(items) => items.iter().collect(),
         Kind::Null => Vec::new(),

@@ -8,7 +8,7 @@ use super::tools::TOOLS;
 use super::{Key, Record, Shape, key};
 
 static KEYS: &[Key] = &[
-    key("version", "The version of the language: \"1.0\"", Shape::Text),
+    key("version", "The version of the language: \"1.0\"", Shape::Text).default("\"1.0\""),
     key("name", "The name of the container; without, the file's or the folder's", Shape::Slug),
     key(
         "inherits",
