@@ -10,7 +10,7 @@ use crate::files::{FileKind, file_kind};
 use crate::schema;
 use crate::tree::{MAX_TEXT, Node, SyntaxKind};
 use crate::words::{did_you_mean, nearest, shown};
-use crate::{Diagnostic, LANGUAGE_VERSIONS, Severity, Spec, digest, inherit, lower, parse, secrets, toml};
+use crate::{Diagnostic, LANGUAGE_VERSIONS, Severity, Spec, digest, inherit, long, lower, parse, rules, secrets, toml};
 use aic_base::{RelPath, Source, SourceErrorKind, Span, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -93,7 +93,9 @@ fn read_spec(cx: &mut Cx<'_>, path: &RelPath) -> Option<Spec> {
     let root = read_tree(cx, &doc)?;
     secrets::scan(cx, &doc, &root);
     if file_kind(path.file_name()) == Some(FileKind::Compose) {
+        check_version(cx, &doc, &root);
         check(cx, &doc, &root, &schema::COMPOSE);
+        rules::workflow::check(cx, &doc, &root);
         let message = "this version reads workflows and does not run them: each container's own spec can be run";
         cx.report(doc.find(COMPOSE, Span::at(root.span.start as usize), message).blocking());
         return None;
@@ -101,13 +103,20 @@ fn read_spec(cx: &mut Cx<'_>, path: &RelPath) -> Option<Spec> {
     check_version(cx, &doc, &root);
     check(cx, &doc, &root, &schema::CONTAINER);
     check_environment(cx, &doc, &root);
+    rules::said_twice(cx, &doc, &root);
     let spec = match inherit::whole(cx, &doc, &root) {
         Some(whole) => {
             let spec = lower::spec(cx, &whole.doc, &whole.root, &whole.tests, whole.open);
+            rules::run(cx, &rules::Whole { doc: &whole.doc, root: &whole.root, spec: &spec, open: whole.open });
             cx.joined = Some(whole.doc);
             spec
         }
-        None => lower::spec(cx, &doc, &root, &[], false),
+        None => {
+            let spec = lower::spec(cx, &doc, &root, &[], false);
+            let long = long::container(&root);
+            rules::run(cx, &rules::Whole { doc: &doc, root: &long, spec: &spec, open: false });
+            spec
+        }
     };
     Some(spec)
 }

@@ -29,7 +29,7 @@ static KEYS: &[Key] = &[
     key("context", "What the model is shown of a conversation", Shape::Record(&CONTEXT)),
     key("audit", "The audit chain", Shape::Record(&AUDIT)),
     key("governance", "Why and on which basis data is processed", Shape::Record(&GOVERNANCE)).not_yet(),
-    key("compliance", "Rules to check: GDPR, SOC2, HIPAA", Shape::List(&Shape::Words(TAGS))).not_yet(),
+    key("compliance", "Rules to check: GDPR, SOC2, HIPAA", Shape::List(&Shape::Words(TAGS))),
     key("deployment", "How a version goes to production", Shape::Record(&DEPLOYMENT)).not_yet(),
     key("environments", "Overlays, chosen by --env", Shape::Named(&Shape::Record(&CONTAINER))),
     key("final", "Paths that an inheriting spec may only tighten", Shape::List(&Shape::Text)),
