@@ -22,5 +22,6 @@ pub use defs::{Group, GuardrailDef, Problem, ProblemAt};
 pub use detect::{Detector, Finding, PiiType, SecretType, Types};
 pub use distance::{nearest, optimal_alignment};
 pub use guard::{AuditLog, CostControl, Guard, GuardKind, RateLimit, Window, redact, strictest};
+pub use params::direct_key;
 pub use scope::{AlertScope, CallScope, Scope, StepScope, ToolScope, User};
 pub use sql::{BlockedPattern, Denied, Dialect, Judged, NameGlob, SqlPolicy, judge_statement, tool_glob};

@@ -153,7 +153,7 @@ impl<'a> Params<'a> {
 }
 
 /// The parameter that a value given directly means: `max_length: 1000`, `cost_limit: $10/hour`.
-fn direct_key(builtin: Builtin) -> Option<&'static str> {
+pub fn direct_key(builtin: Builtin) -> Option<&'static str> {
     match builtin {
         Builtin::MaxLength => Some("max"),
         Builtin::CostControl => Some("max_cost_per_hour"),

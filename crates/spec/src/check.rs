@@ -236,7 +236,7 @@ impl Checker<'_, '_> {
 }
 
 /// Whether a value has the outer form of a shape: a map, a list, a scalar.
-fn same_form(node: &Node, shape: &Shape) -> bool {
+pub(crate) fn same_form(node: &Node, shape: &Shape) -> bool {
     match (&node.kind, shape) {
         (_, Shape::Any | Shape::Matcher | Shape::Expectation) => true,
         (_, Shape::Either(shapes)) => shapes.iter().any(|shape| same_form(node, shape)),

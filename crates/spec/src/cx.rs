@@ -14,14 +14,62 @@ const MAX_FILE: u64 = 16 * 1024 * 1024;
 /// The most files one spec may name.
 const MAX_FILES: usize = 10_000;
 
-/// A file of the language: the spec itself, or a file of tests.
+/// A file of the language: the spec itself, or a file of tests. A spec that inherits is one document with its bases: their
+/// texts follow its own, so that a span says by itself which file it is in.
 #[derive(Debug, Clone)]
 pub(crate) struct Doc {
     pub(crate) path: RelPath,
     pub(crate) text: Arc<str>,
+    /// Where the text of each base begins.
+    pub(crate) bases: Vec<(usize, RelPath)>,
 }
 
 impl Doc {
+    pub(crate) fn new(path: RelPath, text: Arc<str>) -> Self {
+        Self { path, text, bases: Vec::new() }
+    }
+
+    /// The file that these bytes are in, and where in it.
+    pub(crate) fn place(&self, span: Span) -> (&RelPath, Span) {
+        let (start, end) = (span.start as usize, span.end as usize);
+        match self.bases.iter().rev().find(|(base, _)| *base <= start) {
+            Some((base, path)) => (path, Span::new(start - base, end.saturating_sub(*base).max(start - base))),
+            None => (&self.path, span),
+        }
+    }
+
+    /// Where in their own file these bytes are.
+    pub(crate) fn local(&self, span: Span) -> Span {
+        self.place(span).1
+    }
+
+    /// The file that these bytes are in.
+    pub(crate) fn file_of(&self, span: Span) -> &RelPath {
+        self.place(span).0
+    }
+
+    /// Leads a finding about the whole document back to the file that it is in.
+    pub(crate) fn settle(&self, found: &mut Diagnostic) {
+        if self.bases.is_empty() {
+            return;
+        }
+        for related in found.related.iter_mut().filter(|related| related.file == self.path) {
+            let (file, span) = self.place(related.span);
+            (related.file, related.span) = (file.clone(), span);
+        }
+        if found.file != self.path {
+            return;
+        }
+        let (file, span) = self.place(found.span);
+        let file = file.clone();
+        if let Some(fix) = &mut found.fix {
+            for (span, _) in &mut fix.edits {
+                *span = self.local(*span);
+            }
+        }
+        (found.file, found.span) = (file, span);
+    }
+
     pub(crate) fn find(&self, code: Code, span: Span, message: impl Into<String>) -> Diagnostic {
         Diagnostic::new(code, &self.path, span, message)
     }
@@ -51,6 +99,8 @@ pub(crate) struct Cx<'s> {
     pub(crate) docs: BTreeSet<RelPath>,
     /// Literal secrets that were found: no message may show them.
     pub(crate) secrets: Vec<String>,
+    /// The spec and its bases as one document, where it has any: findings about it are led back to their files.
+    pub(crate) joined: Option<Doc>,
 }
 
 impl<'s> Cx<'s> {
@@ -64,6 +114,7 @@ impl<'s> Cx<'s> {
             missing: BTreeSet::new(),
             docs: BTreeSet::new(),
             secrets: Vec::new(),
+            joined: None,
         }
     }
 
@@ -73,7 +124,7 @@ impl<'s> Cx<'s> {
 
     /// The path a node names, as seen from its file.
     pub(crate) fn path(&mut self, doc: &Doc, node: &Node, text: &str) -> Option<RelPath> {
-        match doc.path.parent().join(text) {
+        match doc.file_of(node.span).parent().join(text) {
             Ok(path) if !path.is_root() => Some(path),
             Ok(_) => {
                 self.report(doc.find(BAD_PATH, node.span, "this names no file: write a path relative to this file"));

@@ -11,7 +11,8 @@ use std::sync::Arc;
 pub(crate) fn without_tests(root: &Node) -> Digest {
     let mut builder = DigestBuilder::new("spec");
     let mut entries: Vec<_> = root.entries().iter().map(|entry| (entry.key.key_text(), &entry.value)).collect();
-    entries.retain(|(key, _)| !matches!(&**key, "tests" | "test_defaults"));
+    // Bases and overlays count by what they bring: the tree is the merged one.
+    entries.retain(|(key, _)| !matches!(&**key, "tests" | "test_defaults" | "inherits" | "environments"));
     entries.sort_by(|a, b| a.0.cmp(&b.0));
     for (key, value) in entries {
         builder.part(&key, canonical(&value.to_json()));

@@ -2,15 +2,15 @@
 
 use crate::check::check;
 use crate::codes::{
-    COMPOSE, DUPLICATE_KEY, EMPTY, ENVIRONMENT, MISSING_FILE, MORE_DOCUMENTS, NOT_SAFE, NOT_TEXT, SYNTAX, TOO_COMPLEX,
-    TOO_LARGE, TRAP, UNREADABLE_FILE, VERSION,
+    COMPOSE, DUPLICATE_KEY, EMPTY, ENVIRONMENT, MISSING_FILE, MORE_DOCUMENTS, NOT_TEXT, SYNTAX, TOO_COMPLEX, TOO_LARGE,
+    TRAP, UNREADABLE_FILE, VERSION,
 };
 use crate::cx::{Cx, Doc};
 use crate::files::{FileKind, file_kind};
 use crate::schema;
 use crate::tree::{MAX_TEXT, Node, SyntaxKind};
 use crate::words::{did_you_mean, nearest, shown};
-use crate::{Diagnostic, LANGUAGE_VERSIONS, Severity, Spec, digest, lower, parse, secrets, toml};
+use crate::{Diagnostic, LANGUAGE_VERSIONS, Severity, Spec, digest, inherit, long, lower, parse, rules, secrets, toml};
 use aic_base::{RelPath, Source, SourceErrorKind, Span, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -63,7 +63,12 @@ pub fn load(source: &dyn Source, path: &RelPath, options: &LoadOptions) -> Loade
     let mut cx = Cx::new(source, options);
     let spec = read_spec(&mut cx, path);
     let mut diagnostics = std::mem::take(&mut cx.found);
-    diagnostics.iter_mut().for_each(|found| secrets::hide(found, &cx.secrets));
+    for found in &mut diagnostics {
+        if let Some(joined) = &cx.joined {
+            joined.settle(found);
+        }
+        secrets::hide(found, &cx.secrets);
+    }
     diagnostics.sort_by(|a, b| {
         (a.file != *path, &a.file, a.span, a.code, &a.message).cmp(&(
             b.file != *path,
@@ -88,7 +93,9 @@ fn read_spec(cx: &mut Cx<'_>, path: &RelPath) -> Option<Spec> {
     let root = read_tree(cx, &doc)?;
     secrets::scan(cx, &doc, &root);
     if file_kind(path.file_name()) == Some(FileKind::Compose) {
+        check_version(cx, &doc, &root);
         check(cx, &doc, &root, &schema::COMPOSE);
+        rules::workflow::check(cx, &doc, &root);
         let message = "this version reads workflows and does not run them: each container's own spec can be run";
         cx.report(doc.find(COMPOSE, Span::at(root.span.start as usize), message).blocking());
         return None;
@@ -96,7 +103,22 @@ fn read_spec(cx: &mut Cx<'_>, path: &RelPath) -> Option<Spec> {
     check_version(cx, &doc, &root);
     check(cx, &doc, &root, &schema::CONTAINER);
     check_environment(cx, &doc, &root);
-    Some(lower::spec(cx, &doc, &root))
+    rules::said_twice(cx, &doc, &root);
+    let spec = match inherit::whole(cx, &doc, &root) {
+        Some(whole) => {
+            let spec = lower::spec(cx, &whole.doc, &whole.root, &whole.tests, whole.open);
+            rules::run(cx, &rules::Whole { doc: &whole.doc, root: &whole.root, spec: &spec, open: whole.open });
+            cx.joined = Some(whole.doc);
+            spec
+        }
+        None => {
+            let spec = lower::spec(cx, &doc, &root, &[], false);
+            let long = long::container(&root);
+            rules::run(cx, &rules::Whole { doc: &doc, root: &long, spec: &spec, open: false });
+            spec
+        }
+    };
+    Some(spec)
 }
 
 /// Reads the text of a file of the language.
@@ -134,7 +156,7 @@ pub(crate) fn read_doc(cx: &mut Cx<'_>, path: &RelPath) -> Option<Doc> {
             return None;
         }
     };
-    Some(Doc { path: path.clone(), text })
+    Some(Doc::new(path.clone(), text))
 }
 
 /// Parses a file of the language and reports what is wrong with its form.
@@ -167,7 +189,7 @@ pub(crate) fn read_tree(cx: &mut Cx<'_>, doc: &Doc) -> Option<Node> {
     root
 }
 
-fn check_version(cx: &mut Cx<'_>, doc: &Doc, root: &Node) {
+pub(crate) fn check_version(cx: &mut Cx<'_>, doc: &Doc, root: &Node) {
     let Some(node) = root.get("version") else { return };
     let Some(text) = node.text() else { return };
     if !LANGUAGE_VERSIONS.contains(&text) {
@@ -177,23 +199,15 @@ fn check_version(cx: &mut Cx<'_>, doc: &Doc, root: &Node) {
     }
 }
 
-/// The environment that was asked for: its overlay is read and not laid over yet.
+/// An environment that was asked for and that the spec does not have, although it has some.
 fn check_environment(cx: &mut Cx<'_>, doc: &Doc, root: &Node) {
     let Some(wanted) = cx.options.environment.as_deref() else { return };
     let Some(overlays) = root.entry("environments").filter(|entry| !entry.value.entries().is_empty()) else { return };
-    let finding = match overlays.value.entry(wanted) {
-        Some(overlay) => {
-            let message = format!(
-                "the overlay of `{wanted}` is understood but not applied by this version: running in this environment is refused"
-            );
-            doc.find(NOT_SAFE, overlay.key.span, message).blocking()
-        }
-        None => {
-            let names: Vec<_> = overlays.value.entries().iter().filter_map(|entry| entry.key.text()).collect();
-            let meant = did_you_mean(nearest(wanted, names.iter().copied()));
-            doc.find(ENVIRONMENT, overlays.key.span, format!("there is no environment `{}`{meant}", shown(wanted)))
-                .help(format!("environments: {}", names.join(", ")))
-        }
-    };
-    cx.report(finding);
+    if overlays.value.entry(wanted).is_some() {
+        return;
+    }
+    let names: Vec<_> = overlays.value.entries().iter().filter_map(|entry| entry.key.text()).collect();
+    let meant = did_you_mean(nearest(wanted, names.iter().copied()));
+    let message = format!("there is no environment `{}`{meant}", shown(wanted));
+    cx.report(doc.find(ENVIRONMENT, overlays.key.span, message).help(format!("environments: {}", names.join(", "))));
 }

@@ -3,15 +3,16 @@
 
 mod behaviour;
 mod expect;
-mod guards;
-mod models;
+pub(crate) mod guards;
+pub(crate) mod models;
 mod prompts;
-mod read;
+pub(crate) mod read;
 mod tools;
 
 use crate::cx::{Cx, Doc};
 use crate::digest;
 use crate::files::glob;
+use crate::inherit::BaseTests;
 use crate::tree::Node;
 use crate::typed::{Blocked, Budget, Context, OutputSpec, Spec};
 use aic_base::{Limits, RelPath, Tokens};
@@ -37,25 +38,28 @@ fn blocked_name(blocked: &Blocked) -> Option<aic_guard::NameGlob> {
     }
 }
 
-/// The typed spec of a container's tree.
-pub(crate) fn spec(cx: &mut Cx<'_>, doc: &Doc, root: &Node) -> Spec {
-    base(cx, doc, root);
-    let inherits = root.get("inherits").is_some_and(|node| !node.is_null());
-    let models = models::models(cx, doc, root, inherits);
-    let prompts = prompts::prompts(cx, doc, root, inherits);
-    let tools = tools::tools(cx, doc, root);
+/// The typed spec of a container's tree, and of the tests that its bases bring. `open` says that a base is not in reach.
+pub(crate) fn spec(cx: &mut Cx<'_>, doc: &Doc, root: &Node, inherited: &[BaseTests], open: bool) -> Spec {
+    let mut models = models::models(cx, doc, root, open);
+    let mut prompts = prompts::prompts(cx, doc, root, open);
+    let mut tools = tools::tools(cx, doc, root);
     let tool_names: Vec<String> = tools.allowed.iter().map(|tool| tool.name.clone()).collect();
-    let guardrails = guards::guardrails(cx, doc, root, &tool_names, inherits);
+    let guardrails = guards::guardrails(cx, doc, root, &tool_names, open);
     let names = Names {
         tools: tool_names,
         blocked: tools.blocked.iter().filter_map(blocked_name).collect(),
         models: models.named.keys().cloned().collect(),
         guardrails: guardrails.iter().map(|guard| guard.name.clone()).collect(),
         variants: prompts.variants.keys().cloned().collect(),
-        open: inherits,
+        open,
     };
     documents(cx, doc, root);
     alerts(cx, doc, root);
+    let tests = behaviour::tests(cx, doc, root, inherited, &names);
+    // Findings needed the places in the whole; from here on each is one in its own file.
+    models.named.values_mut().chain(&mut models.fallback).for_each(|model| model.span = doc.local(model.span));
+    tools.allowed.iter_mut().for_each(|tool| tool.span = doc.local(tool.span));
+    prompts.texts_mut().for_each(|text| text.span = doc.local(text.span));
     Spec {
         path: doc.path.clone(),
         name: root.get("name").and_then(Node::text).map_or_else(|| name_of(&doc.path), str::to_owned),
@@ -69,7 +73,7 @@ pub(crate) fn spec(cx: &mut Cx<'_>, doc: &Doc, root: &Node) -> Spec {
         budget: budget(root.get("budget")),
         context: context(root),
         personal_data: root.get("audit").and_then(|node| node.get("personal_data")).map(texts).unwrap_or_default(),
-        tests: behaviour::tests(cx, doc, root, &names),
+        tests,
         // Completed with the digests of files once all are read.
         behaviour: digest::without_tests(root),
         files: BTreeMap::new(),
@@ -89,16 +93,6 @@ fn name_of(path: &RelPath) -> String {
     let slug: String = name.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let slug = slug.trim_matches('-');
     if slug.is_empty() { "container".to_owned() } else { slug.to_owned() }
-}
-
-/// A base that is a file is part of the version, although this version does not merge it.
-fn base(cx: &mut Cx<'_>, doc: &Doc, root: &Node) {
-    if let Some(node) = root.get("inherits")
-        && let Some(text) = node.as_str()
-        && (text.starts_with("./") || text.starts_with("../"))
-    {
-        cx.behaviour_file(doc, node, text, false);
-    }
 }
 
 fn output(cx: &mut Cx<'_>, doc: &Doc, root: &Node) -> Option<OutputSpec> {

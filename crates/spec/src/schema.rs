@@ -1,5 +1,5 @@
 //! The one table of the language: every key of the language page, what it takes, and whether this version enforces it.
-//! Validation reads it; completion, the reference pages and the JSON Schema will read the same.
+//! Validation, completion, documentation and the JSON Schema read the same one.
 
 mod behaviour;
 mod expect;
@@ -13,6 +13,7 @@ pub use expect::EXPECTATIONS;
 pub(crate) use expect::WORDS as BARE_EXPECTATIONS;
 pub use root::{COMPOSE, CONTAINER, TEST_FILE};
 
+pub(crate) use behaviour::{TEST, TEST_DEFAULTS};
 pub(crate) use prompts::GUARDRAIL;
 pub(crate) use tools::RUN_KINDS;
 
@@ -50,6 +51,8 @@ pub struct Key {
     pub shape: Shape,
     /// Whether the map means nothing without.
     pub required: bool,
+    /// What holds where it is not said, as one would write it.
+    pub default: Option<&'static str>,
     /// The long form, where this is the short one: `models.primary`.
     pub short_for: Option<&'static str>,
     /// Whether this version does what it says.
@@ -133,12 +136,16 @@ pub struct Word {
 }
 
 const fn key(name: &'static str, doc: &'static str, shape: Shape) -> Key {
-    Key { name, doc, shape, required: false, short_for: None, enforced: Enforced::Yes }
+    Key { name, doc, shape, required: false, default: None, short_for: None, enforced: Enforced::Yes }
 }
 
 impl Key {
     const fn required(self) -> Self {
         Self { required: true, ..self }
+    }
+
+    const fn default(self, default: &'static str) -> Self {
+        Self { default: Some(default), ..self }
     }
 
     const fn short_for(self, long: &'static str) -> Self {

@@ -17,20 +17,6 @@ fn codes(loaded: &Loaded) -> Vec<&'static str> {
 }
 
 #[test]
-fn an_environment_that_is_asked_for_blocks_running_and_another_does_not() {
-    let text = format!("{SCRIPTED}environments: {{production: {{budget: {{steps: 1}}}}}}\n");
-    let files = source(&[("a.ai.yml", &text)]);
-    let blocked = |environment: Option<&str>| {
-        let options = LoadOptions { environment: environment.map(str::to_owned), ..options() };
-        let loaded = load(&files, &path("a.ai.yml"), &options);
-        (loaded.spec.is_some(), loaded.blockers().count(), codes(&loaded).contains(&"ABS093"))
-    };
-    assert_eq!(blocked(None), (true, 0, false));
-    assert_eq!(blocked(Some("production")), (true, 1, false));
-    assert_eq!(blocked(Some("prod")), (true, 0, true));
-}
-
-#[test]
 fn a_model_that_is_gone_is_a_warning_of_that_day() {
     let Some(facts) = aic_catalog::models().iter().find(|facts| facts.retires.is_some()) else { return };
     let text = format!("models: {{primary: {{provider: {}, model: \"{}\"}}}}\n", facts.provider, facts.model);

@@ -7,6 +7,7 @@ use crate::check::{check, head};
 use crate::codes::{BAD_TEST, DUPLICATE_TEST, MISSING_FILE, MISSING_KEY, NO_EXPECTATION, UNKNOWN_NAME, UNKNOWN_TOOL};
 use crate::cx::{Cx, Doc};
 use crate::files::{glob, is_glob};
+use crate::inherit::BaseTests;
 use crate::load::{read_doc, read_tree};
 use crate::schema::TEST_FILE;
 use crate::secrets;
@@ -53,18 +54,23 @@ impl<'a> Layers<'a> {
     }
 }
 
-pub(super) fn tests(cx: &mut Cx<'_>, doc: &Doc, root: &Node, names: &Names) -> Vec<TestDef> {
+pub(super) fn tests(cx: &mut Cx<'_>, doc: &Doc, root: &Node, inherited: &[BaseTests], names: &Names) -> Vec<TestDef> {
     let mut tests = Vec::new();
     let mut read = BTreeSet::from([doc.path.clone()]);
-    let defaults: Vec<(&Doc, &Node)> = root.get("test_defaults").map(|node| (doc, node)).into_iter().collect();
-    for (at, node) in root.get("tests").map(Node::items).unwrap_or_default().iter().enumerate() {
-        match node.get("files") {
-            Some(files) => {
-                for file in list(files) {
-                    tests.extend(included(cx, doc, file, &defaults, names, &mut read));
+    let own = (root.get("test_defaults"), root.get("tests").map(Node::items).unwrap_or_default());
+    // A base's tests run on the child, with the base's own defaults: what the child says of all is about its own.
+    let bases = inherited.iter().map(|base| (base.defaults.as_ref(), base.tests.as_slice()));
+    for (defaults, listed) in bases.chain([own]) {
+        let defaults: Vec<(&Doc, &Node)> = defaults.map(|node| (doc, node)).into_iter().collect();
+        for (at, node) in listed.iter().enumerate() {
+            match node.get("files") {
+                Some(files) => {
+                    for file in list(files) {
+                        tests.extend(included(cx, doc, file, &defaults, names, &mut read));
+                    }
                 }
+                None => tests.extend(test(cx, doc, node, &defaults, names, at)),
             }
-            None => tests.extend(test(cx, doc, node, &defaults, names, at)),
         }
     }
     let mut seen: HashMap<String, (RelPath, Span)> = HashMap::new();
@@ -187,8 +193,8 @@ fn test(
     refer(cx, &layers, names);
     Some(TestDef {
         name: name.and_then(Node::text).map_or_else(|| format!("test {}", at + 1), str::to_owned),
-        file: doc.path.clone(),
-        span: name.map_or_else(|| head(node, &doc.text), |name| name.span),
+        file: doc.file_of(node.span).clone(),
+        span: doc.local(name.map_or_else(|| head(node, &doc.text), |name| name.span)),
         not_yet: not_yet(&layers, &expect, &input),
         input,
         repeat: layers.value("repeat").and_then(positive).unwrap_or(1),
@@ -274,12 +280,12 @@ fn input(cx: &mut Cx<'_>, doc: &Doc, node: &Node, names: &Names) -> TestInput {
             vars: Map::new(),
             confirm,
             expect: Vec::new(),
-            span: value.span,
+            span: doc.local(value.span),
         }]),
         _ => TestInput::Cases(vec![CaseSource::Inline {
             input: value.text().unwrap_or("").to_owned(),
             vars: Map::new(),
-            span: value.span,
+            span: doc.local(value.span),
         }]),
     }
 }
@@ -296,7 +302,7 @@ fn cases(cx: &mut Cx<'_>, doc: &Doc, node: &Node) -> Vec<CaseSource> {
     let mut cases = Vec::new();
     for item in node.items() {
         if let Some(text) = item.text() {
-            cases.push(CaseSource::Inline { input: text.to_owned(), vars: Map::new(), span: item.span });
+            cases.push(CaseSource::Inline { input: text.to_owned(), vars: Map::new(), span: doc.local(item.span) });
         } else if matches!(item.kind, Kind::Map(_)) {
             let mut vars = json_map(item.get("vars"));
             // Other keys are variables too, like the columns of a file.
@@ -304,7 +310,7 @@ fn cases(cx: &mut Cx<'_>, doc: &Doc, node: &Node) -> Vec<CaseSource> {
                 vars.insert(entry.key.key_text().into_owned(), entry.value.to_json());
             }
             let input = text(item, "input").unwrap_or_else(|| "${INPUT}".to_owned());
-            cases.push(CaseSource::Inline { input, vars, span: head(item, &doc.text) });
+            cases.push(CaseSource::Inline { input, vars, span: doc.local(head(item, &doc.text)) });
         }
     }
     if cases.is_empty() && matches!(node.kind, Kind::Seq(_)) {
@@ -319,7 +325,7 @@ fn turn(cx: &mut Cx<'_>, doc: &Doc, node: &Node, names: &Names) -> Option<Turn> 
         vars: json_map(node.get("vars")),
         confirm: node.get("confirm").map(confirmations).unwrap_or_default(),
         expect: expect::expectations(cx, doc, node.get("expect"), names),
-        span: head(node, &doc.text),
+        span: doc.local(head(node, &doc.text)),
     })
 }
 

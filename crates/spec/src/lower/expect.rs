@@ -19,19 +19,15 @@ pub(super) fn expectations(cx: &mut Cx<'_>, doc: &Doc, node: Option<&Node>, name
 }
 
 fn expectation(cx: &mut Cx<'_>, doc: &Doc, node: &Node, names: &Names) -> Option<Expect> {
-    let file = doc.path.clone();
+    let (file, span) = doc.place(crate::check::head(node, &doc.text));
+    let file = file.clone();
     if let Some(kind) = node.as_str() {
-        return Some(Expect { kind: kind.to_owned(), value: Value::Null, file, span: node.span });
+        return Some(Expect { kind: kind.to_owned(), value: Value::Null, file, span: doc.local(node.span) });
     }
     let [entry] = node.entries() else { return None };
     let kind = entry.key.text()?;
     refer(cx, doc, kind, &entry.value, names);
-    Some(Expect {
-        kind: kind.to_owned(),
-        value: entry.value.to_json(),
-        file,
-        span: crate::check::head(node, &doc.text),
-    })
+    Some(Expect { kind: kind.to_owned(), value: entry.value.to_json(), file, span })
 }
 
 /// Looks up what an expectation names, inside of `not`, `any_of` and `all_of` too.

@@ -75,11 +75,16 @@ fn read<'a>(cx: &mut Cx<'_>, doc: &Doc, node: &'a Node, group: Group) -> Option<
         return Some(Written { def: GuardrailDef::named(name, group), node, name: node });
     }
     if !matches!(node.kind, Kind::Map(_)) {
+        // A list or nothing is found by the table; a number or a truth would pass there as a text.
+        if node.text().is_some() {
+            let message = format!("a guardrail is a name or a map, not {}: nothing would be guarded", node.describe());
+            cx.report(doc.find(WRONG_TYPE, node.span, message));
+        }
         return None;
     }
     if let Some(name) = node.get("name").filter(|name| !name.is_null()) {
         let mut def = GuardrailDef::named(name.text()?, group);
-        fill(cx, doc, &mut def, node);
+        fill(&mut def, node, &mut |node| path(cx, doc, node));
         return Some(Written { def, node, name });
     }
     // `max_length: 1000`, `pii_protection: {action: redact}`: the key is the name.
@@ -90,7 +95,7 @@ fn read<'a>(cx: &mut Cx<'_>, doc: &Doc, node: &'a Node, group: Group) -> Option<
         let mut def = GuardrailDef::named(name, group);
         match &entry.value.kind {
             Kind::Map(_) => {
-                fill(cx, doc, &mut def, &entry.value);
+                fill(&mut def, &entry.value, &mut |node| path(cx, doc, node));
                 return Some(Written { def, node: &entry.value, name: &entry.key });
             }
             Kind::Null | Kind::Bool(true) => {}
@@ -109,7 +114,19 @@ fn read<'a>(cx: &mut Cx<'_>, doc: &Doc, node: &'a Node, group: Group) -> Option<
     None
 }
 
-fn fill(cx: &mut Cx<'_>, doc: &Doc, def: &mut GuardrailDef, node: &Node) {
+/// Whether every guardrail has this key.
+pub(crate) fn is_common_key(key: &str) -> bool {
+    GUARDRAIL.key(key).is_some()
+}
+
+/// A guardrail in its long form as a definition; its files are not looked for.
+pub(crate) fn definition(node: &Node, group: Group) -> GuardrailDef {
+    let mut def = GuardrailDef::named(node.get("name").and_then(Node::text).unwrap_or(""), group);
+    fill(&mut def, node, &mut |path| path.as_str().map(str::to_owned));
+    def
+}
+
+fn fill(def: &mut GuardrailDef, node: &Node, path: &mut dyn FnMut(&Node) -> Option<String>) {
     for entry in node.entries() {
         let (key, value) = (entry.key.key_text(), &entry.value);
         if value.is_null() {
@@ -125,8 +142,8 @@ fn fill(cx: &mut Cx<'_>, doc: &Doc, def: &mut GuardrailDef, node: &Node) {
             "action" => def.action = value.text().and_then(Action::from_word),
             "message" => def.message = text(),
             // As seen from the workspace, where the engine looks it up.
-            "script" => def.script = path(cx, doc, value),
-            "wasm" => def.wasm = path(cx, doc, value),
+            "script" => def.script = path(value),
+            "wasm" => def.wasm = path(value),
             "final" => def.is_final = value.as_bool().unwrap_or(false),
             _ => {
                 def.params.insert(key.into_owned(), value.to_json());

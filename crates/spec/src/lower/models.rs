@@ -101,7 +101,7 @@ fn model(cx: &mut Cx<'_>, doc: &Doc, name: &str, node: &Node) -> Option<ModelSpe
 }
 
 /// `gpt-4` pinned by `2024-03-01`: the provider's names join the two.
-fn pinned_by(name: &str, version: &str) -> String {
+pub(crate) fn pinned_by(name: &str, version: &str) -> String {
     if name.is_empty() || version.starts_with(name) { version.to_owned() } else { format!("{name}-{version}") }
 }
 
@@ -163,7 +163,7 @@ fn finish(cx: &mut Cx<'_>, doc: &Doc, mut spec: ModelSpec, name: &Node, whole: &
         return spec;
     }
     if spec.provider.is_none() {
-        spec.provider = aic_catalog::provider_of(&spec.model).and_then(Provider::from_word);
+        spec.provider = served_by(&spec.model);
     }
     let Some(provider) = spec.provider else {
         let message = format!(
@@ -194,6 +194,11 @@ fn finish(cx: &mut Cx<'_>, doc: &Doc, mut spec: ModelSpec, name: &Node, whole: &
         cx.report(finding);
     }
     spec
+}
+
+/// Whom the catalog names for a model.
+pub(crate) fn served_by(model: &str) -> Option<Provider> {
+    aic_catalog::provider_of(model).and_then(Provider::from_word)
 }
 
 fn floats(provider: Provider, model: &str) -> bool {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use std::time::Duration;
 
 /// The items of a list, or the one value in its place.
-pub(super) fn list(node: &Node) -> Vec<&Node> {
+pub(crate) fn list(node: &Node) -> Vec<&Node> {
     match &node.kind {
         Kind::Seq(items) => items.iter().collect(),
         Kind::Null => Vec::new(),
@@ -26,7 +26,7 @@ pub(super) fn text(node: &Node, key: &str) -> Option<String> {
     node.get(key).and_then(Node::text).map(str::to_owned)
 }
 
-pub(super) fn duration(node: &Node) -> Option<Duration> {
+pub(crate) fn duration(node: &Node) -> Option<Duration> {
     match node.as_f64() {
         Some(seconds) => units::bare_seconds(seconds).ok(),
         None => {
@@ -40,7 +40,7 @@ pub(super) fn size(node: &Node) -> Option<u64> {
     units::size(node.text()?).ok()
 }
 
-pub(super) fn share(node: &Node) -> Option<f64> {
+pub(crate) fn share(node: &Node) -> Option<f64> {
     units::share(node.text()?).ok()
 }
 
@@ -86,7 +86,7 @@ pub(super) fn json_schema(cx: &mut Cx<'_>, doc: &Doc, node: &Node) -> Option<Val
 }
 
 /// Compiles a condition and reports what is wrong at its place inside the scalar.
-pub(super) fn condition(cx: &mut Cx<'_>, doc: &Doc, node: &Node, place: Place) {
+pub(crate) fn condition(cx: &mut Cx<'_>, doc: &Doc, node: &Node, place: Place) {
     let Some(text) = node.as_str() else { return };
     // Variables have no value yet.
     if text.contains("${") {

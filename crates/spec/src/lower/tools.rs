@@ -1,7 +1,9 @@
 //! `tools:` to tools and blocked patterns.
 
 use super::read::{condition, duration, size, text, texts};
-use crate::codes::{ALLOWED_AND_BLOCKED, BAD_PATTERN, BAD_TOOL, BAD_VALUE, DUPLICATE_TOOL, MISSING_KEY, UNKNOWN_NAME};
+use crate::codes::{
+    ALLOWED_AND_BLOCKED, BAD_PATTERN, BAD_TOOL, BAD_VALUE, DUPLICATE_TOOL, MISSING_KEY, SQL_WITHOUT_TOOL, UNKNOWN_NAME,
+};
 use crate::cx::{Cx, Doc};
 use crate::schema::RUN_KINDS;
 use crate::tree::{Kind, Node};
@@ -63,7 +65,17 @@ fn tool(cx: &mut Cx<'_>, doc: &Doc, node: &Node, all: &Node) -> Option<ToolSpec>
             && !matches!(run, Some(Run::Sql(_)) | None)
         {
             let message = format!("`{key}` is about SQL, and this tool runs none: remove it");
-            cx.report(doc.find(BAD_TOOL, entry.key.span, message));
+            cx.report(doc.find(SQL_WITHOUT_TOOL, entry.key.span, message));
+        }
+        if let Some(entry) = node.entry(key).filter(|entry| run_node.is_none() && !entry.value.is_null()) {
+            let message =
+                format!("`{key}` is about SQL, and this tool is carried out by the caller: nothing here enforces it");
+            let found = doc.find(SQL_WITHOUT_TOOL, entry.key.span, message);
+            cx.report(
+                found
+                    .severity(crate::Severity::Warning)
+                    .help("add `run: {sql: \"sqlite:PATH\"}` where the tool is an SQL database"),
+            );
         }
     }
     let parameters = match node.get("parameters").map(Node::to_json) {

@@ -61,7 +61,7 @@ static PASS_RATE: Record = Record {
 
 static SHARED: &[Key] = &[
     key("expect", "What must hold", Shape::OneOrMore(&Shape::Expectation)),
-    key("repeat", "How often each case runs", Shape::Integer(1, 10_000)),
+    key("repeat", "How often each case runs", Shape::Integer(1, 10_000)).default("1"),
     key(
         "matrix",
         "Dimensions and their values: models, prompts, or a variable",
@@ -83,9 +83,9 @@ static SHARED: &[Key] = &[
     key("budget", "What a case may use", Shape::Record(&BUDGET)),
 ];
 
-pub(super) static TEST_DEFAULTS: Record = Record { title: "what tests share", keys: &[SHARED], open: None };
+pub(crate) static TEST_DEFAULTS: Record = Record { title: "what tests share", keys: &[SHARED], open: None };
 
-pub(super) static TEST: Record = Record {
+pub(crate) static TEST: Record = Record {
     title: "a test",
     keys: &[
         &[

@@ -108,7 +108,7 @@ static JUDGE: Record = Record {
     keys: &[&[
         key("model", "The named model; without, `judge`", Shape::Text),
         key("rubric", "What is graded", Shape::Text).required(),
-        key("min_score", "The least score", Shape::Number(0.0, 1.0)),
+        key("min_score", "The least score", Shape::Number(0.0, 1.0)).default("0.7"),
         key("see", "What the judge sees besides the output", Shape::List(&Shape::Text)),
     ]],
     open: None,
@@ -144,7 +144,7 @@ static SCRIPT: Record = Record {
     title: "a grader",
     keys: &[&[
         key("file", "The script", Shape::Path).required(),
-        key("min_score", "The least score", Shape::Number(0.0, 1.0)),
+        key("min_score", "The least score", Shape::Number(0.0, 1.0)).default("0.7"),
     ]],
     open: None,
 };

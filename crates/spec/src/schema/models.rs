@@ -14,6 +14,15 @@ const PROVIDERS: &[Word] = &[
 
 const ANY: f64 = f64::INFINITY;
 
+static SERVED: &[Key] = &[
+    key("provider", "Who serves it; without, whom the catalog names", Shape::Words(PROVIDERS)),
+    key("model", "The provider's name for it", Shape::Text),
+    key("as", "Whose price and tokenizer a scripted model borrows: provider/model", Shape::Text),
+    key("rules", "The rules of a scripted model; the first that matches answers", Shape::List(&Shape::Record(&RULE))),
+    key("cassette", "The recording a replayed model answers from", Shape::Path).not_yet(),
+    key("of", "The named model whose exchanges were recorded", Shape::Text).not_yet(),
+];
+
 static SAMPLING: &[Key] = &[
     key("api_key_env", "The NAME of the variable that holds the key", Shape::EnvName),
     key("temperature", "Sampling temperature, 0 to 2", Shape::Number(0.0, 2.0)),
@@ -31,7 +40,7 @@ static SAMPLING: &[Key] = &[
         Shape::Either(&[Shape::Duration, Shape::Record(&TIMEOUT)]),
     )
     .not_yet(),
-    key("retries", "Additional attempts", Shape::Integer(0, 20)).not_yet(),
+    key("retries", "Additional attempts", Shape::Integer(0, 20)).default("2").not_yet(),
     key("pricing", "A price for what the catalog lacks", Shape::Record(&PRICING)),
     key("base_url", "Where it is served", Shape::Text),
 ];
@@ -54,25 +63,7 @@ static PRICING: Record = Record {
     open: None,
 };
 
-static MODEL: Record = Record {
-    title: "a model",
-    keys: &[
-        &[
-            key("provider", "Who serves it; without, whom the catalog names", Shape::Words(PROVIDERS)),
-            key("model", "The provider's name for it", Shape::Text),
-            key("as", "Whose price and tokenizer a scripted model borrows: provider/model", Shape::Text),
-            key(
-                "rules",
-                "The rules of a scripted model; the first that matches answers",
-                Shape::List(&Shape::Record(&RULE)),
-            ),
-            key("cassette", "The recording a replayed model answers from", Shape::Path).not_yet(),
-            key("of", "The named model whose exchanges were recorded", Shape::Text).not_yet(),
-        ],
-        SAMPLING,
-    ],
-    open: None,
-};
+static MODEL: Record = Record { title: "a model", keys: &[SERVED, SAMPLING], open: None };
 
 const ONE_MODEL: Shape = Shape::Either(&[Shape::Text, Shape::Record(&MODEL)]);
 
@@ -99,17 +90,8 @@ pub(super) static SHORT_MODEL: Record = Record {
         &[
             key("name", "The model", Shape::Text).short_for("models.primary.model"),
             key("version", "The version that pins it", Shape::Text),
-            key("provider", "Who serves it; without, whom the catalog names", Shape::Words(PROVIDERS)),
-            key("model", "The provider's name for it", Shape::Text),
-            key("as", "Whose price and tokenizer a scripted model borrows: provider/model", Shape::Text),
-            key(
-                "rules",
-                "The rules of a scripted model; the first that matches answers",
-                Shape::List(&Shape::Record(&RULE)),
-            ),
-            key("cassette", "The recording a replayed model answers from", Shape::Path).not_yet(),
-            key("of", "The named model whose exchanges were recorded", Shape::Text).not_yet(),
         ],
+        SERVED,
         SAMPLING,
     ],
     open: None,

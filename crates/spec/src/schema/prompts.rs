@@ -119,7 +119,7 @@ static GUARD_KEYS: &[Key] = &[
     key("message", "The reason that is given", Shape::Text),
     key("script", "A script of the user's own, in the sandbox", Shape::Path),
     key("wasm", "A WebAssembly module of the user's own, in the sandbox", Shape::Path).not_safe_yet(),
-    key("final", "Whether an inheriting spec may only tighten it", Shape::Bool).not_safe_yet(),
+    key("final", "Whether an inheriting spec may only tighten it", Shape::Bool),
 ];
 
 /// A guardrail. Its other keys are the parameters of the built-in, which the guard crate knows.

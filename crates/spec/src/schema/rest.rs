@@ -8,14 +8,14 @@ const MANY: i64 = i64::MAX;
 static LIMITS: Record = Record {
     title: "the limits",
     keys: &[&[
-        key("memory", "Memory", Shape::Size),
-        key("cpu", "Processors, as a share of one", Shape::Number(0.0, 1024.0)),
-        key("pids", "Processes and threads", Shape::Integer(1, u32::MAX as i64)),
-        key("files", "Open files", Shape::Integer(1, u32::MAX as i64)),
-        key("file_size", "The largest file it may write", Shape::Size),
-        key("timeout", "Wall-clock time", Shape::Duration),
-        key("output", "What it may print", Shape::Size),
-        key("disk", "What it may write in all", Shape::Size),
+        key("memory", "Memory", Shape::Size).default("256MB"),
+        key("cpu", "Processors, as a share of one", Shape::Number(0.0, 1024.0)).default("1.0"),
+        key("pids", "Processes and threads", Shape::Integer(1, u32::MAX as i64)).default("100"),
+        key("files", "Open files", Shape::Integer(1, u32::MAX as i64)).default("256"),
+        key("file_size", "The largest file it may write", Shape::Size).default("50MB"),
+        key("timeout", "Wall-clock time", Shape::Duration).default("30s"),
+        key("output", "What it may print", Shape::Size).default("1MB"),
+        key("disk", "What it may write in all", Shape::Size).default("100MB"),
     ]],
     open: None,
 };
@@ -23,7 +23,7 @@ static LIMITS: Record = Record {
 pub(super) static SANDBOX: Record = Record {
     title: "the sandbox",
     keys: &[&[
-        key("runtime", "What code runs in", Shape::Words(RUNTIMES)),
+        key("runtime", "What code runs in", Shape::Words(RUNTIMES)).default("auto"),
         key(
             "security",
             "How strong it must be",
@@ -31,7 +31,8 @@ pub(super) static SANDBOX: Record = Record {
                 word("standard", "Isolation of the runtime"),
                 word("high", "A virtual machine").not_safe_yet(),
             ]),
-        ),
+        )
+        .default("standard"),
         key(
             "fallback",
             "What happens where the runtime is not there",
@@ -40,7 +41,8 @@ pub(super) static SANDBOX: Record = Record {
                 word("best-effort", "The next of the chain"),
                 word("fail", "Refuse, also where a limit would be only advisory"),
             ]),
-        ),
+        )
+        .default("strict"),
         key("chain", "The runtimes tried in order when best-effort", Shape::List(&Shape::Words(RUNTIMES))).not_yet(),
         key("limits", "What it may use", Shape::Record(&LIMITS)),
         key("rootfs", "host, a directory, or oci:FILE", Shape::Text).not_yet(),
@@ -66,7 +68,7 @@ pub(super) static SANDBOX: Record = Record {
 pub(super) static BUDGET: Record = Record {
     title: "a budget",
     keys: &[&[
-        key("steps", "Calls of the model", Shape::Integer(1, u32::MAX as i64)),
+        key("steps", "Calls of the model", Shape::Integer(1, u32::MAX as i64)).default("20"),
         key("cost", "US dollars", Shape::Money),
         key("tokens", "Tokens in and out", Shape::Integer(1, MANY)),
         key("time", "Wall-clock time", Shape::Duration),

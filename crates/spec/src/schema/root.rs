@@ -8,9 +8,13 @@ use super::tools::TOOLS;
 use super::{Key, Record, Shape, key};
 
 static KEYS: &[Key] = &[
-    key("version", "The version of the language: \"1.0\"", Shape::Text),
+    key("version", "The version of the language: \"1.0\"", Shape::Text).default("\"1.0\""),
     key("name", "The name of the container; without, the file's or the folder's", Shape::Slug),
-    key("inherits", "A base to inherit from: a registry reference or a relative path", Shape::Text).not_safe_yet(),
+    key(
+        "inherits",
+        "What it inherits from: a relative path or a registry reference; in a list, later ones win",
+        Shape::OneOrMore(&Shape::Text),
+    ),
     key("description", "What it is for", Shape::Text),
     key("model", "The model that answers", Shape::Either(&[Shape::Text, Shape::Record(&SHORT_MODEL)]))
         .short_for("models.primary"),
@@ -25,10 +29,10 @@ static KEYS: &[Key] = &[
     key("context", "What the model is shown of a conversation", Shape::Record(&CONTEXT)),
     key("audit", "The audit chain", Shape::Record(&AUDIT)),
     key("governance", "Why and on which basis data is processed", Shape::Record(&GOVERNANCE)).not_yet(),
-    key("compliance", "Rules to check: GDPR, SOC2, HIPAA", Shape::List(&Shape::Words(TAGS))).not_yet(),
+    key("compliance", "Rules to check: GDPR, SOC2, HIPAA", Shape::List(&Shape::Words(TAGS))),
     key("deployment", "How a version goes to production", Shape::Record(&DEPLOYMENT)).not_yet(),
-    key("environments", "Overlays, chosen by --env", Shape::Named(&Shape::Record(&CONTAINER))).not_yet(),
-    key("final", "Paths that an inheriting spec may only tighten", Shape::List(&Shape::Text)).not_safe_yet(),
+    key("environments", "Overlays, chosen by --env", Shape::Named(&Shape::Record(&CONTAINER))),
+    key("final", "Paths that an inheriting spec may only tighten", Shape::List(&Shape::Text)),
     key("test_defaults", "What all tests share", Shape::Record(&TEST_DEFAULTS)),
     key("tests", "Behaviour tests", Shape::List(&Shape::Record(&TEST))),
 ];

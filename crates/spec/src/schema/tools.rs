@@ -57,7 +57,8 @@ static CONFIRM: Record = Record {
                 word("user", "The user of the chat"),
                 word("operator", "An operator, never through the chat"),
             ]),
-        ),
+        )
+        .default("user"),
         key("expires", "How long the question stands", Shape::Duration),
     ]],
     open: None,

@@ -15,6 +15,19 @@ pub use place::place_in_scalar;
 
 pub(crate) use scalar::resolve;
 
+/// Moves a tree to where its text stands in a longer one.
+pub(crate) fn shift(node: &mut Node, by: usize) {
+    node.span = node.span.shifted(by);
+    match &mut node.kind {
+        Kind::Seq(items) => items.iter_mut().for_each(|item| shift(item, by)),
+        Kind::Map(entries) => entries.iter_mut().for_each(|entry| {
+            shift(&mut entry.key, by);
+            shift(&mut entry.value, by);
+        }),
+        _ => {}
+    }
+}
+
 use aic_base::Span;
 use serde_json::{Map, Number, Value};
 

@@ -20,6 +20,15 @@ pub struct Prompts {
     pub variables: IndexMap<String, Variable>,
 }
 
+impl Prompts {
+    /// Every text.
+    pub(crate) fn texts_mut(&mut self) -> impl Iterator<Item = &mut Text> {
+        let variants = self.variants.values_mut().flat_map(|variant| [&mut variant.system, &mut variant.user]);
+        let own = [&mut self.system, &mut self.user].into_iter();
+        own.chain(variants).flatten().chain(self.messages.iter_mut().map(|message| &mut message.text))
+    }
+}
+
 /// A text with `${VARIABLES}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {

@@ -1,0 +1,166 @@
+//! The JSON Schema against an engine that is not ours: what the checker takes it takes, what is known to be bad it refuses.
+
+mod common;
+
+use aic_spec::{FileKind, Severity, json_schema, parse};
+use common::load_with;
+use jsonschema::Validator;
+use serde_json::Value;
+
+const CONTAINERS: &[(&str, &str)] = &[
+    ("page", include_str!("fixtures/page.aicontainer.yml")),
+    ("support", include_str!("fixtures/support.aicontainer.yml")),
+    ("scripted", include_str!("fixtures/scripted.aicontainer.yml")),
+    ("user-management", include_str!("../../../sample-specs/user-management/.aicontainer.yml")),
+    ("quickstart", include_str!("../../../sample-specs/quickstart/quickstart.ai.yml")),
+    ("broken", include_str!("../../../sample-specs/broken/broken.ai.yml")),
+    ("inheritance", include_str!("../../../sample-specs/inheritance/support.ai.yml")),
+    ("base", include_str!("../../../sample-specs/inheritance/company.aicontainer.yml")),
+    ("init", include_str!("../../../templates/init/spec.yml")),
+];
+
+fn validator(kind: FileKind) -> Validator {
+    let schema = json_schema(kind);
+    assert!(
+        jsonschema::meta::is_valid(&schema),
+        "{:?}",
+        jsonschema::meta::validate(&schema).err().map(|e| e.to_string())
+    );
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    jsonschema::options().build(&schema).unwrap()
+}
+
+fn json(text: &str) -> Value {
+    parse(text).root.unwrap().to_json()
+}
+
+#[test]
+fn every_sample_of_the_repository_is_valid() {
+    let container = validator(FileKind::Container);
+    for (name, text) in CONTAINERS {
+        let errors: Vec<_> = container
+            .iter_errors(&json(&text.replace("name: NAME", "name: x")))
+            .map(|error| format!("{} {error}", error.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{name}: {errors:#?}");
+    }
+    let tests = include_str!("fixtures/page.aictest.yml");
+    assert!(validator(FileKind::Tests).is_valid(&json(&tests.replace("  - files: tests/*.aictest.yml\n", ""))));
+    assert!(validator(FileKind::Compose).is_valid(&json(include_str!("fixtures/page.compose.ai.yml"))));
+}
+
+#[test]
+fn what_is_known_to_be_bad_is_refused() {
+    let container = validator(FileKind::Container);
+    for text in [
+        "promts: {system: Hi}",
+        "prompts: [Hi]",
+        "budget: {step: 5}",
+        "budget: {steps: many}",
+        "budget: {steps: 0}",
+        "name: My Agent",
+        "models: {primary: {provider: opnai, model: x}}",
+        "models: {primary: {temperature: 9}}",
+        "tools: {allowed: [{description: x}]}",
+        "tools: {allowed: [{name: a, effect: wirte}]}",
+        "guardrails: [pii_protecton]",
+        "guardrails: [{name: secrets, action: stop}]",
+        "guardrails: [{name: rate_limit, windw: 1m}]",
+        "guardrails: [{max_length: lots}]",
+        "sandbox: {limits: {memory: lots}}",
+        "sandbox: {limits: {timeout: 5 minutes}}",
+        "compliance: GDPR",
+        "tests: [{name: a, input: x, expect: [{contain: y}]}]",
+        "tests: [{name: a, input: x, expect: [same_outptu]}]",
+        "tests: [{name: a, input: x, expect: [{contains: a, equals: b}]}]",
+        "tests: [{name: a, input: x, expect: [{contains: [a]}]}]",
+        "testz: []",
+        "tests: [{name: a, input: x, asert: [{contains: a}]}]",
+        "tests: [{name: a, input: x, expect: [{not: {contian: a}}]}]",
+        "- a",
+    ] {
+        assert!(!container.is_valid(&json(text)), "{text}");
+    }
+}
+
+/// The schema and the checker read one table: where the checker finds a mistake of form, so does the schema, and a change of a
+/// sample that the checker takes the schema takes as well.
+#[test]
+fn a_sample_with_one_key_changed_is_judged_alike_by_both() {
+    const FORM: [&str; 9] = ["ABS001", "ABS002", "ABS003", "ABS011", "ABS012", "ABS013", "ABS021", "ABS071", "ABS072"];
+    let container = validator(FileKind::Container);
+    let sample = json(CONTAINERS[1].1);
+    let mut pointers = Vec::new();
+    walk(&sample, String::new(), &mut pointers);
+    let (mut bad, mut good, mut differ) = (0, 0, Vec::new());
+    for pointer in pointers {
+        for with in [
+            Value::from("zzz"),
+            Value::from(-7),
+            Value::from(true),
+            serde_json::json!([]),
+            serde_json::json!({"zzz": 1}),
+        ] {
+            let mut changed = sample.clone();
+            let Some(place) = changed.pointer_mut(&pointer) else { continue };
+            *place = with.clone();
+            let text = changed.to_string();
+            let loaded = load_with(&text, &[]);
+            let form = loaded
+                .diagnostics
+                .iter()
+                .find(|found| found.severity == Severity::Error && FORM.contains(&found.code.0));
+            let valid = container.is_valid(&changed);
+            // The table's own judgement comes with it; names and files need more than a schema.
+            match (form, valid) {
+                (None, true) => good += 1,
+                (Some(_), false) => bad += 1,
+                (Some(found), true) if NEEDS_MORE.iter().any(|why| found.message.contains(why)) => {}
+                (None, false) if loaded.has_errors() => {}
+                (form, _) => differ.push(format!(
+                    "{pointer} = {with}: schema {valid}, checker {:?}",
+                    form.map(|found| format!("{} {}", found.code, found.message))
+                )),
+            }
+        }
+    }
+    assert!(differ.is_empty(), "{differ:#?}");
+    assert!(bad > 100 && good > 100, "{bad} {good}");
+}
+
+/// Findings of these codes that no schema can make.
+const NEEDS_MORE: &[&str] = &[
+    "is no name of a tool",
+    "is missing in a guardrail",
+    "is missing in `",
+    "is missing in a prompt",
+    "says no way of running",
+    "is missing in a test",
+    "a mock answers with",
+    "is no name of a variable",
+    "is no key of this guardrail",
+    "a message is a map of one key",
+    "`pattern` or `tool`",
+    "is no database",
+    "stands in place of",
+];
+
+fn walk(value: &Value, at: String, out: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                let at = format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
+                out.push(at.clone());
+                walk(value, at, out);
+            }
+        }
+        Value::Array(items) => {
+            for (index, value) in items.iter().enumerate() {
+                let at = format!("{at}/{index}");
+                out.push(at.clone());
+                walk(value, at, out);
+            }
+        }
+        _ => {}
+    }
+}
