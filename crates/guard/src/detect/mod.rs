@@ -12,6 +12,8 @@ mod signs;
 mod sqli;
 mod topics;
 
+pub use injection::injection_score;
+
 use crate::scope::Scope;
 use crate::sql;
 use crate::words::WordSet;
