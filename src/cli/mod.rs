@@ -6,6 +6,7 @@
 mod check;
 mod completions;
 mod doctor;
+mod guard;
 mod init;
 mod lsp;
 mod rollback;
@@ -77,6 +78,8 @@ enum Command {
     Rollback(rollback::Args),
     /// Say what works on this machine
     Doctor(doctor::Args),
+    /// Show what the built-in guardrails say of a text, or measure them
+    Guard(guard::Args),
     /// Write a completion script for a shell
     Completions(completions::Args),
     /// Serve an editor: findings, completion and hover as specs are typed
@@ -219,6 +222,7 @@ async fn dispatch(command: Command, cancel: CancellationToken) -> u8 {
         Command::Versions(args) => versions::run(&args, &mut context),
         Command::Rollback(args) => rollback::run(&args, &mut context).await,
         Command::Doctor(args) => doctor::run(&args, &mut context),
+        Command::Guard(args) => guard::run(&args, &mut context),
         Command::Completions(args) => completions::run(&args, &mut context),
         Command::Lsp(args) => lsp::run(&args, &mut context).await,
     };
@@ -240,6 +244,7 @@ impl Command {
             Self::Versions(args) => args.format,
             Self::Rollback(args) => args.format,
             Self::Doctor(args) => args.format,
+            Self::Guard(args) => args.format(),
             Self::Completions(_) | Self::Lsp(_) => Format::Human,
         }
     }

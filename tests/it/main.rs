@@ -5,6 +5,7 @@
 mod bad_input;
 mod check;
 mod doctor;
+mod guard_cmd;
 mod hostile_guards;
 mod init;
 mod interrupted;

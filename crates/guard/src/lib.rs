@@ -19,7 +19,7 @@ pub mod words;
 pub use builtins::{Builtin, ParamDoc, ParamKind};
 pub use condition::{Condition, ConditionProblem, EvalError, Place};
 pub use defs::{Group, GuardrailDef, Problem, ProblemAt};
-pub use detect::{Detector, Finding, PiiType, SecretType, Types};
+pub use detect::{Detector, Finding, PiiType, SecretType, Types, injection_score};
 pub use distance::{nearest, optimal_alignment};
 pub use guard::{AuditLog, CostControl, Guard, GuardKind, RateLimit, Window, redact, strictest};
 pub use params::direct_key;

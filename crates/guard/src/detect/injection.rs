@@ -3,7 +3,7 @@
 
 use super::Finding;
 use super::pattern::{Pattern, pattern};
-use super::signs::{Sign, signs, weigh};
+use super::signs::{Sign, Weighed, signs, weigh};
 use crate::normalize::{Folded, Folding};
 
 static SIGNS: [Sign; 20] = signs! {
@@ -34,8 +34,19 @@ static TALK: Pattern = pattern!(
     r"^\s*(?:can|could|would|should|may|do|does|did|is|are|was|what|why|how|when|where|which|who|explain|describe|discuss|if\s+(?:a|the|an|someone))\b[^\n]{0,300}\?\s*$"
 );
 
+/// How much in a text speaks for a prompt injection; [`Detector::PromptInjection`](super::Detector) fires from 1.5 minus its
+/// sensitivity on. For measuring: which score stops how many harmless texts.
+pub fn injection_score(text: &str) -> f64 {
+    judged(&Folded::new(text, Folding::ATTACKS)).map_or(0.0, |weighed| weighed.score)
+}
+
 pub(super) fn find(text: &str, sensitivity: f64) -> Option<Finding> {
     let folded = Folded::new(text, Folding::ATTACKS);
+    let weighed = judged(&folded)?;
+    weighed.is_enough(sensitivity).then(|| weighed.finding(&folded, "the text tries to steer the model"))
+}
+
+fn judged(folded: &Folded) -> Option<Weighed> {
     let plain = folded.text.as_str();
     let mut weighed = weigh(&SIGNS, plain)?;
     let asks_for_secret =
@@ -43,7 +54,7 @@ pub(super) fn find(text: &str, sensitivity: f64) -> Option<Finding> {
     if !asks_for_secret && TALK.is_match(plain) {
         weighed.score -= 0.8;
     }
-    weighed.is_enough(sensitivity).then(|| weighed.finding(&folded, "the text tries to steer the model"))
+    Some(weighed)
 }
 
 #[cfg(test)]

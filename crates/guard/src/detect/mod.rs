@@ -1,6 +1,7 @@
 //! Detectors: each looks at one text and says what it found and where. Precision first: a guardrail that stops ordinary
 //! requests is switched off, and then protects nobody.
 
+mod breakout;
 mod code;
 mod destructive;
 mod injection;
@@ -11,6 +12,8 @@ mod shell;
 mod signs;
 mod sqli;
 mod topics;
+
+pub use injection::injection_score;
 
 use crate::scope::Scope;
 use crate::sql;
