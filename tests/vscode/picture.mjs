@@ -44,14 +44,18 @@ const settings = {
   "editor.guides.indentation": false,
   "editor.inlayHints.enabled": "on",
 };
-const { editor, close } = await openEditor({
-  folder: world.folder,
-  file: FILE,
-  programs: [world.ours],
-  settings,
-  view: { viewport: { width: 1100, height: 730 }, deviceScaleFactor: 1.5 },
-});
+let close;
+process.exitCode = 1;
 try {
+  const opened = await openEditor({
+    folder: world.folder,
+    file: FILE,
+    programs: [world.ours],
+    settings,
+    view: { viewport: { width: 1100, height: 730 }, deviceScaleFactor: 1.5 },
+  });
+  close = opened.close;
+  const { editor } = opened;
   const { page } = editor;
   await editor.status.filter({ hasText: "aic" }).waitFor();
   await editor.command("View: Toggle Primary Side Bar Visibility");
@@ -85,8 +89,9 @@ try {
   mkdirSync(path.dirname(path.resolve(target)), { recursive: true });
   await page.screenshot({ path: target, animations: "disabled" });
   console.log(target);
+  process.exitCode = 0;
 } finally {
-  await close();
+  await close?.();
   world.remove();
   rmSync(sample, { recursive: true, force: true });
 }
