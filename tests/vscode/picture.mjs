@@ -45,7 +45,6 @@ const settings = {
   "editor.inlayHints.enabled": "on",
 };
 let close;
-process.exitCode = 1;
 try {
   const opened = await openEditor({
     folder: world.folder,
@@ -89,7 +88,6 @@ try {
   mkdirSync(path.dirname(path.resolve(target)), { recursive: true });
   await page.screenshot({ path: target, animations: "disabled" });
   console.log(target);
-  process.exitCode = 0;
 } finally {
   await close?.();
   world.remove();
