@@ -222,6 +222,7 @@ test("a setting that leads nowhere is said, with what to do, and taken back it w
 });
 
 test("a setting shows the talk with the server in the log, without a restart", within, async () => {
+  await editor.goTo(1);
   await editor.command("AIContainer: Show the log");
   const log = page.locator(".output-view-container, .panel .view-lines").first();
   const settings = path.join(world.folder, ".vscode");

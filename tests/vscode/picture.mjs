@@ -44,14 +44,17 @@ const settings = {
   "editor.guides.indentation": false,
   "editor.inlayHints.enabled": "on",
 };
-const { editor, close } = await openEditor({
-  folder: world.folder,
-  file: FILE,
-  programs: [world.ours],
-  settings,
-  view: { viewport: { width: 1100, height: 730 }, deviceScaleFactor: 1.5 },
-});
+let close;
 try {
+  const opened = await openEditor({
+    folder: world.folder,
+    file: FILE,
+    programs: [world.ours],
+    settings,
+    view: { viewport: { width: 1100, height: 730 }, deviceScaleFactor: 1.5 },
+  });
+  close = opened.close;
+  const { editor } = opened;
   const { page } = editor;
   await editor.status.filter({ hasText: "aic" }).waitFor();
   await editor.command("View: Toggle Primary Side Bar Visibility");
@@ -86,7 +89,7 @@ try {
   await page.screenshot({ path: target, animations: "disabled" });
   console.log(target);
 } finally {
-  await close();
+  await close?.();
   world.remove();
   rmSync(sample, { recursive: true, force: true });
 }
