@@ -90,14 +90,14 @@ fn masked(line: &str) -> Vec<String> {
         }
         let (before, core, after) = bare(word);
         // A unit after a blank: its number was the word before.
-        if UNITS.contains(&core) && before.is_empty() {
-            if let Some(number) = words.last_mut() {
-                let (sign, digits, rest) = bare(number);
-                if rest.is_empty() && is_number(digits) {
-                    *number = format!("{sign}{TIME}{after}");
-                    continue;
-                }
-            }
+        if UNITS.contains(&core)
+            && before.is_empty()
+            && let Some(number) = words.last_mut()
+            && let (sign, digits, "") = bare(number)
+            && is_number(digits)
+        {
+            *number = format!("{sign}{TIME}{after}");
+            continue;
         }
         let mask = if is_time(core) {
             TIME
@@ -130,7 +130,7 @@ fn is_time(text: &str) -> bool {
     let digits = text.chars().filter(char::is_ascii_digit).count();
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
     let clock = |text: &str, between: char, parts: std::ops::RangeInclusive<usize>| {
-        parts.contains(&text.split(between).count()) && text.split(between).all(|part| is_number(part))
+        parts.contains(&text.split(between).count()) && text.split(between).all(is_number)
     };
     let (day, time) = text.split_once('T').unwrap_or((text, ""));
     digits > 0

@@ -13,6 +13,7 @@ mod glyphs;
 mod pty;
 mod scene;
 mod scenes;
+mod shapes;
 mod svg;
 
 use crate::say;
@@ -143,6 +144,20 @@ mod tests {
         for (at, scene) in scenes::SCENES.iter().enumerate() {
             assert!(samples.join(scene.sample).is_dir(), "{}", scene.name);
             assert!(scenes::SCENES[..at].iter().all(|other| other.name != scene.name), "{}", scene.name);
+        }
+    }
+
+    #[test]
+    fn the_pictures_of_the_readme_are_scenes_shown_by_relative_paths() {
+        let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+        let pictures: Vec<&str> = readme.split("![").skip(1).collect();
+        assert!(!pictures.is_empty());
+        for picture in pictures {
+            let (alt, rest) = picture.split_once("](").unwrap();
+            let (path, _) = rest.split_once(')').unwrap();
+            let name = path.strip_prefix("docs/images/").and_then(|name| name.strip_suffix(".svg"));
+            assert!(scenes::SCENES.iter().any(|scene| Some(scene.name) == name), "{path}");
+            assert!(!alt.is_empty() && !alt.contains('\n'), "{path} has no words for those who do not see it");
         }
     }
 }

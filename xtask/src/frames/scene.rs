@@ -1,7 +1,7 @@
 //! What a scene is, and how one is played: a sample in a temporary folder, the program on a terminal, steps, a screen.
 
 use super::pty::Session;
-use super::svg::Palette;
+use super::shapes::Palette;
 use std::fs;
 use std::path::Path;
 use std::process::Command;

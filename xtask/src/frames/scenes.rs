@@ -4,7 +4,7 @@
 
 use super::scene::Scene;
 use super::scene::Step::{self, *};
-use super::svg::Palette;
+use super::shapes::Palette;
 
 /// A terminal with a dark background.
 pub(crate) static DARK: Palette = Palette {
