@@ -11,21 +11,19 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Widget as _};
 
+/// What the line at the top begins with.
+const NAME: &str = " aic ";
+
 /// The line at the top: what is open, how it stands, and, where one pane fits only, which it is.
 pub fn tabs(buffer: &mut Buffer, area: Rect, state: &State) {
     let theme = &state.theme;
-    let mut words = vec![Span::styled(" aic ", theme.key)];
+    let mut words = vec![Span::styled(NAME, theme.key)];
     let form = Form::of(state.size.0, state.size.1);
     if form == Form::One {
-        for pane in Pane::ALL {
-            let number = Pane::ALL.iter().position(|one| *one == pane).unwrap_or(0) + 1;
-            let (text, look) = if pane == state.focus {
-                (format!("{number} {} ", pane.title()), theme.title)
-            } else {
-                (format!("{number} "), theme.dim)
-            };
-            words.push(Span::styled(text, look));
-        }
+        words.extend(Pane::ALL.map(|pane| {
+            let look = if pane == state.focus { theme.title } else { theme.dim };
+            Span::styled(tab(state, pane), look)
+        }));
     } else if let Some(spec) = state.spec() {
         words.push(span(&format!("{}  ", spec.name()), theme.title));
         words.push(span(&spec.shown, theme.dim));
@@ -46,6 +44,25 @@ pub fn tabs(buffer: &mut Buffer, area: Rect, state: &State) {
             break;
         }
     }
+}
+
+/// The tab of a pane, where one fits only: the one that is shown has its title.
+fn tab(state: &State, pane: Pane) -> String {
+    let number = Pane::ALL.iter().position(|one| *one == pane).unwrap_or(0) + 1;
+    if pane == state.focus { format!("{number} {} ", pane.title()) } else { format!("{number} ") }
+}
+
+/// The pane whose tab stands at a column.
+pub fn tab_at(state: &State, x: u16) -> Option<Pane> {
+    if Form::of(state.size.0, state.size.1) != Form::One {
+        return None;
+    }
+    let mut end = NAME.len();
+    Pane::ALL.into_iter().find(|pane| {
+        let start = end;
+        end += tab(state, *pane).len();
+        (start..end).contains(&usize::from(x))
+    })
 }
 
 /// How the selected spec stands, in a few words.
