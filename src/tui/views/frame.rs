@@ -11,6 +11,9 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Widget as _};
 
+/// The title of the command that shows all others.
+const HELP: &str = "Help";
+
 /// What the line at the top begins with.
 const NAME: &str = " aic ";
 
@@ -85,7 +88,8 @@ fn standing(state: &State) -> (String, Style) {
         return ("not run: see the problems".into(), theme.bad);
     }
     if spec.results.is_empty() {
-        return ("no tests have run".into(), theme.dim);
+        let none = spec.loaded.is_some() && spec.tests.is_empty();
+        return (if none { "no tests" } else { "no tests have run" }.into(), theme.dim);
     }
     let tally = spec.tally();
     let look = if tally.exit_code() == 0 { theme.good } else { theme.bad };
@@ -136,16 +140,20 @@ pub fn footer(buffer: &mut Buffer, area: Rect, state: &State) {
         buffer.set_line(area.x, area.y, &line, area.width);
         return;
     }
+    let all = palette::footer(state);
+    let wide = |(key, title): &(String, &str)| unicode_width::UnicodeWidthStr::width(key.as_str()) + title.len() + 3;
+    // Help leads to all the others, so its place is never given away.
+    let mut left = usize::from(area.width).saturating_sub(all.iter().rfind(|one| one.1 == HELP).map_or(0, wide));
     let mut words = Vec::new();
-    let mut used = 0;
-    for (key, title) in palette::footer(state) {
-        let wide = unicode_width::UnicodeWidthStr::width(key.as_str()) + title.len() + 3;
-        if used + wide > usize::from(area.width) {
-            continue;
+    for one in &all {
+        if one.1 != HELP {
+            match left.checked_sub(wide(one)) {
+                Some(rest) => left = rest,
+                None => continue,
+            }
         }
-        used += wide;
-        words.push(Span::styled(format!(" {key}"), theme.key));
-        words.push(Span::styled(format!(" {title} "), theme.dim));
+        words.push(Span::styled(format!(" {}", one.0), theme.key));
+        words.push(Span::styled(format!(" {} ", one.1), theme.dim));
     }
     buffer.set_line(area.x, area.y, &Line::from(words), area.width);
 }

@@ -134,7 +134,9 @@ fn cost(state: &State, numbers: &Numbers, width: u16) -> Line<'static> {
         }
         _ => {
             fits(" · no cap".into(), theme.dim, &mut words);
-            fits(format!(" · dearest {}", numbers.dearest), theme.dim, &mut words);
+            if numbers.dearest > Usd::ZERO {
+                fits(format!(" · dearest {}", numbers.dearest), theme.dim, &mut words);
+            }
         }
     }
     Line::from(words)
@@ -164,7 +166,8 @@ fn draw_charts(buffer: &mut Buffer, area: Rect, state: &State, spec: &SpecState,
     if area.height < LEAST_CHART || area.width < 24 || samples.is_empty() {
         return;
     }
-    let both = area.height >= LEAST_CHART * 2;
+    let costs = samples.iter().any(|sample| sample.cost > Usd::ZERO);
+    let both = costs && area.height >= LEAST_CHART * 2;
     let high = if both { area.height / 2 } else { area.height };
     let at = |value: fn(&Sample) -> f64| -> Vec<(f64, f64)> {
         samples.iter().enumerate().map(|(at, sample)| (at as f64, value(sample))).collect()
@@ -206,16 +209,16 @@ fn draw_chart(
     if !limit.is_empty() {
         sets.push(Dataset::default().marker(Marker::Braille).graph_type(GraphType::Line).style(theme.bad).data(limit));
     }
-    let first = format!("{} ago", count(points.len(), "run"));
+    // What it is stands below the axis: in the chart it would lie over the line.
+    let first = format!("{title}, last {}", count(points.len(), "run"));
     let x = Axis::default()
         .style(theme.border)
         .bounds([0.0, last])
         .labels([Span::styled(first, theme.dim), Span::styled("now", theme.dim)]);
     let y = Axis::default()
-        .title(Span::styled(title, theme.dim))
         .style(theme.border)
         .bounds([0.0, top])
-        .labels([Span::styled(label(0.0), theme.dim), Span::styled(label(highest), theme.dim)]);
+        .labels([Span::styled("0", theme.dim), Span::styled(label(highest), theme.dim)]);
     Chart::new(sets).x_axis(x).y_axis(y).legend_position(None).render(area, buffer);
 }
 

@@ -18,8 +18,13 @@ pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
     let area = below;
     let rows: Vec<Line<'_>> = spec.rows().iter().map(|row| one(state, spec, row, area.width)).collect();
     if rows.is_empty() {
-        let text = if spec.loaded.is_none() { "loading …" } else { "the spec has no tests" };
-        super::lines(buffer, area, [Line::styled(text, state.theme.dim)]);
+        let text = match &spec.loaded {
+            None => "loading …",
+            Some(loaded) if loaded.has_errors() => "its tests are known once its errors are mended",
+            Some(_) => "the spec has no tests yet: they stand under `tests:` in it; `e` opens the editor",
+        };
+        let text = super::wrapped(text, usize::from(area.width));
+        super::lines(buffer, area, text.into_iter().map(|line| Line::styled(line, state.theme.dim)));
         return;
     }
     list(buffer, area, rows, Some(spec.test_at), selected(state, Pane::Tests));
