@@ -82,6 +82,8 @@ pub enum Id {
     FindNext,
     FindPrevious,
     NextTheme,
+    Yank,
+    ReadConfig,
     Save,
     Leave,
     TextUndo,
@@ -155,7 +157,7 @@ pub fn command(id: Id) -> Option<&'static Command> {
 }
 
 /// All commands, in the order that help shows them.
-pub static COMMANDS: [Command; 73] = [
+pub static COMMANDS: [Command; 75] = [
     one(
         Id::Help,
         "help",
@@ -273,6 +275,14 @@ pub static COMMANDS: [Command; 73] = [
         "Next theme",
         "Takes the next theme, until the end of this session",
     ),
+    one(
+        Id::ReadConfig,
+        "config.read",
+        Context::Any,
+        &[],
+        "Read the configuration again",
+        "Reads config.toml and the themes again; a save of them does so by itself",
+    ),
     one(Id::NextPane, "pane.next", Context::Panes, &["tab"], "Next pane", "Goes to the next pane").foot(70),
     one(Id::PreviousPane, "pane.previous", Context::Panes, &["shift-tab"], "Previous pane", "Goes to the pane before"),
     one(Id::NextSpec, "spec.next", Context::Panes, &["J"], "Next spec", "Selects the next spec").when(has_many),
@@ -293,6 +303,14 @@ pub static COMMANDS: [Command; 73] = [
         "Opens what is selected: the place of a problem, the trace of a case, the file in the editor",
     )
     .foot(5),
+    one(
+        Id::Yank,
+        "copy",
+        Context::Panes,
+        &["y"],
+        "Copy",
+        "Copies the selected problem, output, trace, line or digest to the system's clipboard",
+    ),
     one(
         Id::Suspend,
         "suspend",

@@ -1,5 +1,5 @@
-//! The user's configuration: `config.toml` in the platform's folder for it, with `theme` and `keys`. What is wrong with it
-//! is shown among the problems; the rest of it holds.
+//! The user's configuration: `config.toml` in the platform's folder for it, with `theme`, `mouse` and `keys`. What is wrong
+//! with it is shown among the problems; the rest of it holds.
 
 use crate::tui::keymap::Keymap;
 use crate::tui::theme::{self, Depth};
@@ -7,16 +7,27 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 /// What the user wants.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// The theme, where one is chosen: then the terminal's background does not matter.
     pub theme: Option<String>,
     /// The keys.
     pub keymap: Keymap,
-    /// Where the user's themes are.
-    pub themes: Option<PathBuf>,
+    /// Whether clicks and the wheel are for the workbench; else the terminal has them.
+    pub mouse: bool,
+    /// The user's themes.
+    pub themes: theme::Files,
     /// What is wrong with it.
     pub problems: Vec<String>,
+    /// Whether nothing of it could be understood.
+    pub broken: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let (keymap, themes) = (Keymap::default(), theme::Files::new());
+        Self { theme: None, keymap, mouse: true, themes, problems: Vec::new(), broken: false }
+    }
 }
 
 /// The user's folder for the configuration of `aic`; none where the machine has none.
@@ -27,14 +38,20 @@ pub fn folder() -> Option<PathBuf> {
 impl Config {
     /// Reads the configuration in a folder. None is fine.
     pub fn read(folder: Option<&Path>) -> Self {
-        let mut config = Self { themes: folder.map(|folder| folder.join("themes")), ..Self::default() };
-        let Some(path) = folder.map(|folder| folder.join("config.toml")) else { return config };
+        let Some(folder) = folder else { return Self::default() };
+        let mut config = Self { themes: theme::files(&folder.join("themes")), ..Self::default() };
+        let path = folder.join("config.toml");
         match std::fs::read_to_string(&path) {
             Ok(text) => config.take(&text),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => config.problems.push(format!("{}: {error}", path.display())),
+            Err(error) => config.give_up(format!("{}: {error}", path.display())),
         }
         config
+    }
+
+    fn give_up(&mut self, why: String) {
+        self.problems.push(why);
+        self.broken = true;
     }
 
     fn take(&mut self, text: &str) {
@@ -42,15 +59,17 @@ impl Config {
             Ok(table) => table,
             Err(error) => {
                 let words: Vec<String> = error.to_string().split_whitespace().map(str::to_owned).collect();
-                self.problems.push(format!("config.toml: {}", words.join(" ")));
-                return;
+                return self.give_up(format!("config.toml: {}", words.join(" ")));
             }
         };
         for (key, value) in &table {
             match (key.as_str(), value) {
                 ("theme", Value::String(name)) => self.theme = Some(name.clone()),
+                ("mouse", Value::Boolean(mouse)) => self.mouse = *mouse,
                 ("keys", Value::Table(changes)) => self.problems.extend(self.keymap.change(changes)),
-                _ => self.problems.push(format!("config.toml: `{key}` is not `theme = \"NAME\"` or `[keys]`")),
+                _ => self
+                    .problems
+                    .push(format!("config.toml: `{key}` is not `theme = \"NAME\"`, `mouse = true` or `[keys]`")),
             }
         }
     }
@@ -59,8 +78,8 @@ impl Config {
     pub fn theme(&self, depth: Depth, dark: bool) -> theme::Read {
         match (&self.theme, depth) {
             // Whoever wants no colours gets none, whatever theme is configured.
-            (Some(name), Depth::Sixteen | Depth::True) => theme::read(name, self.themes.as_deref()),
-            _ => theme::read(depth.theme(dark), self.themes.as_deref()),
+            (Some(name), Depth::Sixteen | Depth::True) => theme::read(name, &self.themes),
+            _ => theme::read(depth.theme(dark), &self.themes),
         }
     }
 }
@@ -85,6 +104,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(Config::read(None).problems.is_empty() && Config::read(Some(folder.path())).problems.is_empty());
         std::fs::write(folder.path().join("config.toml"), "theme = ").unwrap();
-        assert_eq!(Config::read(Some(folder.path())).problems.len(), 1);
+        let torn = Config::read(Some(folder.path()));
+        assert!(torn.broken && torn.problems.len() == 1);
     }
 }

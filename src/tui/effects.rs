@@ -7,8 +7,9 @@ mod work;
 
 use crate::session::{Session, TestOptions};
 use crate::tui::Settings;
+use crate::tui::memory;
 use crate::tui::message::{Effect, Msg, Outcome};
-use crate::tui::state::{Job, Runner};
+use crate::tui::state::{Job, Runner, State};
 use crate::workspace::Workspace;
 use aic_base::{Digest, RelPath};
 use aic_sandbox::ScriptHost;
@@ -126,24 +127,40 @@ impl Effects {
         Self { settings, messages, open: Arc::default(), cancel, run }
     }
 
+    /// Writes down what was selected, for the next session.
+    ///
+    /// # Errors
+    /// If the system says no.
+    pub fn remember(&self, state: &State) -> std::io::Result<()> {
+        let Some(open) = self.open.get() else { return Ok(()) };
+        let root = &open.workspace.root;
+        match memory::file(root) {
+            Some(file) if !state.specs.is_empty() => memory::write(&file, &state.to_remember(root)),
+            _ => Ok(()),
+        }
+    }
+
     /// Starts an effect and returns at once. Suspending is the terminal's business, not ours.
     pub fn start(&self, effect: Effect) {
         let messages = self.messages.clone();
         if effect == Effect::Open {
+            tokio::spawn(follow::config(messages.clone()));
             tokio::spawn(follow::open(self.settings.clone(), self.open.clone(), messages, self.cancel.clone()));
+            return;
+        }
+        if effect == Effect::ReadConfig {
+            tokio::task::spawn_blocking(move || follow::read_config(&messages));
             return;
         }
         let Some(open) = self.open.get().cloned() else { return };
         match effect {
-            Effect::Open | Effect::Suspend => {}
+            Effect::Open | Effect::Suspend | Effect::Clipboard(_) | Effect::ReadConfig => {}
             Effect::Look => open.look.notify_one(),
             Effect::Stop => lock(&self.run).cancel(),
             Effect::Test { generation, job } => {
                 let cancel = self.cancel.child_token();
                 *lock(&self.run) = cancel.clone();
-                // A thread of its own drives the session; the cases run on tasks all the same.
-                let runtime = tokio::runtime::Handle::current();
-                tokio::task::spawn_blocking(move || runtime.block_on(test(open, generation, job, cancel, messages)));
+                tokio::spawn(test(open, generation, job, cancel, messages));
             }
             other => work::start(open, other, messages),
         }

@@ -113,7 +113,7 @@ impl fmt::Display for Key {
 }
 
 /// Which command a key means in which context.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keymap {
     keys: HashMap<(Context, Key), Id>,
 }

@@ -1,11 +1,13 @@
 //! What reaches the workbench, and what it asks for: both are data, so that `update` stays pure.
 
+use crate::tui::config::Config;
 use crate::tui::ide::{Completion, Explanation};
+use crate::tui::memory::Memory;
 use crate::tui::state::{History, Job, Rolled, Runner, TestItem};
 use aic_base::{Digest, RelPath};
 use aic_behavior::CaseReport;
 use aic_spec::{Diagnostic, Loaded};
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyEvent, MouseEvent};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +16,8 @@ use std::time::Duration;
 pub enum Msg {
     /// A key.
     Key(KeyEvent),
+    /// The mouse.
+    Mouse(MouseEvent),
     /// Pasted text.
     Paste(String),
     /// The terminal has this many columns and rows now.
@@ -65,6 +69,8 @@ pub enum Msg {
         /// What it did; nothing if there was nothing to do.
         result: Result<Option<Rolled>, String>,
     },
+    /// The configuration was read again.
+    Config(Box<Config>),
     /// Somebody wrote into the store.
     StoreChanged,
     /// Something does not work, and goes on not working.
@@ -112,6 +118,8 @@ pub struct Opened {
     pub runner: Runner,
     /// What does not work.
     pub troubles: Vec<String>,
+    /// What was selected when somebody worked here last.
+    pub memory: Memory,
 }
 
 /// A spec as it is now.
@@ -192,6 +200,10 @@ pub enum Effect {
     Complete(Unsaved),
     /// Find what stands at a place of it.
     Explain(Unsaved),
+    /// Read the configuration again.
+    ReadConfig,
+    /// Hand a text to the system's clipboard.
+    Clipboard(String),
     /// Give the terminal back and stop, until the shell brings the program back.
     Suspend,
 }

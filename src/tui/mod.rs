@@ -5,6 +5,7 @@
 //! palette, help and footer come from one table ([`commands`]). The terminal is taken and given back in [`terminal`].
 
 mod answer;
+mod clipboard;
 mod commands;
 mod config;
 mod editor;
@@ -13,6 +14,8 @@ mod frames;
 mod ide;
 mod keymap;
 mod layout;
+mod markdown;
+mod memory;
 mod message;
 mod palette;
 mod pump;
@@ -81,7 +84,7 @@ async fn work(settings: Settings, cancel: CancellationToken) -> io::Result<u8> {
     let (messages, mut inbox) = mpsc::channel(QUEUE);
     let mut resumed = signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?;
     pump::signals(messages.clone(), cancel.clone())?;
-    let mut screen = Screen::new()?;
+    let mut screen = Screen::new(config.mouse)?;
     let mut state = State::new(crossterm::terminal::size()?, config, depth);
     // The first frame comes before anything is looked for.
     let mut limiter = Limiter::default();
@@ -111,20 +114,28 @@ async fn work(settings: Settings, cancel: CancellationToken) -> io::Result<u8> {
         let mut next = msg;
         while let Some(msg) = next {
             for effect in update::update(&mut state, msg) {
-                if effect == Effect::Suspend {
-                    stopped = screen.stop();
-                } else {
-                    effects.start(effect);
+                match effect {
+                    Effect::Suspend => stopped = screen.stop(),
+                    Effect::Clipboard(text) => terminal::write(&clipboard::request(&text))?,
+                    effect => effects.start(effect),
                 }
             }
             limiter.want();
             next = inbox.try_recv().ok();
+        }
+        if !stopped {
+            screen.guard.mouse(state.config.mouse)?;
         }
         if !stopped && state.quit.is_none() && limiter.take(Instant::now()) {
             screen.draw(&state)?;
         }
     }
     cancel.cancel();
+    let kept = effects.remember(&state);
+    drop(screen);
+    if let Err(error) = kept {
+        Out::stderr().line(format_args!("warning: what was selected is not remembered: {error}"));
+    }
     Ok(state.quit.unwrap_or_default())
 }
 
@@ -152,8 +163,8 @@ struct Screen {
 }
 
 impl Screen {
-    fn new() -> io::Result<Self> {
-        let guard = Guard::new()?;
+    fn new(mouse: bool) -> io::Result<Self> {
+        let guard = Guard::new(mouse)?;
         let frame = FrameWriter::default();
         let terminal = Terminal::new(CrosstermBackend::new(frame.clone()))?;
         Ok(Self { frame, terminal, guard })

@@ -55,12 +55,14 @@ pub fn keys(state: &State, command: &Command) -> String {
     keys.join(" ")
 }
 
-/// How many lines the help has: a heading and a blank one a context, and one a command.
-pub fn help_lines(_: &State) -> usize {
+/// The first line of the help that can be shown last on a screen of so many rows: it has a heading and a blank line a
+/// context, and a line a command.
+pub fn help_last(rows: u16) -> usize {
     let mut contexts: Vec<_> = COMMANDS.iter().map(|command| command.context).collect();
     contexts.sort();
     contexts.dedup();
-    COMMANDS.len() + contexts.len() * 2
+    let lines = COMMANDS.len() + contexts.len() * 2;
+    lines.saturating_sub(usize::from(rows.saturating_sub(4)).max(1))
 }
 
 /// The commands of the footer: those of the context first, what cannot be carried out left out.

@@ -46,7 +46,8 @@ fn message(event: Event) -> Option<Msg> {
         Event::Paste(text) => Some(Msg::Paste(text)),
         Event::Resize(width, height) => Some(Msg::Resize(width, height)),
         Event::FocusGained => Some(Msg::FocusGained),
-        Event::FocusLost | Event::Mouse(_) => None,
+        Event::Mouse(mouse) => Some(Msg::Mouse(mouse)),
+        Event::FocusLost => None,
     }
 }
 

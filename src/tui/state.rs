@@ -3,12 +3,14 @@
 use crate::tui::commands::{Context, Id};
 use crate::tui::config::Config;
 use crate::tui::editor::Editor;
+use crate::tui::memory::Memory;
 use crate::tui::theme::{Depth, Theme};
 use aic_base::{Digest, RelPath, Span};
 use aic_behavior::{CaseReport, Tally};
 use aic_spec::{Diagnostic, Loaded};
 use aic_store::{Sample, VersionInfo};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -328,12 +330,16 @@ pub struct State {
     pub theme: Theme,
     /// What is wrong with the theme.
     pub theme_problems: Vec<String>,
+    /// Whether the terminal's background is dark.
+    pub dark: bool,
     /// How many colours there are.
     pub depth: Depth,
     /// The configuration.
     pub config: Config,
     /// What is wrong with the workspace as a whole: no store, no watching.
     pub troubles: Vec<String>,
+    /// What was selected in the last session, as far as it did not come back yet.
+    pub memory: Memory,
     /// The exit code, once it is time to go.
     pub quit: Option<u8>,
 }
@@ -363,9 +369,11 @@ impl State {
             generation: 0,
             theme: read.theme,
             theme_problems: read.problems,
+            dark: true,
             depth,
             config,
             troubles: Vec::new(),
+            memory: Memory::default(),
             quit: None,
         }
     }
@@ -383,6 +391,26 @@ impl State {
     /// A spec, by its file.
     pub fn spec_of(&mut self, path: &RelPath) -> Option<&mut SpecState> {
         self.specs.iter_mut().find(|spec| spec.path == *path)
+    }
+
+    /// What is to be remembered for the next session.
+    pub fn to_remember(&self, root: &Path) -> Memory {
+        let case = |spec: &SpecState| match spec.rows().get(spec.test_at)? {
+            TestRow::Case(_, case, _) => Some((spec.path.to_string(), (*case).to_owned())),
+            TestRow::Test(test) => Some((spec.path.to_string(), test.name.clone())),
+        };
+        // What did not come back in this session may in the next one.
+        let mut cases = self.memory.cases.clone();
+        cases.extend(self.specs.iter().filter_map(case));
+        Memory {
+            root: root.to_owned(),
+            spec: self.spec().map(|spec| spec.path.to_string()),
+            pane: Some(self.focus.title().to_owned()),
+            file: self.view.file.as_ref().map(ToString::to_string),
+            line: self.view.line,
+            trace_top: self.trace_top,
+            cases,
+        }
     }
 
     /// The selected spec.

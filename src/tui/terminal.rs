@@ -9,8 +9,12 @@ use std::thread::ThreadId;
 /// Takes the terminal: the other screen, bracketed paste, focus reports, no cursor, and the question for its background
 /// (OSC 11), whose answer comes among the keys, if at all.
 pub const ENTER: &str = "\x1b[?1049h\x1b[?2004h\x1b[?1004h\x1b[?25l\x1b]11;?\x1b\\";
+/// Takes clicks and the wheel, with places that any size of a terminal can have.
+pub const MOUSE: &str = "\x1b[?1000h\x1b[?1006h";
+/// Leaves them to the terminal.
+pub const NO_MOUSE: &str = "\x1b[?1006l\x1b[?1000l";
 /// Gives it back: a frame that was cut off is ended first, then everything in the reverse order.
-pub const LEAVE: &str = "\x1b[?2026l\x1b[0m\x1b[?1004l\x1b[?2004l\x1b[?25h\x1b[?1049l";
+pub const LEAVE: &str = "\x1b[?2026l\x1b[0m\x1b[?1006l\x1b[?1000l\x1b[?1004l\x1b[?2004l\x1b[?25h\x1b[?1049l";
 /// Begins a frame that the terminal shows as a whole.
 const FRAME_BEGINS: &[u8] = b"\x1b[?2026h";
 /// Ends it.
@@ -27,18 +31,29 @@ static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 /// Holds the terminal; gives it back when it is dropped.
 #[derive(Debug)]
 pub struct Guard {
-    _private: (),
+    mouse: bool,
 }
 
 impl Guard {
-    /// Takes the terminal.
+    /// Takes the terminal; with `mouse`, clicks and the wheel, too.
     ///
     /// # Errors
     /// If it cannot be put into raw mode, or not be written to.
-    pub fn new() -> io::Result<Self> {
+    pub fn new(mouse: bool) -> io::Result<Self> {
         give_back_on_panic();
-        take()?;
-        Ok(Self { _private: () })
+        take(mouse)?;
+        Ok(Self { mouse })
+    }
+
+    /// Takes the mouse, or leaves it to the terminal.
+    ///
+    /// # Errors
+    /// If the terminal is gone.
+    pub fn mouse(&mut self, mouse: bool) -> io::Result<()> {
+        if std::mem::replace(&mut self.mouse, mouse) == mouse {
+            return Ok(());
+        }
+        write(if mouse { MOUSE } else { NO_MOUSE })
     }
 
     /// Gives it back for a while: the program is about to be stopped.
@@ -51,7 +66,7 @@ impl Guard {
     /// # Errors
     /// As [`Guard::new`].
     pub fn enter(&self) -> io::Result<()> {
-        take()
+        take(self.mouse)
     }
 }
 
@@ -64,12 +79,19 @@ impl Drop for Guard {
     }
 }
 
-fn take() -> io::Result<()> {
+/// Sends the terminal something that is no frame.
+///
+/// # Errors
+/// If the terminal is gone.
+pub fn write(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
+}
+
+fn take(mouse: bool) -> io::Result<()> {
     crossterm::terminal::enable_raw_mode()?;
     TAKEN.store(true, Ordering::SeqCst);
-    let mut out = io::stdout().lock();
-    let written = out.write_all(ENTER.as_bytes()).and_then(|()| out.flush());
-    drop(out);
+    let written = write(&if mouse { [ENTER, MOUSE].concat() } else { ENTER.to_owned() });
     if written.is_err() {
         give_back();
     }
@@ -179,6 +201,9 @@ mod tests {
     fn whatever_is_switched_on_is_switched_off() {
         for mode in ["1049", "2004", "1004"] {
             assert!(ENTER.contains(&format!("\x1b[?{mode}h")) && LEAVE.contains(&format!("\x1b[?{mode}l")), "{mode}");
+        }
+        for mode in ["1000", "1006"] {
+            assert!(MOUSE.contains(&format!("\x1b[?{mode}h")) && LEAVE.contains(&format!("\x1b[?{mode}l")), "{mode}");
         }
         assert!(ENTER.contains("\x1b[?25l") && LEAVE.contains("\x1b[?25h"));
         assert!(LEAVE.ends_with("\x1b[?1049l"), "the first screen comes back last");

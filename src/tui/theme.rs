@@ -80,8 +80,32 @@ pub struct Read {
     pub problems: Vec<String>,
 }
 
-/// Reads a theme by its name: a file of the user's folder, else one that comes with the program.
-pub fn read(name: &str, folder: Option<&Path>) -> Read {
+/// The user's themes: their texts by their names.
+pub type Files = BTreeMap<String, String>;
+
+/// The largest theme that is read, in bytes, and the most of them.
+const MAX_FILE: u64 = 1 << 18;
+const MOST_FILES: usize = 100;
+
+/// The themes in a folder, one a file. What is no theme is no reason to stop: whoever wants it is told that it is not there.
+pub fn files(folder: &Path) -> Files {
+    let mut all = Files::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten().take(MOST_FILES) {
+        let path = entry.path();
+        let name = path.file_stem().and_then(|name| name.to_str()).map(str::to_owned);
+        let fits = path.extension().is_some_and(|ending| ending == "toml")
+            && path.metadata().is_ok_and(|meta| meta.is_file() && meta.len() <= MAX_FILE);
+        if let (Some(name), true) = (name, fits)
+            && let Ok(text) = std::fs::read_to_string(&path)
+        {
+            all.insert(name, text);
+        }
+    }
+    all
+}
+
+/// Makes a theme by its name: one of the user's, else one that comes with the program.
+pub fn read(name: &str, files: &Files) -> Read {
     let mut problems = Vec::new();
     let mut chain: Vec<(String, Table)> = Vec::new();
     let mut next = Some(name.to_owned());
@@ -90,7 +114,7 @@ pub fn read(name: &str, folder: Option<&Path>) -> Read {
             problems.push(format!("theme `{name}` inherits from itself, or through too many others: `dark` ends it"));
             break;
         }
-        let Some(text) = text_of(&name, folder) else {
+        let Some(text) = text_of(&name, files) else {
             problems.push(format!("there is no theme `{name}`: dark, light, ansi16, mono, or a file in themes/"));
             break;
         };
@@ -111,12 +135,9 @@ pub fn read(name: &str, folder: Option<&Path>) -> Read {
     Read { theme, problems }
 }
 
-fn text_of(name: &str, folder: Option<&Path>) -> Option<String> {
-    // A name is no path: a theme cannot reach out of its folder.
-    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
-    let of_user =
-        folder.filter(|_| plain).and_then(|folder| std::fs::read_to_string(folder.join(format!("{name}.toml"))).ok());
-    of_user.or_else(|| BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned()))
+fn text_of<'a>(name: &str, files: &'a Files) -> Option<&'a str> {
+    let of_user = files.get(name).map(String::as_str);
+    of_user.or_else(|| BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text))
 }
 
 /// From the oldest parent to the theme itself: later palettes and styles replace earlier ones, name by name.
@@ -224,7 +245,7 @@ mod tests {
     #[test]
     fn the_themes_that_come_along_are_whole_and_sound() {
         for (name, _) in BUILT_IN {
-            assert_eq!(read(name, None).problems, Vec::<String>::new(), "{name}");
+            assert_eq!(read(name, &Files::new()).problems, Vec::<String>::new(), "{name}");
         }
         let dark = BUILT_IN[0].1.parse::<Table>().unwrap();
         for role in Theme::ROLES {
@@ -234,7 +255,7 @@ mod tests {
 
     #[test]
     fn mono_has_no_colour_at_all() {
-        let mut theme = read("mono", None).theme;
+        let mut theme = read("mono", &Files::new()).theme;
         for role in Theme::ROLES {
             let style = *theme.role(role).unwrap();
             assert_eq!((style.fg, style.bg), (None, None), "{role}");
@@ -249,15 +270,15 @@ mod tests {
             "odd.toml",
             "inherits = \"light\"\n[styles]\nbad = { fg = \"nonsense\" }\ngood = { bold = true }\nx = {}\n",
         );
-        let odd = read("odd", Some(folder.path()));
+        let odd = read("odd", &files(folder.path()));
         assert_eq!(odd.problems.len(), 2, "{:?}", odd.problems);
         assert_eq!(odd.theme.good, Style::new().add_modifier(Modifier::BOLD));
-        assert_eq!(odd.theme.accent, read("light", None).theme.accent);
+        assert_eq!(odd.theme.accent, read("light", &Files::new()).theme.accent);
         write("torn.toml", "[styles");
-        assert_eq!(read("torn", Some(folder.path())).theme.accent, read("dark", None).theme.accent);
+        assert_eq!(read("torn", &files(folder.path())).theme.accent, read("dark", &Files::new()).theme.accent);
         write("loop.toml", "inherits = \"loop\"");
         for name in ["loop", "none", "../x"] {
-            assert_eq!(read(name, Some(folder.path())).problems.len(), 1, "{name}");
+            assert_eq!(read(name, &files(folder.path())).problems.len(), 1, "{name}");
         }
     }
 

@@ -86,6 +86,11 @@ impl Workspace {
         self.folder.path().join("tmp")
     }
 
+    /// The home folder of the programs that are run in it; all workspaces share it.
+    pub fn home(&self) -> PathBuf {
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join("home")
+    }
+
     /// The path of a file in it.
     pub fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
@@ -148,7 +153,7 @@ impl Workspace {
         command.args(arguments).current_dir(&self.root).stdin(Stdio::null());
         // The compiled guest is shared by all tests; nothing else of the machine's settings takes part.
         let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        command.env("HOME", target.join("home")).env("XDG_CACHE_HOME", target.join("cache")).env("TMPDIR", self.tmp());
+        command.env("HOME", self.home()).env("XDG_CACHE_HOME", target.join("cache")).env("TMPDIR", self.tmp());
         for name in
             ["NO_COLOR", "CLICOLOR_FORCE", "RUST_BACKTRACE", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"]
         {

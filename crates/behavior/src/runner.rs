@@ -10,7 +10,7 @@ use aic_engine::{Answer, Answers, Container, Effects, MemoryCounters, Recorder, 
 use aic_guard::User;
 use aic_model::{Message, Role};
 use aic_spec::Confirmation;
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{FuturesOrdered, StreamExt};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,33 +52,45 @@ pub async fn run(
     kept: &(dyn Fn(Digest) -> Option<CaseReport> + Sync),
     ended: &mut (dyn FnMut(&CaseReport) + Send),
 ) -> TestReport {
-    let jobs = plan.cases.iter().enumerate().map(|(number, case)| {
-        let earlier = if keep::may_be_kept(&plan.tests[case.test], case) { kept(case.digest) } else { None };
-        // What could not be judged may be by now: the machine has changed where the files have not.
-        let earlier = earlier.filter(|report| report.verdict != Verdict::Error);
-        async move {
-            match earlier {
-                Some(report) => keep::kept(report, &plan.tests[case.test], case),
-                None => {
-                    let (container, settings) = (container.clone(), settings.clone());
-                    let (test, case) = (plan.tests[case.test].clone(), case.clone());
-                    let fallback = blank(&test, &case);
-                    let name = format!("{}-c{number}", settings.run_prefix);
-                    // A task of its own: cases use all cores, and a panic in one is that one's error.
-                    let task = tokio::spawn(async move { run_case(&container, &test, &case, &settings, &name).await });
-                    task.await.unwrap_or_else(|_| broken(fallback, "the case panicked: please report it".into()))
-                }
-            }
-        }
-    });
-    let mut results = stream::iter(jobs).buffered(settings.parallel.max(1));
+    // By hand rather than as a stream over a closure: so the future may move between threads.
+    let mut waiting = plan.cases.iter().enumerate();
+    let mut running = FuturesOrdered::new();
     let mut report = TestReport::default();
-    while let Some(case) = results.next().await {
+    loop {
+        while running.len() < settings.parallel.max(1) {
+            let Some((number, case)) = waiting.next() else { break };
+            let test = &plan.tests[case.test];
+            let earlier = if keep::may_be_kept(test, case) { kept(case.digest) } else { None };
+            // What could not be judged may be by now: the machine has changed where the files have not.
+            let earlier = earlier.filter(|report| report.verdict != Verdict::Error);
+            running.push_back(kept_or_run(container, test, case, settings, number, earlier));
+        }
+        let Some(case) = running.next().await else { break };
         ended(&case);
         report.cases.push(case);
     }
     judge_over_cases(plan, &mut report);
     report
+}
+
+async fn kept_or_run(
+    container: &Arc<Container>,
+    test: &PlannedTest,
+    case: &Case,
+    settings: &RunSettings,
+    number: usize,
+    earlier: Option<CaseReport>,
+) -> CaseReport {
+    if let Some(report) = earlier {
+        return keep::kept(report, test, case);
+    }
+    let (container, settings) = (container.clone(), settings.clone());
+    let (test, case) = (test.clone(), case.clone());
+    let fallback = blank(&test, &case);
+    let name = format!("{}-c{number}", settings.run_prefix);
+    // A task of its own: cases use all cores, and a panic in one is that one's error.
+    let task = tokio::spawn(async move { run_case(&container, &test, &case, &settings, &name).await });
+    task.await.unwrap_or_else(|_| broken(fallback, "the case panicked: please report it".into()))
 }
 
 fn blank(test: &PlannedTest, case: &Case) -> CaseReport {

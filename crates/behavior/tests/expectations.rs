@@ -228,3 +228,17 @@ async fn a_kept_result_is_not_run_again() {
     assert_eq!(before[0], moved[0], "a comment and a space change nothing");
     assert_ne!(before[1], moved[1], "another expectation is another case");
 }
+
+#[test]
+fn cases_that_have_no_result_without_the_others_are_known() {
+    let path = RelPath::new("probe.aicontainer.yml").unwrap();
+    let tests = "  - {name: alone, cases: [hello, hello], expect: [contains: Hello]}\n  \
+                 - {name: over all, cases: [hello, hello], expect: [{latency: {p95: 3s}}]}\n  \
+                 - {name: most, cases: [hello, hello], min_pass_rate: {cases: 0.5}, expect: [contains: Hello]}\n";
+    let mut files = MemorySource::new();
+    files.insert(path.clone(), format!("{SPEC}{tests}").into_bytes());
+    let loaded = load(&files, &path, &LoadOptions { environment: None, today: Timestamp::default() });
+    let spec = loaded.spec.clone().unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics));
+    let plan = Plan::of(&spec, spec.behaviour);
+    assert_eq!(plan.judged_together().into_iter().collect::<Vec<_>>(), [1, 2]);
+}

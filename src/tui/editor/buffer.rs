@@ -168,6 +168,12 @@ impl Buffer {
         (self.anchor, self.goal, self.sealed) = (None, None, true);
     }
 
+    /// Moves to what is shown at a column of a line, or to the nearest place.
+    pub fn go_to(&mut self, line: usize, column: usize) {
+        self.go_to_line(line);
+        self.cursor = self.at_column(self.position().0, column);
+    }
+
     /// Moves the cursor; with `select`, one end of the selection. `page` is a page's height in lines.
     pub fn go(&mut self, motion: Motion, select: bool, page: usize) {
         self.sealed = true;
@@ -221,16 +227,21 @@ impl Buffer {
             let end = if lines < 0 { 0 } else { self.rope.len_chars() };
             return (end, Some(goal));
         }
+        (self.at_column(to, goal), Some(goal))
+    }
+
+    /// The place of a line that is shown at a column, or the nearest one before it.
+    fn at_column(&self, line: usize, column: usize) -> usize {
         let (mut at, mut width) = (0, 0);
-        for grapheme in self.line(to).graphemes(true) {
+        for grapheme in self.line(line).graphemes(true) {
             let wide = grapheme_width(grapheme, width);
-            if width + wide > goal {
+            if width + wide > column {
                 break;
             }
             width += wide;
             at += grapheme.chars().count();
         }
-        (self.rope.line_to_char(to) + at, Some(goal))
+        self.rope.line_to_char(line) + at
     }
 
     fn before(&self, at: usize) -> usize {

@@ -5,13 +5,15 @@ use super::{Known, Open, lock, work};
 use crate::host::script_host;
 use crate::session::Session;
 use crate::tui::Settings;
+use crate::tui::config::{self, Config};
+use crate::tui::memory::{self, Memory};
 use crate::tui::message::{LoadedSpec, Msg, Opened};
 use crate::tui::state::Runner;
 use crate::watch::{self, Files, LONGEST_BURST, QUIET, ROLLBACK_POLL};
 use crate::workspace::Workspace;
 use aic_base::RelPath;
 use aic_spec::Loaded;
-use notify::RecommendedWatcher;
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
@@ -61,8 +63,43 @@ fn find(settings: Settings) -> Result<(Open, Opened), String> {
         asked: Default::default(),
     };
     let opened = if specs.is_empty() { None } else { open.open_store() };
-    let (runner, troubles) = opened.unwrap_or((Runner::Mine, Vec::new()));
-    Ok((open, Opened { specs: shown, runner, troubles }))
+    let (runner, mut troubles) = opened.unwrap_or((Runner::Mine, Vec::new()));
+    let remembered = memory::file(&open.workspace.root).map(|file| memory::read(&file));
+    let memory = remembered.unwrap_or_else(|| Ok(Memory::default())).unwrap_or_else(|why| {
+        troubles.push(why);
+        Memory::default()
+    });
+    Ok((open, Opened { specs: shown, runner, troubles, memory }))
+}
+
+/// Reads the configuration and tells of it.
+pub(super) fn read_config(messages: &mpsc::Sender<Msg>) {
+    let config = Config::read(config::folder().as_deref());
+    let _ = messages.blocking_send(Msg::Config(Box::new(config)));
+}
+
+/// Reads the configuration again whenever something in its folders is saved. Where there are none, or the system does not
+/// report it, a command reads it.
+pub(super) async fn config(messages: mpsc::Sender<Msg>) {
+    let Some(folder) = config::folder() else { return };
+    let (sender, mut changes) = mpsc::channel::<()>(1);
+    let watcher = notify::recommended_watcher(move |event: Result<notify::Event, notify::Error>| {
+        let toml = |path: &std::path::PathBuf| path.extension().is_some_and(|ending| ending == "toml");
+        if event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(toml)) {
+            let _ = sender.try_send(());
+        }
+    });
+    let Ok(mut watcher) = watcher else { return };
+    for folder in [folder.join("themes"), folder] {
+        let _ = watcher.watch(&folder, RecursiveMode::NonRecursive);
+    }
+    while changes.recv().await.is_some() {
+        while tokio::time::timeout(QUIET, changes.recv()).await.is_ok_and(|change| change.is_some()) {}
+        let messages = messages.clone();
+        if tokio::task::spawn_blocking(move || read_config(&messages)).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Looks at the files whenever the system or somebody says that they changed.

@@ -77,7 +77,13 @@ fn carry_out(open: &Open, effect: Effect) -> Option<Msg> {
             let explanation = ide::explain(&overlay(open, &unsaved), &unsaved.path, &unsaved.text, unsaved.offset);
             Some(Msg::Explained { edits: unsaved.edits, explanation })
         }
-        Effect::Open | Effect::Look | Effect::Stop | Effect::Suspend | Effect::Test { .. } => None,
+        Effect::Open
+        | Effect::Look
+        | Effect::Stop
+        | Effect::Suspend
+        | Effect::Clipboard(_)
+        | Effect::ReadConfig
+        | Effect::Test { .. } => None,
     }
 }
 

@@ -87,7 +87,8 @@ pub(super) fn command(state: &mut State, id: Id) -> Vec<Effect> {
         }
         Id::Cut | Id::Copy => {
             if let Some(text) = editor.buffer.selected() {
-                state.clipboard = text;
+                state.clipboard.clone_from(&text);
+                effects.push(Effect::Clipboard(text));
                 if id == Id::Cut {
                     editor.buffer.delete(false);
                 }

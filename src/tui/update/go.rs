@@ -12,14 +12,13 @@ fn moved(at: usize, by: isize, count: usize) -> usize {
 
 /// Moves the selection or the text of the focused pane.
 pub(super) fn step(state: &mut State, by: isize) {
-    match state.focus {
-        Pane::Specs => {
-            let at = moved(state.specs_at, by, state.specs_rows());
-            state.specs_at = at;
-            if at < state.specs.len() {
-                select_spec(state, at);
-            }
-        }
+    step_in(state, state.focus, by);
+}
+
+/// Moves the selection or the text of a pane.
+pub(super) fn step_in(state: &mut State, pane: Pane, by: isize) {
+    match pane {
+        Pane::Specs => select_row(state, moved(state.specs_at, by, state.specs_rows())),
         Pane::Tests => {
             if let Some(spec) = state.spec_mut() {
                 spec.test_at = moved(spec.test_at, by, spec.rows().len());
@@ -53,6 +52,14 @@ pub(super) fn keep_line_in_sight(state: &mut State) {
     let view = &mut state.view;
     view.top = view.top.min(view.line.saturating_sub(margin));
     view.top = view.top.max((view.line + margin + 1).saturating_sub(height));
+}
+
+/// Selects a row of specs and problems.
+pub(super) fn select_row(state: &mut State, at: usize) {
+    state.specs_at = at;
+    if at < state.specs.len() {
+        select_spec(state, at);
+    }
 }
 
 /// Selects a spec.

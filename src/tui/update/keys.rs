@@ -84,7 +84,7 @@ fn over(state: &mut State, overlay: Overlay, key: Key) -> Vec<Effect> {
         }
         Overlay::Help { top } => {
             let height = usize::from(state.size.1.saturating_sub(4)).max(1);
-            let last = palette::help_lines(state).saturating_sub(height);
+            let last = palette::help_last(state.size.1);
             let top = match plain {
                 Some(KeyCode::Down | KeyCode::Char('j')) => top + 1,
                 Some(KeyCode::Up | KeyCode::Char('k')) => top.saturating_sub(1),
@@ -184,6 +184,8 @@ pub(super) fn run(state: &mut State, id: Id) -> Vec<Effect> {
         Id::FindNext => go::find(state, true, false),
         Id::FindPrevious => go::find(state, false, false),
         Id::NextTheme => next_theme(state),
+        Id::Yank => return copy(state),
+        Id::ReadConfig => return vec![Effect::ReadConfig],
         _ => return edit::command(state, id),
     }
     Vec::new()
@@ -207,10 +209,24 @@ fn ask_for(state: &mut State, cases: Option<BTreeSet<String>>) -> Vec<Effect> {
     super::start_next(state)
 }
 
+/// Copies what the focused pane is about.
+fn copy(state: &mut State) -> Vec<Effect> {
+    let Some((what, text)) = crate::tui::views::copied(state) else {
+        say(state, true, "there is nothing to copy here");
+        return Vec::new();
+    };
+    let cut = if text.len() > crate::tui::clipboard::MOST { ", its beginning" } else { "" };
+    say(state, false, format!("copied: {what}{cut}"));
+    state.clipboard.clone_from(&text);
+    vec![Effect::Clipboard(text)]
+}
+
 fn next_theme(state: &mut State) {
-    let names = theme::BUILT_IN.map(|(name, _)| name);
+    let mut names: Vec<String> = theme::BUILT_IN.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let own: Vec<String> = state.config.themes.keys().filter(|name| !names.contains(name)).cloned().collect();
+    names.extend(own);
     let at = names.iter().position(|name| *name == state.theme.name).map_or(0, |at| (at + 1) % names.len());
-    let read = theme::read(names[at], state.config.themes.as_deref());
+    let read = theme::read(&names[at], &state.config.themes);
     (state.theme, state.theme_problems) = (read.theme, read.problems);
     say(state, false, format!("theme: {}", names[at]));
 }

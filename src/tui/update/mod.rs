@@ -4,8 +4,10 @@
 mod edit;
 mod go;
 mod keys;
+mod mouse;
 mod results;
 
+use crate::report::count;
 use crate::tui::message::{Effect, Msg};
 use crate::tui::state::{Notice, Pane, Runner, State};
 use ratatui::layout::Rect;
@@ -14,6 +16,7 @@ use ratatui::layout::Rect;
 pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Key(key) => keys::key(state, &key),
+        Msg::Mouse(event) => mouse::mouse(state, event),
         Msg::Paste(text) => keys::paste(state, &text),
         Msg::Resize(width, height) => {
             state.size = (width, height);
@@ -24,9 +27,9 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         // Files may have changed in a way that the system does not report, on a network for one.
         Msg::FocusGained => vec![Effect::Look],
         Msg::Background { dark } => {
+            state.dark = dark;
             if state.config.theme.is_none() {
-                let read = state.config.theme(state.depth, dark);
-                (state.theme, state.theme_problems) = (read.theme, read.problems);
+                retheme(state);
             }
             Vec::new()
         }
@@ -51,6 +54,21 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         }
         Msg::Rolled { spec, result } => results::rolled(state, spec, result),
         // The end of a run of our own says more.
+        Msg::Config(config) => {
+            if config.broken {
+                // What held before still does.
+                state.config.problems = config.problems;
+                say(state, true, "the configuration cannot be read: the previous one holds; see the problems");
+            } else {
+                let problems = config.problems.len();
+                state.config = *config;
+                retheme(state);
+                let found =
+                    if problems == 0 { String::new() } else { format!(", with {}", count(problems, "problem")) };
+                say(state, problems > 0, format!("the configuration was read again{found}"));
+            }
+            Vec::new()
+        }
         Msg::StoreChanged if state.running.is_some() => Vec::new(),
         Msg::StoreChanged => {
             let look = matches!(state.runner, Runner::Other(_)).then_some(Effect::Look);
@@ -88,6 +106,12 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
     }
+}
+
+/// Takes the theme that the configuration has.
+fn retheme(state: &mut State) {
+    let read = state.config.theme(state.depth, state.dark);
+    (state.theme, state.theme_problems) = (read.theme, read.problems);
 }
 
 /// Starts the next run that waits, if nothing runs.

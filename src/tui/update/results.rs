@@ -1,8 +1,9 @@
 //! What comes back from outside: specs, cases, rollbacks.
 
 use super::{edit, go, say, start_next};
+use crate::tui::memory::Memory;
 use crate::tui::message::{Effect, LoadedSpec, Opened, Outcome};
-use crate::tui::state::{Job, Phase, Rolled, Runner, SpecState, State, TestRow};
+use crate::tui::state::{Job, Pane, Phase, Rolled, Runner, SpecState, State, TestRow};
 use aic_base::RelPath;
 use aic_behavior::CaseReport;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,10 +16,11 @@ const NO_SPEC: &str = "No spec below this folder yet.\n\nA spec is called .aicon
 
 pub(super) fn opened(state: &mut State, result: Result<Opened, String>) -> Vec<Effect> {
     match result {
-        Ok(Opened { specs: found, runner, troubles }) => {
+        Ok(Opened { specs: found, runner, troubles, memory }) => {
             state.runner = runner;
             state.troubles.extend(troubles);
             let effects = specs(state, found);
+            remember(state, memory);
             std::iter::once(Effect::Look).chain(effects).collect()
         }
         Err(why) => {
@@ -26,6 +28,47 @@ pub(super) fn opened(state: &mut State, result: Result<Opened, String>) -> Vec<E
             Vec::new()
         }
     }
+}
+
+/// Goes where somebody was who worked here before; what needs the texts of the specs waits for them.
+fn remember(state: &mut State, memory: Memory) {
+    let at = state.specs.iter().position(|spec| Some(spec.path.as_str()) == memory.spec.as_deref());
+    if let Some(at) = at {
+        (state.at, state.specs_at) = (at, at);
+        let pane = Pane::ALL.into_iter().find(|pane| Some(pane.title()) == memory.pane.as_deref());
+        state.focus = pane.unwrap_or(state.focus);
+    }
+    state.memory = memory;
+}
+
+/// The rest of it, once a spec is loaded for the first time.
+fn remember_more(state: &mut State, path: &RelPath) {
+    let case = state.memory.cases.remove(path.as_str());
+    if let (Some(case), Some(spec)) = (case, state.spec_of(path)) {
+        spec.test_at = row_of(spec, &case).unwrap_or(0);
+    }
+    let is_selected = state.spec().is_some_and(|spec| spec.path == *path);
+    if state.memory.spec.as_deref() != Some(path.as_str()) || !is_selected {
+        return;
+    }
+    state.memory.spec = None;
+    state.trace_top = state.memory.trace_top;
+    let file = state.memory.file.take().and_then(|file| RelPath::new(&file).ok());
+    let known = |file: &RelPath| state.spec().is_some_and(|spec| spec.files().contains(&file));
+    if file.as_ref().is_none_or(known) {
+        state.view.file = file;
+        let lines = state.shown_text().map_or(1, |text| aic_base::LineIndex::new(text).len());
+        state.view.line = state.memory.line.min(lines.saturating_sub(1));
+        go::keep_line_in_sight(state);
+    }
+}
+
+/// The row of a case, or of a test of several.
+fn row_of(spec: &SpecState, name: &str) -> Option<usize> {
+    spec.rows().iter().position(|row| match row {
+        TestRow::Case(_, case, _) => *case == name,
+        TestRow::Test(test) => test.name == name,
+    })
 }
 
 /// The specs that there are: new ones come in, others go. One whose text is being edited and not saved stays, so that
@@ -77,6 +120,7 @@ pub(super) fn loaded(state: &mut State, new: LoadedSpec) -> Vec<Effect> {
         Some(TestRow::Test(test)) => Some(test.name.clone()),
         None => None,
     };
+    let is_first = spec.loaded.is_none();
     let runnable = loaded.spec.is_some() && loaded.blockers().next().is_none();
     let has_errors = loaded.has_errors();
     spec.called = loaded.spec.as_ref().map(|spec| spec.name.clone()).or(spec.called.take());
@@ -88,14 +132,11 @@ pub(super) fn loaded(state: &mut State, new: LoadedSpec) -> Vec<Effect> {
         spec.results.retain(|case, _| cases.contains(case));
     }
     spec.results.extend(known.into_iter().map(|case| (case.id.clone(), Arc::new(case))));
-    spec.test_at = spec
-        .rows()
-        .iter()
-        .position(|row| match row {
-            TestRow::Case(_, case, _) => selected.as_deref() == Some(*case),
-            TestRow::Test(test) => selected.as_ref() == Some(&test.name),
-        })
-        .unwrap_or(spec.test_at.min(spec.rows().len().saturating_sub(1)));
+    let last = spec.rows().len().saturating_sub(1);
+    spec.test_at = selected.and_then(|name| row_of(spec, &name)).unwrap_or(spec.test_at.min(last));
+    if is_first {
+        remember_more(state, &path);
+    }
     state.specs_at = state.specs_at.min(state.specs_rows().saturating_sub(1));
     let mut effects = edit::reloaded(state, &path);
     effects.push(Effect::History(path.clone()));

@@ -9,10 +9,11 @@ use crate::tui::theme::Depth;
 use crate::tui::views;
 use aic_base::{Digest, RelPath};
 use aic_behavior::Verdict;
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use proptest::prelude::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 fn press(state: &mut State, keys: &str) -> Vec<Effect> {
@@ -32,7 +33,12 @@ fn type_in(state: &mut State, text: &str) -> Vec<Effect> {
 fn an_opened_workspace_is_loaded_and_a_loaded_spec_is_tested() {
     let mut state = State::new((80, 24), Config::default(), Depth::True);
     let path = samples::path();
-    let opened = Opened { specs: vec![(path.clone(), "a.ai.yml".into())], runner: Runner::Mine, troubles: Vec::new() };
+    let opened = Opened {
+        specs: vec![(path.clone(), "a.ai.yml".into())],
+        runner: Runner::Mine,
+        troubles: Vec::new(),
+        memory: Default::default(),
+    };
     assert_eq!(update(&mut state, Msg::Opened(Ok(opened))), [Effect::Look, Effect::History(path)]);
     let loaded = samples::loaded(samples::GREEN);
     let effects = update(&mut state, Msg::Loaded(Box::new(loaded)));
@@ -263,6 +269,14 @@ fn event() -> impl Strategy<Value = Msg> {
     prop_oneof![
         8 => (key, modifiers).prop_map(|(code, modifiers)| Msg::Key(KeyEvent::new(code, modifiers))),
         1 => "[a: \n\r\té日]{0,30}".prop_map(Msg::Paste),
+        1 => (0..4_u8, 0..140_u16, 0..50_u16).prop_map(|(kind, column, row)| {
+            let kind = match kind {
+                0 => MouseEventKind::ScrollUp,
+                1 => MouseEventKind::ScrollDown,
+                _ => CLICK,
+            };
+            mouse(kind, column, row)
+        }),
         1 => (0..140_u16, 0..50_u16).prop_map(|(width, height)| Msg::Resize(width, height)),
         1 => any::<bool>().prop_map(|red| {
             Msg::Loaded(Box::new(samples::loaded(if red { samples::RED } else { samples::GREEN })))
@@ -300,4 +314,181 @@ fn an_editor_of_another_file_waits_until_it_is_saved() {
     press(&mut state, "3 e");
     assert_eq!(state.editor.as_ref().unwrap().path, other);
     assert!(state.is_editing() && state.is_dirty());
+}
+
+#[test]
+fn this_test_is_exactly_the_selected_case_and_only_it_is_shown_as_running() {
+    let mut state = samples::tested();
+    // The name of one is part of the other's.
+    state.specs[0].tests[1].name = "greets again".into();
+    state.specs[0].tests[1].cases = vec!["greets again".into()];
+    state.specs[0].test_at = 0;
+    let effects = press(&mut state, "r");
+    let only = BTreeSet::from(["greets".to_owned()]);
+    assert!(matches!(&effects[..], [Effect::Test { job, .. }] if job.cases.as_ref() == Some(&only)), "{effects:?}");
+    assert_eq!(state.specs[0].waiting, only);
+}
+
+#[test]
+fn a_test_of_several_cases_is_run_as_a_whole_and_so_are_cases_that_are_judged_together() {
+    let mut state = samples::tested();
+    let all = ["a[1]", "a[2]"].map(str::to_owned);
+    state.specs[0].tests[1].cases = all.to_vec();
+    let wanted = |state: &mut State, row: usize| {
+        state.specs[0].test_at = row;
+        state.selected_cases().unwrap()
+    };
+    assert_eq!(wanted(&mut state, 1), BTreeSet::from(all.clone()), "the test");
+    assert_eq!(wanted(&mut state, 2), BTreeSet::from([all[0].clone()]), "one of its cases");
+    state.specs[0].tests[1].together = true;
+    assert_eq!(wanted(&mut state, 2), BTreeSet::from(all));
+}
+
+fn two_specs() -> (State, [RelPath; 2]) {
+    let mut state = samples::tested();
+    let [first, second] = ["a.ai.yml", "broken.ai.yml"].map(|path| RelPath::new(path).unwrap());
+    let shown = [&first, &second].map(|path| (path.clone(), path.to_string()));
+    let effects = update(&mut state, Msg::Specs(shown.to_vec()));
+    assert_eq!(effects, [Effect::History(first.clone())]);
+    (state, [first, second])
+}
+
+#[test]
+fn a_new_spec_comes_in_and_the_selected_one_stays_selected() {
+    let (mut state, [first, second]) = two_specs();
+    assert_eq!((state.spec().unwrap().path.clone(), state.at), (second.clone(), 1));
+    assert_eq!(state.spec().unwrap().results.len(), 2, "and keeps its results");
+    // It goes while its tests run: they are stopped, and another one is selected.
+    press(&mut state, "a");
+    let effects = update(&mut state, Msg::Specs(vec![(first.clone(), "a.ai.yml".into())]));
+    assert_eq!(effects, [Effect::Stop]);
+    assert_eq!(state.spec().unwrap().path, first);
+    update(&mut state, Msg::Specs(Vec::new()));
+    assert!(matches!(state.phase, Phase::Empty(_)) && state.spec().is_none());
+}
+
+#[test]
+fn a_spec_that_goes_takes_no_unsaved_text_with_it() {
+    let (mut state, [first, second]) = two_specs();
+    press(&mut state, "3 e");
+    type_in(&mut state, "# mine");
+    update(&mut state, Msg::Specs(vec![(first, "a.ai.yml".into())]));
+    assert_eq!(state.spec().unwrap().path, second);
+    assert!(state.is_editing() && state.is_dirty() && state.notice.as_ref().unwrap().bad);
+    let saves = press(&mut state, "ctrl-s");
+    assert!(matches!(&saves[..], [Effect::Save { path, text, .. }] if *path == second && text.starts_with("# mine")));
+}
+
+#[test]
+fn the_next_failure_is_found_in_other_specs_too() {
+    let (mut state, [first, second]) = two_specs();
+    press(&mut state, "1 up");
+    assert_eq!(state.spec().unwrap().path, first);
+    press(&mut state, "f");
+    assert_eq!((state.spec().unwrap().path.clone(), state.focus), (second, Pane::Tests));
+    assert_eq!(state.case_id(), Some("never shows a card number"));
+}
+
+#[test]
+fn what_was_selected_last_is_selected_again() {
+    let mut state = samples::tested();
+    press(&mut state, "1");
+    state.view.line = 14;
+    press(&mut state, "3");
+    let memory = state.to_remember(std::path::Path::new("/w"));
+    let mut next = State::new((120, 40), Config::default(), Depth::True);
+    let other = RelPath::new("a.ai.yml").unwrap();
+    let specs = vec![(other, "a.ai.yml".into()), (samples::path(), "broken.ai.yml".into())];
+    let opened = Opened { specs, runner: Runner::Mine, troubles: Vec::new(), memory: memory.clone() };
+    update(&mut next, Msg::Opened(Ok(opened)));
+    update(&mut next, Msg::Loaded(Box::new(samples::loaded(samples::RED))));
+    assert_eq!((next.at, next.focus, next.view.line), (1, Pane::Spec, 14));
+    assert_eq!(next.case_id(), Some("never shows a card number"));
+    assert_eq!(next.to_remember(std::path::Path::new("/w")), memory);
+}
+
+#[test]
+fn a_broken_configuration_is_said_and_the_previous_one_holds() {
+    let mut state = samples::tested();
+    let mut config = Config { theme: Some("light".into()), mouse: false, ..Config::default() };
+    config.keymap.change(&"\"ctrl-r\" = \"tests.run-all\"".parse().unwrap());
+    update(&mut state, Msg::Config(Box::new(config)));
+    assert_eq!((state.theme.name.as_str(), state.config.mouse), ("light", false));
+    let torn = Config { broken: true, problems: vec!["config.toml: torn".into()], ..Config::default() };
+    update(&mut state, Msg::Config(Box::new(torn)));
+    assert_eq!((state.theme.name.as_str(), state.config.mouse), ("light", false));
+    assert!(state.own_problems().any(|problem| problem.contains("torn")) && state.notice.as_ref().unwrap().bad);
+    assert!(matches!(&press(&mut state, "ctrl-r")[..], [Effect::Test { .. }]));
+    let mended = Config::default();
+    update(&mut state, Msg::Config(Box::new(mended)));
+    assert_eq!((state.theme.name.as_str(), state.own_problems().count()), ("dark", 0));
+}
+
+fn mouse(kind: MouseEventKind, column: u16, row: u16) -> Msg {
+    Msg::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE })
+}
+
+const CLICK: MouseEventKind = MouseEventKind::Down(MouseButton::Left);
+
+/// Where a text stands on the screen.
+fn place_of(state: &State, text: &str) -> (u16, u16) {
+    let (width, height) = state.size;
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(|frame| views::draw(frame, state)).unwrap();
+    let buffer = terminal.backend().buffer();
+    let row = |y: u16| (0..width).map(|x| buffer[(x, y)].symbol()).collect::<String>();
+    let found = (0..height).find_map(|y| Some((row(y).split_once(text)?.0.chars().count(), y)));
+    let (x, y) = found.unwrap_or_else(|| panic!("`{text}` is not on the screen"));
+    (u16::try_from(x).unwrap(), y)
+}
+
+#[test]
+fn a_click_selects_what_stands_there_in_every_pane() {
+    let mut state = samples::tested();
+    let mut click = |text: &str| {
+        let (x, y) = place_of(&state, text);
+        update(&mut state, mouse(CLICK, x, y));
+        state.clone()
+    };
+    assert_eq!(click("✓ greets").case_id(), Some("greets"));
+    let state_of_versions = click("v1 ");
+    assert_eq!((state_of_versions.focus, state_of_versions.version().unwrap().number), (Pane::Versions, 1));
+    assert_eq!(click("5 Meters").focus, Pane::Meters);
+    // Problems stand between the lines of the text, and are not counted as such.
+    let mut state = samples::tested();
+    update(&mut state, Msg::Resize(120, 60));
+    state.focus = Pane::Spec;
+    let (x, y) = place_of(&state, "- contains: card");
+    update(&mut state, mouse(CLICK, x, y));
+    assert_eq!(samples::RED.lines().nth(state.view.line), Some("      - contains: card"));
+    press(&mut state, "e");
+    let (x, y) = place_of(&state, "name: greets");
+    let before = samples::RED.find("greets").unwrap();
+    update(&mut state, mouse(CLICK, x + 6, y));
+    assert_eq!(state.editor.as_ref().unwrap().buffer.offset(), before);
+}
+
+#[test]
+fn the_wheel_moves_what_is_under_it_and_leaves_the_keys_where_they_are() {
+    let mut state = samples::tested();
+    state.focus = Pane::Specs;
+    let (x, y) = place_of(&state, "guardrails:");
+    update(&mut state, mouse(MouseEventKind::ScrollDown, x, y));
+    assert_eq!((state.view.line, state.focus), (3, Pane::Specs));
+    press(&mut state, "?");
+    update(&mut state, mouse(MouseEventKind::ScrollDown, x, y));
+    assert_eq!(state.overlay, Some(Overlay::Help { top: 3 }));
+}
+
+#[test]
+fn copying_takes_what_the_pane_is_about() {
+    let mut state = samples::tested();
+    let mut copied = |keys: &str| match press(&mut state, keys).pop() {
+        Some(Effect::Clipboard(text)) => text,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(copied("2 y"), "Your card 4242 4242 4242 4242 is on file.");
+    assert!(copied("4 y").contains("trace\n") && copied("6 y").len() == 64);
+    assert_eq!(copied("3 y"), samples::RED.lines().next().unwrap());
+    assert_eq!(copied("1 y"), "broken.ai.yml");
 }

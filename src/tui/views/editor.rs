@@ -2,8 +2,9 @@
 //! explanation of what does.
 
 use super::text::{gutter_width, looks, marks, number, paint};
-use super::{lines, span, wrapped};
+use super::{lines, span};
 use crate::tui::editor::Editor;
+use crate::tui::markdown;
 use crate::tui::state::State;
 use aic_base::LineIndex;
 use aic_spec::Diagnostic;
@@ -17,6 +18,8 @@ use unicode_width::UnicodeWidthStr as _;
 const MOST_ROWS: u16 = 8;
 /// The widest explanation, in columns.
 const WIDEST: u16 = 64;
+/// The highest, in rows, its frame included.
+const MOST_HIGH: u16 = 14;
 
 /// Draws the text; returns where the cursor stands, if it is on the screen.
 pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) -> Option<Position> {
@@ -97,7 +100,9 @@ pub fn popups(buffer: &mut Buffer, screen: Rect, state: &State, cursor: Option<P
     }
     if let Some(explanation) = &editor.explanation {
         let width = WIDEST.min(screen.width);
-        let rows = u16::try_from(wrapped(&explanation.text, usize::from(width) - 2).len() + 2).unwrap_or(12).min(14);
+        let inside = usize::from(width).saturating_sub(2);
+        let rows = markdown::lines(&explanation.text, inside, &state.theme).len() + 2;
+        let rows = u16::try_from(rows).unwrap_or(MOST_HIGH).min(MOST_HIGH);
         if let Some(area) = beside(screen, cursor, width, rows) {
             explain(buffer, area, state, &explanation.text);
         }
@@ -110,11 +115,10 @@ fn explain(buffer: &mut Buffer, area: Rect, state: &State, text: &str) {
         return;
     }
     let area = Rect { width: area.width.min(WIDEST), ..area };
-    // Bold marks say nothing on a screen that does not honour them.
-    let text = wrapped(&text.replace("**", ""), usize::from(area.width) - 2);
+    let text = markdown::lines(text, usize::from(area.width) - 2, &state.theme);
     let height = u16::try_from(text.len() + 2).unwrap_or(u16::MAX);
     let bottom = buffer.area.bottom();
-    let height = height.min(bottom.saturating_sub(area.y)).min(14);
+    let height = height.min(bottom.saturating_sub(area.y)).min(MOST_HIGH);
     if height < 3 {
         return;
     }
@@ -124,7 +128,12 @@ fn explain(buffer: &mut Buffer, area: Rect, state: &State, text: &str) {
     let block = Block::bordered().border_style(state.theme.border);
     let inside = block.inner(area);
     block.render(area, buffer);
-    lines(buffer, inside, text.into_iter().map(|line| Line::styled(line, state.theme.popup)));
+    let hidden = text.len() > usize::from(inside.height);
+    lines(buffer, inside, text);
+    if hidden && inside.width > 0 {
+        // There is more than there is room for.
+        buffer.set_string(inside.right() - 1, inside.bottom() - 1, "…", state.theme.dim);
+    }
 }
 
 /// A place of this size below the cursor, else above it; none where neither has room.

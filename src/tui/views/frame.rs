@@ -11,21 +11,22 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Widget as _};
 
+/// The title of the command that shows all others.
+const HELP: &str = "Help";
+
+/// What the line at the top begins with.
+const NAME: &str = " aic ";
+
 /// The line at the top: what is open, how it stands, and, where one pane fits only, which it is.
 pub fn tabs(buffer: &mut Buffer, area: Rect, state: &State) {
     let theme = &state.theme;
-    let mut words = vec![Span::styled(" aic ", theme.key)];
+    let mut words = vec![Span::styled(NAME, theme.key)];
     let form = Form::of(state.size.0, state.size.1);
     if form == Form::One {
-        for pane in Pane::ALL {
-            let number = Pane::ALL.iter().position(|one| *one == pane).unwrap_or(0) + 1;
-            let (text, look) = if pane == state.focus {
-                (format!("{number} {} ", pane.title()), theme.title)
-            } else {
-                (format!("{number} "), theme.dim)
-            };
-            words.push(Span::styled(text, look));
-        }
+        words.extend(Pane::ALL.map(|pane| {
+            let look = if pane == state.focus { theme.title } else { theme.dim };
+            Span::styled(tab(state, pane), look)
+        }));
     } else if let Some(spec) = state.spec() {
         words.push(span(&format!("{}  ", spec.name()), theme.title));
         words.push(span(&spec.shown, theme.dim));
@@ -48,6 +49,25 @@ pub fn tabs(buffer: &mut Buffer, area: Rect, state: &State) {
     }
 }
 
+/// The tab of a pane, where one fits only: the one that is shown has its title.
+fn tab(state: &State, pane: Pane) -> String {
+    let number = Pane::ALL.iter().position(|one| *one == pane).unwrap_or(0) + 1;
+    if pane == state.focus { format!("{number} {} ", pane.title()) } else { format!("{number} ") }
+}
+
+/// The pane whose tab stands at a column.
+pub fn tab_at(state: &State, x: u16) -> Option<Pane> {
+    if Form::of(state.size.0, state.size.1) != Form::One {
+        return None;
+    }
+    let mut end = NAME.len();
+    Pane::ALL.into_iter().find(|pane| {
+        let start = end;
+        end += tab(state, *pane).len();
+        (start..end).contains(&usize::from(x))
+    })
+}
+
 /// How the selected spec stands, in a few words.
 fn standing(state: &State) -> (String, Style) {
     let theme = &state.theme;
@@ -68,7 +88,8 @@ fn standing(state: &State) -> (String, Style) {
         return ("not run: see the problems".into(), theme.bad);
     }
     if spec.results.is_empty() {
-        return ("no tests have run".into(), theme.dim);
+        let none = spec.loaded.is_some() && spec.tests.is_empty();
+        return (if none { "no tests" } else { "no tests have run" }.into(), theme.dim);
     }
     let tally = spec.tally();
     let look = if tally.exit_code() == 0 { theme.good } else { theme.bad };
@@ -119,16 +140,20 @@ pub fn footer(buffer: &mut Buffer, area: Rect, state: &State) {
         buffer.set_line(area.x, area.y, &line, area.width);
         return;
     }
+    let all = palette::footer(state);
+    let wide = |(key, title): &(String, &str)| unicode_width::UnicodeWidthStr::width(key.as_str()) + title.len() + 3;
+    // Help leads to all the others, so its place is never given away.
+    let mut left = usize::from(area.width).saturating_sub(all.iter().rfind(|one| one.1 == HELP).map_or(0, wide));
     let mut words = Vec::new();
-    let mut used = 0;
-    for (key, title) in palette::footer(state) {
-        let wide = unicode_width::UnicodeWidthStr::width(key.as_str()) + title.len() + 3;
-        if used + wide > usize::from(area.width) {
-            continue;
+    for one in &all {
+        if one.1 != HELP {
+            match left.checked_sub(wide(one)) {
+                Some(rest) => left = rest,
+                None => continue,
+            }
         }
-        used += wide;
-        words.push(Span::styled(format!(" {key}"), theme.key));
-        words.push(Span::styled(format!(" {title} "), theme.dim));
+        words.push(Span::styled(format!(" {}", one.0), theme.key));
+        words.push(Span::styled(format!(" {} ", one.1), theme.dim));
     }
     buffer.set_line(area.x, area.y, &Line::from(words), area.width);
 }

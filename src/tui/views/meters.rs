@@ -113,18 +113,31 @@ fn cost(state: &State, numbers: &Numbers, width: u16) -> Line<'static> {
     let about = if numbers.estimated { "≈ " } else { "" };
     let mut words =
         vec![Span::styled("cost     ", theme.title), Span::styled(format!("{about}{}", numbers.cost), theme.text)];
+    let mut left = usize::from(width).saturating_sub(words.iter().map(Span::width).sum());
+    let mut fits = |text: String, look: Style, words: &mut Vec<Span<'static>>| {
+        if text.width() <= left {
+            left -= text.width();
+            words.push(Span::styled(text, look));
+        }
+        left
+    };
     match numbers.cap {
         Some(cap) if cap.pico() > 0 => {
             let share = (numbers.dearest.pico() as f64 / cap.pico() as f64).clamp(0.0, 1.0);
             let look = if share >= 0.8 { theme.bad } else { theme.good };
-            let text = format!(" · dearest {} of {cap} ", numbers.dearest);
-            let room = usize::from(width).saturating_sub(20 + text.width()).clamp(4, 20);
-            words.push(Span::styled(text, theme.dim));
-            words.push(Span::styled(filled(share, room), look));
-            words.push(Span::styled(format!(" {:.0} %", share * 100.0), theme.dim));
+            // What says most comes first: how near the dearest run came to the cap.
+            fits(format!(" · {:.0} % of cap {cap}", share * 100.0), look, &mut words);
+            let left = fits(format!(" · dearest {}", numbers.dearest), theme.dim, &mut words);
+            if left >= 6 {
+                words.push(Span::styled(format!(" {}", filled(share, (left - 1).min(20))), look));
+            }
         }
-        _ if width < 46 => words.push(Span::styled(" · no cap", theme.dim)),
-        _ => words.push(Span::styled(format!(" · no cap · dearest {}", numbers.dearest), theme.dim)),
+        _ => {
+            fits(" · no cap".into(), theme.dim, &mut words);
+            if numbers.dearest > Usd::ZERO {
+                fits(format!(" · dearest {}", numbers.dearest), theme.dim, &mut words);
+            }
+        }
     }
     Line::from(words)
 }
@@ -153,7 +166,8 @@ fn draw_charts(buffer: &mut Buffer, area: Rect, state: &State, spec: &SpecState,
     if area.height < LEAST_CHART || area.width < 24 || samples.is_empty() {
         return;
     }
-    let both = area.height >= LEAST_CHART * 2;
+    let costs = samples.iter().any(|sample| sample.cost > Usd::ZERO);
+    let both = costs && area.height >= LEAST_CHART * 2;
     let high = if both { area.height / 2 } else { area.height };
     let at = |value: fn(&Sample) -> f64| -> Vec<(f64, f64)> {
         samples.iter().enumerate().map(|(at, sample)| (at as f64, value(sample))).collect()
@@ -195,16 +209,16 @@ fn draw_chart(
     if !limit.is_empty() {
         sets.push(Dataset::default().marker(Marker::Braille).graph_type(GraphType::Line).style(theme.bad).data(limit));
     }
-    let first = format!("{} ago", count(points.len(), "run"));
+    // What it is stands below the axis: in the chart it would lie over the line.
+    let first = format!("{title}, last {}", count(points.len(), "run"));
     let x = Axis::default()
         .style(theme.border)
         .bounds([0.0, last])
         .labels([Span::styled(first, theme.dim), Span::styled("now", theme.dim)]);
     let y = Axis::default()
-        .title(Span::styled(title, theme.dim))
         .style(theme.border)
         .bounds([0.0, top])
-        .labels([Span::styled(label(0.0), theme.dim), Span::styled(label(highest), theme.dim)]);
+        .labels([Span::styled("0", theme.dim), Span::styled(label(highest), theme.dim)]);
     Chart::new(sets).x_axis(x).y_axis(y).legend_position(None).render(area, buffer);
 }
 

@@ -14,6 +14,9 @@ mod yaml;
 #[cfg(test)]
 mod snapshots;
 
+pub use frame::tab_at;
+pub use text::gutter_width;
+
 use crate::output::harmless;
 use crate::tui::layout::layout;
 use crate::tui::state::{Pane, Phase, State};
@@ -77,12 +80,53 @@ fn lines<'a>(buffer: &mut Buffer, area: Rect, all: impl IntoIterator<Item = Line
     }
 }
 
+/// What stands in a row of the screen, inside of a pane: the row of its list, or the line of its text.
+pub fn row_at(state: &State, pane: Pane, inside: Rect, y: u16) -> Option<usize> {
+    let spec = state.spec()?;
+    let of_list = |area: Rect, count: usize, at: usize| {
+        let row = list_top(count, at, area.height) + usize::from(y.checked_sub(area.y)?);
+        (row < count).then_some(row)
+    };
+    match pane {
+        Pane::Specs => of_list(inside, state.specs_rows(), state.specs_at),
+        Pane::Tests => of_list(tests::below(state, spec, inside), spec.rows().len(), spec.test_at),
+        Pane::Versions => of_list(versions::below(state, spec, inside), spec.history.versions.len(), spec.version_at),
+        Pane::Spec => text::line_at(state, inside, y),
+        Pane::Trace | Pane::Meters => None,
+    }
+}
+
+/// What somebody would copy from the pane that has the keys: what it is, and it.
+pub fn copied(state: &State) -> Option<(&'static str, String)> {
+    let spec = state.spec()?;
+    match state.focus {
+        Pane::Specs => specs::copied(state, spec),
+        Pane::Tests => Some(("the output", state.case()?.output.clone())).filter(|(_, text)| !text.is_empty()),
+        Pane::Trace => {
+            state.case()?;
+            // Wide enough that nothing is broken that was one line.
+            let lines = trace::lines(state, u16::MAX);
+            let text: String = lines.iter().map(|line| line.to_string().trim_end().to_owned() + "\n").collect();
+            Some(("the trace", text))
+        }
+        Pane::Spec => {
+            let line = state.shown_text()?.lines().nth(state.view.line)?;
+            Some(("the line", line.to_owned()))
+        }
+        Pane::Meters => None,
+        Pane::Versions => Some(("the digest", state.version()?.digest.to_string())),
+    }
+}
+
+/// The first row of a list that is shown, so that the selected one is.
+fn list_top(count: usize, selected: usize, height: u16) -> usize {
+    let height = usize::from(height);
+    (selected + 2).saturating_sub(height).min(count.saturating_sub(height)).min(selected)
+}
+
 /// A list with a selected row, scrolled so that it is on the screen.
 fn list<'a>(buffer: &mut Buffer, area: Rect, all: Vec<Line<'a>>, at: Option<usize>, look: Style) {
-    let height = usize::from(area.height);
-    let selected = at.unwrap_or(0);
-    let top = (selected + 2).saturating_sub(height).min(all.len().saturating_sub(height));
-    let top = top.min(selected);
+    let top = list_top(all.len(), at.unwrap_or(0), area.height);
     for (row, (number, line)) in (area.y..area.bottom()).zip(all.into_iter().enumerate().skip(top)) {
         buffer.set_line(area.x, row, &line, area.width);
         if at == Some(number) {
@@ -94,6 +138,25 @@ fn list<'a>(buffer: &mut Buffer, area: Rect, all: Vec<Line<'a>>, at: Option<usiz
 /// The look of a selected row: strong in the pane that has the keys.
 fn selected(state: &State, pane: Pane) -> Style {
     if state.focus == pane && state.overlay.is_none() { state.theme.selected } else { state.theme.row }
+}
+
+/// A text of at most so many columns; what is cut off is shown to be.
+fn clip(text: &str, width: usize) -> String {
+    use unicode_segmentation::UnicodeSegmentation as _;
+    use unicode_width::UnicodeWidthStr as _;
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let (mut kept, mut used) = (String::new(), 1);
+    for grapheme in text.graphemes(true) {
+        if used + grapheme.width() > width {
+            break;
+        }
+        used += grapheme.width();
+        kept.push_str(grapheme);
+    }
+    kept.push('…');
+    kept
 }
 
 /// A text that is not ours, on one line, in a style.

@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 const SIZES: [(u16, u16); 4] = [(120, 40), (80, 24), (40, 10), (1, 1)];
 
 fn drawn(state: &mut State, theme: &str, (width, height): (u16, u16)) -> Buffer {
-    state.theme = theme::read(theme, None).theme;
+    state.theme = theme::read(theme, &theme::Files::new()).theme;
     update(state, Msg::Resize(width, height));
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     terminal.draw(|frame| draw(frame, state)).unwrap();

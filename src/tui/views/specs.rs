@@ -1,6 +1,6 @@
 //! Specs and problems: which specs there are and how each stands, then what is wrong with the selected one.
 
-use super::{list, selected, span};
+use super::{clip, list, selected, span};
 use crate::tui::state::{Pane, SpecState, State};
 use aic_base::LineIndex;
 use aic_spec::{Diagnostic, Severity};
@@ -8,19 +8,23 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr as _;
 
 pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
     let mut rows: Vec<Line<'_>> = Vec::new();
     for (at, spec) in state.specs.iter().enumerate() {
         let (mark, look) = mark(state, spec);
         let name = if at == state.at { state.theme.title } else { state.theme.text };
-        let mut words = vec![Span::styled(format!("{mark} "), look), span(spec.name(), name)];
         let tally = spec.tally();
-        if tally.total() > 0 {
-            words.push(Span::styled(format!(" {}/{}", tally.pass, tally.total()), state.theme.dim));
-        }
-        if spec.name() != spec.shown {
-            words.push(span(&format!("  {}", spec.shown), state.theme.dim));
+        let count = if tally.total() > 0 { format!(" {}/{}", tally.pass, tally.total()) } else { String::new() };
+        let room = usize::from(area.width).saturating_sub(2 + count.len());
+        let called = clip(spec.name(), room);
+        let room = room.saturating_sub(called.width() + 2);
+        let mut words =
+            vec![Span::styled(format!("{mark} "), look), span(&called, name), Span::styled(count, state.theme.dim)];
+        // The path tells specs of one name apart; a few letters of it tell nothing.
+        if spec.name() != spec.shown && room >= 8 {
+            words.push(span(&format!("  {}", clip(&spec.shown, room)), state.theme.dim));
         }
         rows.push(Line::from(words));
     }
@@ -33,6 +37,21 @@ pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
             .map(|text| Line::from(vec![Span::styled("! ", state.theme.warn), span(text, state.theme.text)])),
     );
     list(buffer, area, rows, Some(state.specs_at), selected(state, Pane::Specs));
+}
+
+/// The selected path or problem.
+pub fn copied(state: &State, spec: &SpecState) -> Option<(&'static str, String)> {
+    if let Some(chosen) = state.specs.get(state.specs_at) {
+        return Some(("the path", chosen.path.to_string()));
+    }
+    let at = state.specs_at - state.specs.len();
+    let own = |at: usize| Some(("the problem", state.own_problems().nth(at)?.clone()));
+    let Some(problem) = spec.problems().get(at) else { return own(at - spec.problems().len()) };
+    let text = spec.loaded.as_ref().and_then(|loaded| loaded.text(&problem.file));
+    let place = text.map(|text| LineIndex::new(text).line_col(text, problem.span.start as usize));
+    let place = place.map_or_else(String::new, |place| format!(":{}:{}", place.line, place.column));
+    let help = problem.help.as_ref().map_or_else(String::new, |help| format!("\n{help}"));
+    Some(("the problem", format!("{}{place}: {}{help}", problem.file, problem.message)))
 }
 
 /// How a spec stands: it runs, is broken, red, green, or was not looked at yet.

@@ -32,15 +32,9 @@ pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
     let failing = failing(state, file);
     let gutter = gutter_width(index.len());
     let width = usize::from(area.width.saturating_sub(gutter));
-    // What is wrong on a line, broken into rows that stand below it.
-    let notes = |line: usize| -> Vec<Line<'static>> {
-        let found = of_line(&problems, text, &index, line).take(MOST_BELOW).map(|found| told(state, found));
-        let red = failing.iter().filter(|(at, _)| *at == line).take(MOST_BELOW);
-        let all = found.chain(red.map(|(_, words)| (words.clone(), state.theme.bad)));
-        all.flat_map(|(words, look)| {
-            wrapped(&words, width).into_iter().take(MOST_ROWS).map(move |row| Line::styled(row, look))
-        })
-        .collect()
+    let notes = |line: usize| {
+        let red = failing.iter().filter(|(at, _)| *at == line).map(|(_, words)| words.as_str());
+        notes(state, of_line(&problems, text, &index, line), red, width)
     };
     let height = usize::from(area.height);
     let first = top(state.view.top, state.view.line, index.len(), height, |line| 1 + notes(line).len());
@@ -68,6 +62,43 @@ pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
         }
         line += 1;
     }
+}
+
+/// What is wrong on a line, broken into rows that stand below it.
+fn notes<'a>(
+    state: &State,
+    found: impl Iterator<Item = &'a Diagnostic>,
+    failing: impl Iterator<Item = &'a str>,
+    width: usize,
+) -> Vec<Line<'static>> {
+    let found = found.take(MOST_BELOW).map(|found| told(state, found));
+    let all = found.chain(failing.take(MOST_BELOW).map(|words| (words.to_owned(), state.theme.bad)));
+    all.flat_map(|(words, look)| {
+        wrapped(&words, width).into_iter().take(MOST_ROWS).map(move |row| Line::styled(row, look))
+    })
+    .collect()
+}
+
+/// The line of the text that stands in a row of the screen, inside of the pane.
+pub fn line_at(state: &State, area: Rect, y: u16) -> Option<usize> {
+    let (spec, file, text) = (state.spec()?, state.shown_file()?, state.shown_text()?);
+    let index = LineIndex::new(text);
+    let problems: Vec<&Diagnostic> = spec.problems().iter().filter(|found| found.file == *file).collect();
+    let failing = failing(state, file);
+    let width = usize::from(area.width.saturating_sub(gutter_width(index.len())));
+    let rows_of = |line: usize| {
+        let red = failing.iter().filter(|(at, _)| *at == line).map(|(_, words)| words.as_str());
+        1 + notes(state, of_line(&problems, text, &index, line), red, width).len()
+    };
+    let mut line = top(state.view.top, state.view.line, index.len(), usize::from(area.height), rows_of);
+    let mut left = usize::from(y.checked_sub(area.y)?);
+    while line < index.len() {
+        match left.checked_sub(rows_of(line)) {
+            Some(rest) => (line, left) = (line + 1, rest),
+            None => return Some(line),
+        }
+    }
+    None
 }
 
 /// A problem in words, with what helps, and its look.

@@ -35,7 +35,7 @@ fn build(state: &State, width: u16) -> Vec<Line<'static>> {
         };
         return vec![Line::styled(words, theme.dim)];
     };
-    let mut all = vec![head(state, case)];
+    let mut all = head(state, case, width);
     for failure in &case.failures {
         all.push(Line::default());
         fail(state, failure, width, &mut all);
@@ -57,7 +57,7 @@ fn build(state: &State, width: u16) -> Vec<Line<'static>> {
     all
 }
 
-fn head(state: &State, case: &CaseReport) -> Line<'static> {
+fn head(state: &State, case: &CaseReport, width: usize) -> Vec<Line<'static>> {
     let theme = &state.theme;
     let (mark, look) = verdict(case.verdict, theme);
     let mut facts = vec![case.cost.to_string(), duration(case.latency)];
@@ -72,20 +72,25 @@ fn head(state: &State, case: &CaseReport) -> Line<'static> {
     if case.kept {
         facts.push("kept: nothing that could change it has changed".into());
     }
-    Line::from(vec![
-        Span::styled(format!("{mark} {}", case.verdict), look),
-        span(&format!("  {}", facts.join(" · ")), theme.dim),
-    ])
+    let verdict = format!("{mark} {}", case.verdict);
+    let indent = verdict.chars().count() + 2;
+    let facts = wrapped(&facts.join(" · "), width.saturating_sub(indent).max(8));
+    let lines = facts.into_iter().enumerate().map(|(at, facts)| {
+        let before = if at == 0 { format!("{verdict}  ") } else { " ".repeat(indent) };
+        Line::from(vec![Span::styled(before, look), Span::styled(facts, theme.dim)])
+    });
+    lines.collect()
 }
 
 fn fail(state: &State, failure: &Failure, width: usize, all: &mut Vec<Line<'static>>) {
     let theme = &state.theme;
     let turn = failure.turn.map(|turn| format!("turn {turn}: ")).unwrap_or_default();
     if !failure.expectation.is_empty() {
-        all.push(Line::from(vec![
-            Span::styled("✗ ", theme.bad),
-            span(&format!("{turn}{}", clipped(&failure.expectation)), theme.title),
-        ]));
+        let title = wrapped(&format!("{turn}{}", clipped(&failure.expectation)), width.saturating_sub(2));
+        all.extend(title.into_iter().enumerate().map(|(at, line)| {
+            let mark = if at == 0 { "✗ " } else { "  " };
+            Line::from(vec![Span::styled(mark, theme.bad), Span::styled(line, theme.title)])
+        }));
     }
     let message = wrapped(&failure.message, width.saturating_sub(2));
     all.extend(message.into_iter().map(|line| Line::from(vec![Span::raw("  "), Span::styled(line, theme.bad)])));

@@ -1,7 +1,7 @@
 //! Versions: each with its verdict, and what the last rollback did.
 
 use super::{lines, list, selected, span, wrapped};
-use crate::tui::state::{Pane, State};
+use crate::tui::state::{Pane, SpecState, State};
 use aic_base::Digest;
 use aic_store::VersionInfo;
 use ratatui::buffer::Buffer;
@@ -11,13 +11,32 @@ use ratatui::text::{Line, Span};
 pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
     let Some(spec) = state.spec() else { return };
     let theme = &state.theme;
-    let mut area = area;
-    let mut above: Vec<Line<'_>> = Vec::new();
+    let above = above(state, spec, area.width);
+    let below = below(state, spec, area);
+    lines(buffer, Rect { height: below.y - area.y, ..area }, above);
+    if spec.history.versions.is_empty() {
+        lines(buffer, below, [Line::styled("no versions yet: a test run records one", theme.dim)]);
+        return;
+    }
+    let rows = spec.history.versions.iter().map(|version| one(state, version, spec.history.here, area.width)).collect();
+    list(buffer, below, rows, Some(spec.version_at), selected(state, Pane::Versions));
+}
+
+/// Where the list stands: below what the last rollback did.
+pub fn below(state: &State, spec: &SpecState, area: Rect) -> Rect {
+    let most = if spec.history.versions.is_empty() { area.height } else { area.height / 2 };
+    let height = u16::try_from(above(state, spec, area.width).len()).unwrap_or(u16::MAX).min(most);
+    Rect { y: area.y + height, height: area.height - height, ..area }
+}
+
+fn above(state: &State, spec: &SpecState, width: u16) -> Vec<Line<'static>> {
+    let theme = &state.theme;
+    let mut above = Vec::new();
     if let Some(problem) = &spec.history.problem {
         above.push(Line::from(span(problem, theme.bad)));
     }
     if let Some(rolled) = &spec.rolled {
-        let width = usize::from(area.width);
+        let width = usize::from(width);
         above.extend(wrapped(&rolled.title, width).into_iter().map(|line| Line::styled(line, theme.good)));
         let lines = rolled.lines.iter().flat_map(|line| wrapped(line, width.saturating_sub(2)));
         above.extend(lines.map(|line| {
@@ -29,20 +48,10 @@ pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) {
             Line::styled(format!("  {line}"), look)
         }));
     }
-    if !above.is_empty() {
-        let height = u16::try_from(above.len()).unwrap_or(u16::MAX).min(area.height / 2);
-        lines(buffer, Rect { height, ..area }, above);
-        area = Rect { y: area.y + height, height: area.height - height, ..area };
-    }
-    if spec.history.versions.is_empty() {
-        lines(buffer, area, [Line::styled("no versions yet: a test run records one", theme.dim)]);
-        return;
-    }
-    let rows = spec.history.versions.iter().map(|version| one(state, version, spec.history.here)).collect();
-    list(buffer, area, rows, Some(spec.version_at), selected(state, Pane::Versions));
+    above
 }
 
-fn one(state: &State, version: &VersionInfo, here: Option<Digest>) -> Line<'static> {
+fn one(state: &State, version: &VersionInfo, here: Option<Digest>, width: u16) -> Line<'static> {
     let theme = &state.theme;
     let current = here == Some(version.digest);
     let mark = if current { "● " } else { "  " };
@@ -69,6 +78,10 @@ fn one(state: &State, version: &VersionInfo, here: Option<Digest>) -> Line<'stat
     if version.quarantined.is_some() {
         words.push(Span::styled("  quarantined", theme.bad));
     }
-    words.push(Span::styled(format!("  {}", version.digest.short()), theme.dim));
+    let digest = format!("  {}", version.digest.short());
+    // Half a digest is of no use.
+    if words.iter().map(Span::width).sum::<usize>() + digest.len() <= usize::from(width) {
+        words.push(Span::styled(digest, theme.dim));
+    }
     Line::from(words)
 }

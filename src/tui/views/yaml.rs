@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn keys_texts_and_comments_are_told_apart() {
-        let theme = crate::tui::theme::read("dark", None).theme;
+        let theme = crate::tui::theme::read("dark", &crate::tui::theme::Files::new()).theme;
         let look = |line: &str| -> Vec<(String, Style)> {
             parts(line, &theme).into_iter().map(|(range, style)| (line[range].to_owned(), style)).collect()
         };

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 /// What takes the terminal, and what gives it back: byte for byte.
 pub const ENTER: &str = "\x1b[?1049h\x1b[?2004h\x1b[?1004h\x1b[?25l\x1b]11;?\x1b\\";
-pub const LEAVE: &str = "\x1b[?2026l\x1b[0m\x1b[?1004l\x1b[?2004l\x1b[?25h\x1b[?1049l";
+pub const LEAVE: &str = "\x1b[?2026l\x1b[0m\x1b[?1006l\x1b[?1000l\x1b[?1004l\x1b[?2004l\x1b[?25h\x1b[?1049l";
 
 /// The workbench, and the other end of its terminal.
 pub struct Screen {

@@ -127,6 +127,144 @@ fn run_this_test_runs_exactly_that_one() {
 }
 
 #[test]
+fn what_stands_under_the_cursor_is_explained_without_its_markup() {
+    let workspace = Workspace::mini();
+    let mut screen = Screen::open(&workspace);
+    screen.shows("2 passed");
+    screen.press("3/provider\r");
+    screen.shows("1 of 1 line");
+    screen.press("e");
+    screen.shows("(editing)");
+    // To the word itself, then ask.
+    screen.press("\x1b[C\x1b[C\x1b[C\x1b[C\x1b[C\x0b");
+    screen.shows("Who serves it");
+    screen.shows("• scripted");
+    assert!(!screen.now().contains("**"), "{}", screen.now());
+    screen.press(ESC);
+    screen.hides("Who serves it");
+    screen.press(ESC);
+    screen.hides("(editing)");
+    screen.quits();
+}
+
+#[test]
+fn the_next_session_begins_where_the_last_one_ended() {
+    let workspace = samples();
+    let mut screen = Screen::open(&workspace);
+    screen.shows("✓ user-management 19/19");
+    screen.press("JJ3");
+    screen.shows("3 Spec user-management/.aicontainer.yml");
+    screen.press("/a no is a no\r");
+    screen.shows("1 of 1 line");
+    screen.quits();
+    let screen = Screen::open(&workspace);
+    screen.shows("a no is a no");
+    screen.shows("3 Spec user-management/.aicontainer.yml");
+    screen.quits();
+    // Whatever is in the file, it opens.
+    let folder = workspace.home().join(".local/state/aic/workspaces");
+    let root = workspace.root().to_str().unwrap().to_owned();
+    let mine = |path: &std::path::PathBuf| std::fs::read_to_string(path).is_ok_and(|text| text.contains(&root));
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let file = files.into_iter().find(mine).expect("a file of this workspace");
+    std::fs::write(&file, "{ torn").unwrap();
+    let screen = Screen::open(&workspace);
+    screen.shows("what was selected last is not known");
+    screen.shows("✓ quickstart 3/3");
+    screen.quits();
+}
+
+#[test]
+fn the_configuration_is_read_again_when_it_is_saved_and_a_broken_one_changes_nothing() {
+    let workspace = Workspace::mini();
+    let config = workspace.root().parent().unwrap().join("config");
+    let write = |text: &str| {
+        std::fs::create_dir_all(config.join("aic")).unwrap();
+        std::fs::write(config.join("aic/config.toml"), text).unwrap();
+    };
+    write("mouse = false\n");
+    let mut screen = Screen::with(&workspace, &[], &[("XDG_CONFIG_HOME", config.to_str().unwrap())]);
+    screen.shows("2 passed");
+    assert!(!screen.sent().contains("\x1b[?1000h"), "the mouse is the terminal's");
+    write("[keys]\nw = \"help\"\n");
+    screen.shows("the configuration was read again");
+    crate::support::until("the mouse is taken", || screen.sent().contains("\x1b[?1000h").then_some(()));
+    write("[keys\n");
+    screen.shows("the previous one holds");
+    screen.press("w");
+    screen.shows("Esc closes");
+    screen.press("q");
+    screen.hides("Esc closes");
+    screen.quits();
+}
+
+#[test]
+fn a_click_and_a_copy_reach_the_system() {
+    let workspace = Workspace::mini();
+    let mut screen = Screen::open(&workspace);
+    screen.shows("2 passed");
+    // On the second test: the terminal counts columns and rows from 1.
+    let row = screen.now().lines().position(|line| line.contains("is blunt otherwise")).unwrap() + 1;
+    screen.press(&format!("\x1b[<0;5;{row}M\x1b[<0;5;{row}m"));
+    screen.shows("4 Trace is blunt otherwise");
+    screen.press("y");
+    screen.shows("copied: the output");
+    // "What?" in base64.
+    crate::support::until("the clipboard", || screen.sent().contains("\x1b]52;c;V2hhdD8=\x1b\\").then_some(()));
+    screen.quits();
+}
+
+#[test]
+fn it_tests_as_the_environment_and_with_the_variables_that_it_is_given() {
+    let workspace = Workspace::mini();
+    let spec = workspace.read(SPEC).replace("- match: {}", "- match: {system: {contains: staging-xyz}}");
+    let prompts = "prompts: {system: \"Be polite. ${ENV}-${WORD}\", variables: {WORD: {default: none}}}";
+    workspace.write(SPEC, spec.replace("prompts: {system: {file: prompts/system.md}}", prompts));
+    workspace.aic(&[]).exits(2);
+    let screen = Screen::with(&workspace, &["--env", "staging", "--var", "WORD=xyz"], &[]);
+    screen.shows("2 passed");
+    screen.quits();
+    workspace.aic(&["--env", "staging", "--var", "WORD=xyz"]).exits(0).says(&["2 passed"]);
+    workspace.aic(&["--env", "staging", "test"]).exits(2);
+}
+
+#[test]
+fn a_folder_that_vanishes_and_a_file_that_is_no_text_are_said_and_survived() {
+    let workspace = Workspace::mini();
+    let mut screen = Screen::open(&workspace);
+    screen.shows("2 passed");
+    workspace.write("other.ai.yml", [0xff, 0xfe, 0x00]);
+    screen.shows("! other");
+    screen.press("K");
+    screen.shows("not UTF-8");
+    std::fs::rename(workspace.root(), workspace.root().with_extension("away")).unwrap();
+    screen.press("\x1b[I");
+    screen.shows("No spec below this folder yet");
+    std::fs::rename(workspace.root().with_extension("away"), workspace.root()).unwrap();
+    screen.press("\x1b[I");
+    screen.shows("✓ mini 2/2");
+    screen.quits();
+}
+
+#[test]
+fn another_process_that_runs_the_tests_is_followed_and_succeeded() {
+    let workspace = Workspace::mini();
+    let mut first = Screen::open(&workspace);
+    first.shows("2 passed");
+    let second = Screen::open(&workspace);
+    second.shows("following process");
+    second.shows("2 passed");
+    workspace.write("prompts/system.md", "Be rude.\n");
+    second.shows("1 failed");
+    first.press("q");
+    assert_eq!(first.ends().0, Some(0));
+    workspace.write("prompts/system.md", crate::support::POLITE);
+    second.shows("2 passed");
+    second.hides("following process");
+    second.quits();
+}
+
+#[test]
 fn without_a_terminal_it_reports_and_exits_with_the_verdict() {
     let workspace = Workspace::mini();
     workspace.aic(&[]).exits(0).says(&["2 passed"]);
