@@ -1,7 +1,7 @@
 //! Carries effects out: files, tests, rollbacks and analyses on tasks of their own; what comes of them returns as
 //! messages. The screen never waits for any of it.
 
-mod save;
+pub(crate) mod save;
 mod work;
 
 use crate::host::script_host;

@@ -8,12 +8,12 @@ mod answer;
 mod commands;
 mod config;
 mod editor;
-mod effects;
+pub(crate) mod effects;
 mod frames;
 mod ide;
 mod keymap;
 mod layout;
-mod message;
+pub(crate) mod message;
 mod palette;
 mod pump;
 #[cfg(test)]

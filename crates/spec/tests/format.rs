@@ -83,8 +83,13 @@ fn changed(sample: &str, changes: &[(usize, Change)], widen: bool) -> String {
     if widen {
         // Everything indented twice as far is the same document, texts in literals aside.
         for line in &mut lines {
-            let indent = line.len() - line.trim_start_matches(' ').len();
-            *line = format!("{}{line}", " ".repeat(indent));
+            let mut rest = line.trim_start_matches(' ');
+            let mut wide = " ".repeat(2 * (line.len() - rest.len()));
+            while let Some(item) = rest.strip_prefix("- ") {
+                wide.push_str("-   ");
+                rest = item;
+            }
+            *line = format!("{wide}{rest}");
         }
     }
     for (at, change) in changes {
