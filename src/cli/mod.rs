@@ -6,14 +6,19 @@
 mod check;
 mod completions;
 mod doctor;
+mod explain;
+mod fmt;
 mod guard;
 mod init;
 mod lsp;
 mod rollback;
 mod run;
+mod schema;
 mod test;
 mod versions;
 mod watch;
+
+pub use check::Checked;
 
 use crate::host::WORKER;
 use crate::output::{Out, Style};
@@ -64,6 +69,12 @@ struct Workbench {
 enum Command {
     /// Check specs: keys, types, conditions, files they name
     Check(check::Args),
+    /// Say why a code is a finding, with a bad and a good example
+    Explain(explain::Args),
+    /// Bring specs into one layout; comments stay
+    Fmt(fmt::Args),
+    /// Print the JSON Schema of the language
+    Schema(schema::Args),
     /// Run the behaviour tests of specs and record the version
     Test(test::Args),
     /// Send one input through a spec, for real
@@ -214,7 +225,10 @@ async fn start(cli: Cli, cancel: CancellationToken) -> u8 {
 async fn dispatch(command: Command, cancel: CancellationToken) -> u8 {
     let mut context = Context::new(command.format(), cancel);
     let code = match command {
-        Command::Check(args) => check::run(&args, &mut context),
+        Command::Check(args) => check::run(&args, &mut context).await,
+        Command::Explain(args) => explain::run(&args, &mut context),
+        Command::Fmt(args) => fmt::run(&args, &mut context),
+        Command::Schema(args) => schema::run(&args, &mut context),
         Command::Test(args) => test::run(&args, &mut context).await,
         Command::Run(args) => run::run(&args, &mut context).await,
         Command::Watch(args) => watch::run(&args, &mut context).await,
@@ -236,7 +250,11 @@ async fn dispatch(command: Command, cancel: CancellationToken) -> u8 {
 impl Command {
     const fn format(&self) -> Format {
         match self {
-            Self::Check(args) => args.format,
+            Self::Check(args) => match args.format {
+                check::CheckFormat::Json => Format::Json,
+                _ => Format::Human,
+            },
+            Self::Explain(args) => args.format,
             Self::Test(args) => args.format,
             Self::Run(args) => args.format,
             Self::Watch(args) => args.format,
@@ -245,7 +263,7 @@ impl Command {
             Self::Rollback(args) => args.format,
             Self::Doctor(args) => args.format,
             Self::Guard(args) => args.format(),
-            Self::Completions(_) | Self::Lsp(_) => Format::Human,
+            Self::Completions(_) | Self::Fmt(_) | Self::Lsp(_) | Self::Schema(_) => Format::Human,
         }
     }
 }

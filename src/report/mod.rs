@@ -1,7 +1,10 @@
 //! What came of a command, for people and for programs.
 
 pub mod diagnostics;
+pub mod github;
 pub mod json;
+pub mod junit;
+pub mod sarif;
 pub mod tests;
 pub mod trace;
 

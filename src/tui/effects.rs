@@ -2,7 +2,7 @@
 //! messages. The screen never waits for any of it.
 
 mod follow;
-mod save;
+pub(crate) mod save;
 mod work;
 
 use crate::session::{Session, TestOptions};

@@ -9,14 +9,14 @@ mod clipboard;
 mod commands;
 mod config;
 mod editor;
-mod effects;
+pub(crate) mod effects;
 mod frames;
 mod ide;
 mod keymap;
 mod layout;
 mod markdown;
 mod memory;
-mod message;
+pub(crate) mod message;
 mod palette;
 mod pump;
 #[cfg(test)]

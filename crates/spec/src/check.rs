@@ -11,7 +11,7 @@ use crate::codes::{
 use crate::cx::{Cx, Doc};
 use crate::schema::{Enforced, RUN_KINDS, Record, Shape, Word};
 use crate::tree::{Entry, Kind, Node, Style};
-use crate::words::{did_you_mean, nearest, shown};
+use crate::words::{did_you_mean, elsewhere, nearest, shown};
 use crate::{Code, Fix};
 use aic_base::Span;
 
@@ -149,7 +149,8 @@ impl Checker<'_, '_> {
     fn unknown_key(&mut self, entry: &Entry, siblings: &[Entry], record: &Record, name: &str) {
         // Nobody writes maps so long by hand, and looking through them for each of their keys takes its time.
         let absent = |key: &&str| siblings.len() > 200 || !siblings.iter().any(|entry| entry.key.text() == Some(key));
-        let meant = nearest(name, record.keys().map(|key| key.name).filter(absent));
+        let meant = nearest(name, record.keys().map(|key| key.name).filter(absent))
+            .or_else(|| elsewhere(name, record.keys().map(|key| key.name).filter(absent)));
         let message = format!("`{}` is no key of {}{}", shown(name), record.title, did_you_mean(meant));
         let mut finding = self.doc.find(UNKNOWN_KEY, entry.key.span, message);
         match meant {

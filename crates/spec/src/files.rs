@@ -53,6 +53,18 @@ pub fn find_specs(source: &dyn Source, folder: &RelPath) -> Vec<RelPath> {
     found
 }
 
+/// All files of the language below a folder, files of tests included; bounded like [`find_specs`].
+pub fn find_files(source: &dyn Source, folder: &RelPath) -> Vec<RelPath> {
+    let mut found = Vec::new();
+    walk(source, folder, |path| {
+        if file_kind(path.file_name()).is_some() {
+            found.push(path.clone());
+        }
+    });
+    found.sort();
+    found
+}
+
 /// Visits the files below a folder.
 fn walk(source: &dyn Source, folder: &RelPath, mut visit: impl FnMut(&RelPath)) {
     let mut seen = 0;

@@ -17,6 +17,28 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, candidate)| candidate)
 }
 
+/// Words of other tools, and the key that says the same here.
+const ELSEWHERE: [(&str, &str); 10] = [
+    ("assert", "expect"),
+    ("asserts", "expect"),
+    ("assertions", "expect"),
+    ("expected", "expect"),
+    ("providers", "models"),
+    ("defaultTest", "test_defaults"),
+    ("defaults", "test_defaults"),
+    ("guards", "guardrails"),
+    ("extends", "inherits"),
+    ("query", "input"),
+];
+
+/// The known key that says what a word of another tool says, slips included.
+pub(crate) fn elsewhere<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let same = ELSEWHERE.iter().find(|(theirs, _)| *theirs == word).map(|(theirs, _)| *theirs);
+    let theirs = same.or_else(|| nearest(word, ELSEWHERE.iter().map(|(theirs, _)| *theirs)))?;
+    let (_, ours) = ELSEWHERE.iter().find(|(known, _)| *known == theirs)?;
+    known.into_iter().find(|known| known == ours)
+}
+
 /// `; did you mean `x`?`, or what there is instead if that is short.
 pub(crate) fn did_you_mean(meant: Option<&str>) -> String {
     meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"))

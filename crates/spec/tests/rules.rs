@@ -165,7 +165,11 @@ fn misspelt_keys_of_tests_are_caught_with_the_word_that_was_meant() {
     assert_eq!(meant("tests: [{name: a, input: x, expct: [not_blocked]}]\n"), ("ABS001", "expect".into()));
     assert_eq!(meant("tests: [{name: a, input: x, expect: [{contian: x}]}]\n"), ("ABS071", "contains".into()));
     assert_eq!(meant("tests: [{name: a, input: x, expect: [{not: {contians: x}}]}]\n"), ("ABS071", "contains".into()));
-    assert_eq!(at("ABS001", "tests: [{name: a, input: x, asert: [{type: contians}]}]\n"), ["asert"]);
+    assert_eq!(meant("tests: [{name: a, input: x, asert: [{contains: x}]}]\n"), ("ABS001", "expect".into()));
+    assert_eq!(
+        meant("tests: [{name: a, input: x, expect: [{type: contians, value: x}]}]\n"),
+        ("ABS071", "{contains: x}".into())
+    );
 }
 
 /// A workflow's findings, each as the text it stands at.

@@ -3,7 +3,7 @@
 use super::{At, Checker, head};
 use crate::codes::{BAD_EXPECTATION, UNKNOWN_EXPECTATION};
 use crate::schema::{BARE_EXPECTATIONS, EXPECTATIONS, Enforced};
-use crate::tree::{Kind, Node};
+use crate::tree::{Kind, Node, Style};
 use crate::words::{did_you_mean, nearest, shown};
 
 impl Checker<'_, '_> {
@@ -19,6 +19,9 @@ impl Checker<'_, '_> {
                 None => self.unknown_expectation(node, word),
             },
             Kind::Map(entries) => {
+                if let Some(kind) = node.get("type").filter(|_| EXPECTATIONS.key("type").is_none()) {
+                    return self.of_another_tool(node, kind);
+                }
                 let [entry] = entries.as_slice() else {
                     let message = match entries.len() {
                         0 => "an expectation is missing here".to_owned(),
@@ -39,6 +42,30 @@ impl Checker<'_, '_> {
                 self.report(BAD_EXPECTATION, head(node, &self.doc.text), message, None);
             }
         }
+    }
+
+    /// `{type: contains, value: x}`.
+    fn of_another_tool(&mut self, node: &Node, kind: &Node) {
+        let said = kind.text().unwrap_or("").replace('-', "_");
+        let known = EXPECTATIONS.key(&said).map(|key| key.name);
+        let meant = known.or_else(|| nearest(&said, EXPECTATIONS.keys().map(|key| key.name)));
+        let message = match meant {
+            Some(meant) => format!("an expectation is written `{meant}: VALUE`, without `type`"),
+            None => format!(
+                "`{}` is no expectation, and an expectation is written `KIND: VALUE`, without `type`",
+                shown(&said)
+            ),
+        };
+        // With a value that stands on one line the whole can be written anew.
+        let value =
+            node.get("value").filter(|value| !matches!(value.style, Style::Literal | Style::Folded | Style::Alias));
+        let fix = match (meant, value, node.style) {
+            (Some(meant), Some(value), Style::Flow) if node.entries().len() == 2 => {
+                Some(crate::Fix::replace(node.span, &format!("{{{meant}: {}}}", value.span.of(&self.doc.text))))
+            }
+            _ => None,
+        };
+        self.report(UNKNOWN_EXPECTATION, kind.span, message, fix);
     }
 
     fn one(&mut self, key: &Node, value: &Node, at: At<'_>) {

@@ -112,6 +112,17 @@ pub(super) fn build(text: &str, offsets: &Offsets) -> Built {
     Built { root: builder.root, findings: builder.findings, stopped }
 }
 
+/// The comments of a text, as far as it can be read.
+pub(super) fn comments(text: &str) -> Vec<String> {
+    let options = granit_parser::options! { emit_comments: true, emit_unresolved_aliases: true };
+    let events = Parser::new_from_str_with_options(text, options).map_while(Result::ok);
+    let comments = events.filter_map(|(event, _)| match event {
+        Event::Comment(text, _) => Some(text.trim().to_owned()),
+        _ => None,
+    });
+    comments.collect()
+}
+
 impl Builder<'_> {
     fn span(&self, range: &Range<usize>) -> Span {
         Span::new(self.offsets.original(range.start), self.offsets.original(range.end))
@@ -196,8 +207,9 @@ impl Builder<'_> {
                     let value = Node::new(Kind::Null, Span::at(key.span.end as usize), Style::Plain);
                     entries.push(Entry { key, value });
                 }
-                let entries = self.settle(entries);
+                // Before merges are resolved: what they bring stands elsewhere.
                 let last = entries.last().map(|entry| entry.value.span.end.max(entry.key.span.end));
+                let entries = self.settle(entries);
                 (Kind::Map(entries), open, last)
             }
             Frame::Seq { items, open } => {

@@ -15,6 +15,11 @@ pub use place::place_in_scalar;
 
 pub(crate) use scalar::resolve;
 
+/// The comments of a well-formed text, in order.
+pub(crate) fn comments(text: &str) -> Vec<String> {
+    build::comments(text)
+}
+
 /// Moves a tree to where its text stands in a longer one.
 pub(crate) fn shift(node: &mut Node, by: usize) {
     node.span = node.span.shifted(by);
