@@ -4,6 +4,8 @@ mod frames;
 mod guests;
 mod licenses;
 mod sample_data;
+mod train_injection;
+mod train_texts;
 
 use std::process::ExitCode;
 
@@ -15,6 +17,7 @@ const CHORES: &[Chore] = &[
     ("guests", "rebuild the sandbox's guests; --check only compares", guests::run),
     ("licenses", "check what every dependency is licensed as", licenses::run),
     ("sample-data", "make the samples' databases anew", sample_data::run),
+    ("train-injection", "train prompt_injection's table on a folder of public texts", train_injection::run),
 ];
 
 fn main() -> ExitCode {
@@ -22,7 +25,7 @@ fn main() -> ExitCode {
     let (name, rest) = arguments.split_first().map_or(("", &[][..]), |(name, rest)| (name.as_str(), rest));
     let Some((_, _, chore)) = CHORES.iter().find(|(known, ..)| *known == name) else {
         say("usage: cargo xtask CHORE");
-        CHORES.iter().for_each(|(name, about, _)| say(&format!("  {name:<12} {about}")));
+        CHORES.iter().for_each(|(name, about, _)| say(&format!("  {name:<16} {about}")));
         return ExitCode::from(2);
     };
     match chore(rest) {

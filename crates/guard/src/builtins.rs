@@ -63,7 +63,8 @@ const SENSITIVITY: ParamDoc = ParamDoc {
     doc: "0 stops only what is certain, 1 whatever looks odd",
 };
 
-pub(crate) const PII_TYPES: &[&str] = &["all", "card", "iban", "ssn", "email", "phone", "ip"];
+pub(crate) const PII_TYPES: &[&str] =
+    &["all", "card", "iban", "ssn", "email", "phone", "ip", "national_id", "birth_date"];
 pub(crate) const SECRET_TYPES: &[&str] = &["all", "vendor", "private_key", "password", "token", "url_credentials"];
 const BOTH_TYPES: &[&str] = &[
     "all",
@@ -73,6 +74,8 @@ const BOTH_TYPES: &[&str] = &[
     "email",
     "phone",
     "ip",
+    "national_id",
+    "birth_date",
     "vendor",
     "private_key",
     "password",
@@ -217,7 +220,9 @@ impl Builtin {
             }
             Self::NoDbMutations => "Refuses tool calls whose SQL changes data or structure",
             Self::Secrets => "Takes credentials out of texts: keys, tokens, passwords, private keys",
-            Self::PiiProtection => "Takes personal data out of texts: cards, IBANs, SSNs, e-mail, phones, IP addresses",
+            Self::PiiProtection => {
+                "Takes personal data out of texts: cards, IBANs, national ids, e-mail, phones, IP addresses, dates of birth"
+            }
             Self::DataPrivacy => "Personal data and secrets everywhere, and none of either in traces or audit",
             Self::RateLimit => "Limits the runs in a window of time",
             Self::CostControl => "Limits the cost of an hour, and warns before",

@@ -260,48 +260,6 @@ pub fn strictest(decisions: &[Decision]) -> Option<Action> {
     decisions.iter().map(|decision| decision.action).max()
 }
 
-/// The text with the spans of all redacting decisions replaced. Spans that overlap are replaced as one, by the
-/// replacement of the one that covers all, else by `[redacted]`.
-pub fn redact(text: &str, decisions: &[Decision]) -> String {
-    let mut spans: Vec<(usize, usize, &str)> = decisions
-        .iter()
-        .filter(|decision| decision.action == Action::Redact && decision.span.is_none_or(|span| !span.is_empty()))
-        .map(|decision| {
-            let span = decision.span.unwrap_or(Span::new(0, text.len()));
-            let (mut start, mut end) = (span.range().start.min(text.len()), span.range().end.min(text.len()));
-            while !text.is_char_boundary(start) {
-                start -= 1;
-            }
-            while !text.is_char_boundary(end) {
-                end += 1;
-            }
-            (start, end, decision.replacement.as_deref().unwrap_or("[redacted]"))
-        })
-        .collect();
-    spans.sort_by_key(|(start, end, _)| (*start, std::cmp::Reverse(*end)));
-    let mut merged: Vec<(usize, usize, &str)> = Vec::new();
-    for (start, end, replacement) in spans {
-        match merged.last_mut() {
-            Some((_, last_end, last)) if start < *last_end => {
-                if end > *last_end {
-                    *last_end = end;
-                    *last = "[redacted]";
-                }
-            }
-            _ => merged.push((start, end, replacement)),
-        }
-    }
-    let mut redacted = String::with_capacity(text.len());
-    let mut at = 0;
-    for (start, end, replacement) in merged {
-        redacted.push_str(text.get(at..start).unwrap_or(""));
-        redacted.push_str(replacement);
-        at = end;
-    }
-    redacted.push_str(text.get(at..).unwrap_or(""));
-    redacted
-}
-
 pub(crate) fn short(text: &str) -> String {
     text.chars().take(60).collect()
 }
@@ -368,6 +326,7 @@ fn stages(def: &GuardrailDef, builtin: Option<Builtin>, kind: &GuardKind) -> Vec
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::redact;
     use crate::scope::ToolScope;
     use proptest::prelude::*;
     use serde_json::{Value, json};

@@ -1,5 +1,7 @@
 //! Folding a text so that tricks of writing do not hide words, with every place mapped back to the original text.
 
+mod encoded;
+
 use aic_base::Span;
 use std::ops::Range;
 use unicode_normalization::UnicodeNormalization as _;
@@ -13,15 +15,19 @@ pub struct Folding {
     pub escapes: bool,
     /// Whether letter case stays.
     pub keep_case: bool,
+    /// Runs of base64 and hexadecimal digits that hold readable text, once.
+    pub encodings: bool,
 }
 
 impl Folding {
     /// Case and width only: what `contains` promises.
-    pub const WORDS: Self = Self { confusables: false, escapes: false, keep_case: false };
+    pub const WORDS: Self = Self { confusables: false, escapes: false, keep_case: false, encodings: false };
     /// Everything: for detectors of attacks.
-    pub const ATTACKS: Self = Self { confusables: true, escapes: true, keep_case: false };
+    pub const ATTACKS: Self = Self { confusables: true, escapes: true, keep_case: false, encodings: false };
     /// Width and invisible characters only: for formats whose case matters.
-    pub const FORMATS: Self = Self { confusables: false, escapes: false, keep_case: true };
+    pub const FORMATS: Self = Self { confusables: false, escapes: false, keep_case: true, encodings: false };
+    /// All that hides a text and nothing that changes it: the second reading of a text whose first shows nothing.
+    pub const HIDDEN: Self = Self { confusables: true, escapes: true, keep_case: true, encodings: true };
 }
 
 /// A folded text that knows where each of its bytes came from.
@@ -36,14 +42,25 @@ pub struct Folded {
 impl Folded {
     /// Folds a text. Characters that cannot be seen (zero width, soft hyphens, variation selectors, tags) are dropped.
     pub fn new(text: &str, folding: Folding) -> Self {
-        let plain = |byte: u8| byte.is_ascii() && (folding.keep_case || !byte.is_ascii_uppercase());
         let may_escape = folding.escapes && text.bytes().any(|byte| byte == b'&' || byte == b'%');
-        if !may_escape && text.bytes().all(plain) {
-            return Self { text: text.to_owned(), origin: Vec::new() };
+        if !may_escape && !folding.encodings && text.is_ascii() {
+            // Byte for byte, so that places are the same.
+            let text = if folding.keep_case { text.to_owned() } else { text.to_ascii_lowercase() };
+            return Self { text, origin: Vec::new() };
         }
         let mut folded = Self { text: String::with_capacity(text.len()), origin: Vec::with_capacity(text.len()) };
         let mut at = 0;
+        let mut run_end = 0;
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+            if folding.encodings && at >= run_end {
+                let length = encoded::run(rest);
+                run_end = at + length.max(1);
+                if let Some(hidden) = rest.get(..length).and_then(encoded::readable) {
+                    hidden.chars().for_each(|c| folded.push(c, at..at + length, folding));
+                    at += length;
+                    continue;
+                }
+            }
             let decoded = if folding.escapes { decode(rest) } else { None };
             let (c, used) = decoded.unwrap_or_else(|| {
                 let c = rest.chars().next().unwrap_or('\0');

@@ -4,7 +4,7 @@ use super::Finding;
 use super::pattern::{Pattern, pattern};
 use crate::normalize::{Folded, Folding};
 use crate::sql;
-use crate::sql::tokens::{Reading, Token, statements};
+use crate::sql::tokens::{Reading, Token, TokenKind, statements};
 use aic_base::Span;
 
 /// Looks for the first thing that would destroy something.
@@ -126,7 +126,16 @@ fn parsed(tokens: &[Token], text: &str) -> bool {
         "vector",
         "if",
     ];
-    (kinds.contains(&second) && (capitals || tokens.len() <= 12))
+    // TRUNCATE takes the word TABLE or leaves it.
+    let emptied = || {
+        let tail = ["cascade", "restrict", "restart", "continue", "identity", "only"];
+        let plain = |token: &Token| token.kind == TokenKind::Sign(',') || token.word().is_some();
+        let closing = tokens.last().is_some_and(|token| tail.iter().any(|word| token.is(word)));
+        let listed = tokens.iter().any(|token| token.kind == TokenKind::Sign(','));
+        first.is("truncate") && shouted(&first) && tokens.iter().all(plain) && (closing || listed || tokens.len() == 2)
+    };
+    emptied()
+        || (kinds.contains(&second) && (capitals || tokens.len() <= 12))
         || (capitals && tokens.len() <= 30)
         || (second == "from" && sql::parses_as_one(statement))
 }

@@ -1,12 +1,15 @@
 //! Prompt injections: orders to the model that pretend to come from above the user. Precision first: the words of such
 //! orders (ignore, system, prompt) occur in many ordinary requests, so only their combinations count.
 
-use super::Finding;
 use super::pattern::{Pattern, pattern};
+use super::prefilter::Prefilter;
 use super::signs::{Sign, Weighed, signs, weigh};
+use super::{Finding, model};
 use crate::normalize::{Folded, Folding};
 
-static SIGNS: [Sign; 20] = signs! {
+static PREFILTER: Prefilter = Prefilter::new();
+
+static SIGNS: [Sign; 28] = signs! {
     1.0, "it sets earlier instructions aside", r"\b(?:ignore|disregard|forget|override|bypass|overrule|skip|neglect|drop|discard)\b[^.!?\n]{0,40}\b(?:all|any|every|the|your|my|these|those|previous|prior|above|earlier|preceding|former|existing|foregoing)\b[^.!?\n]{0,30}\b(?:instructions?|rules?|prompts?|directions?|directives?|guidelines?|commands?|orders?|constraints?|restrictions?|programming|polic(?:y|ies)|safeguards?)\b";
     1.0, "it sets earlier instructions aside", r"\b(?:ignore|disregard|forget)\b\s+(?:all|everything|anything|what)\b[^.!?\n]{0,30}\b(?:above|before|previous(?:ly)?|prior|said|told|wrote|instructed)\b";
     1.0, "it sets earlier instructions aside", r"\b(?:ignor(?:a|e[rz]?|iere[n]?|ez|are|oi)|vergiss|vergessen|olvida|oublie[zr]?|esquece|dimentica|negeer|zignoruj|игнорируй(?:те)?|забудь(?:те)?|injoro|ignori|ignoruj)\b[^.!?\n]{0,60}\b(?:instru\w+|anweisung\w*|istruzion\w*|befehl\w*|regeln?|r[eè]gles?|consignes?|reglas|regras|instrukc\w+|указани\w+|инструкци\w+|poleceni\w*|udh[eë]zim\w*|ohje\w*|opdracht\w*)";
@@ -23,6 +26,14 @@ static SIGNS: [Sign; 20] = signs! {
     1.0, "it makes the answer carry a payload", r"\b(?:include|insert|add|append|embed|incorporate|put|render|output)\b[^.!?\n]{0,60}\b(?:in|into|to|at\s+the\s+end\s+of|with)\s+(?:your|the)\s+(?:response|answer|reply|output|summary)\b[^\n]{0,60}(?:exactly|verbatim|following|string|link|image|anchor|!\[|<|http|base64|as\s+it\s+is)";
     1.0, "it makes the answer carry data away", r"!\[[^\]]{0,80}\]\(https?://[^)\s]{1,200}(?:\?|=)[^)\s]{0,60}(?:\[|\{|<|%5b|query|data|secret|password|history)|\bplaceho?l(?:de|e)r\b[^\n]{0,60}\bsubstitute\b|\bsubstitute\b[^\n]{0,30}\bplaceho?l(?:de|e)r\b";
     1.0, "it pretends to be an authority", r"\b(?:i\s+am|i'm|this\s+is|as)\s+(?:your|the|an?)\s+(?:developer|creator|administrator|admin|system\s+administrator|owner|programmer|openai|anthropic)\b[^.!?\n]{0,80}\b(?:authori[sz]e|order|command|override|need\s+you|grant|require|disable|unlock|must|give\s+me|show)\b";
+    1.0, "it tells the reader of a document to leave it and say something else", r"\b(?:ignore|disregard|skip|forget)\s+(?:the|this)\s+(?:rest\s+of\s+the\s+)?(?:web\s*page|page|site|resume|cv|document|text|article|paper|e?-?mail|message|input|content|function|code|file|letter|review|question|story|passage|transcript|context|task)\b[^.!?\n]{0,20}\b(?:and|then|,)\s+(?:just\s+|only\s+|instead\s+|simply\s+)?(?:state|say|print|output|answer|write|respond|reply|tell|declare|report|claim|conclude)\b";
+    1.0, "it asks for data in a disguise", r"\b(?:passwords?|passcode|secrets?|api\s+keys?|e-?mail\s+address(?:es)?|birth\s*(?:date|day)|date\s+of\s+birth|phone\s+numbers?|home\s+address|credit\s+cards?|social\s+security)\b[^.?!\n]{0,40}\b(?:in\s+reverse|revers(?:ed|e\s+order)|backwards?|base64|rot13|pig\s+latin|morse|leetspeak|hex(?:adecimal)?|first\s+(?:\w+\s+)?letters|one\s+letter\s+at\s+a\s+time|in\s+(?:an?\s+)?(?:poem|code|cipher|riddle|acrostic|hints?))\b";
+    1.0, "it asks for a secret of the model", r"\b(?:cu[aá]l\s+es|quel(?:le)?\s+est|was\s+ist|wie\s+lautet|qual\s+[eéè]|cos'?è|hva\s+er|vad\s+[aä]r|wat\s+is|jakie\s+jest|какой|каков|назови|dime|dis-moi|sag\s+mir|nenne|dimmi|diga)\s+(?:\w+\s+){0,2}(?:contrase[nñ]a|mot\s+de\s+passe|passwor[dt]|parola|senha|wachtwoord|l[oö]senord|has[lł]o|пароль|clave\s+secreta)|(?:パスワード|密码|密碼|비밀번호|비밀\s*키|рассажи\s+пароль)[^。.?\n]{0,30}(?:教え|告诉|告訴|是什么|什麼|알려|무엇|필요|何|必要)";
+    0.7, "it claims a state of the system", r"(?:<|\[|\*{2,}|\b)\s*(?:now\s+)?(?:entering|enter(?:ed)?|system|security|emergency|override|unlock(?:ed)?|debugging|diagnostics?|testing|maintenance)\b[^.\n]{0,30}\b(?:mode|override|malfunction|failure|functionalit(?:y|ies)|purposes\s+only|procedure)\s*(?:>|\]|\*|:|\.|!)";
+    0.7, "it gives a pretext for an order", r"\b(?:to\s+(?:enable|facilitate|allow)\s+(?:debugging|diagnostics?|testing|troubleshooting)|(?:as\s+)?part\s+of\s+a\s+(?:training|test(?:ing)?|security|evaluation|debugging)\s+\w+|this\s+is\s+(?:just\s+|only\s+)?a\s+test\b|to\s+(?:troubleshoot|fix)\s+(?:the|these|this)\s+errors?|prove\s+(?:that\s+)?you\s+are)\b[^\n]{0,60}(?:please|must|ensure|do\s+(?:this|the\s+following)|:)";
+    0.6, "it promises that the answer does no harm", r"\b(?:purely|strictly|solely|only|just)\s+(?:for\s+)?(?:\w+\s+(?:and\s+|or\s+)?){0,2}(?:educational|hypothetical|academic|fictional|research|informational|investigative|defensive)\b[^.!?\n]{0,60}\b(?:purposes?|reasons|and)\b[^.!?\n]{0,60}\b(?:not|never|without)\b";
+    0.6, "it puts code for a browser into a sentence", r"(?:[a-z]{2,}[ :]+){4,40}[`'\x22(]*(?:<(?:img|svg|a|iframe|script)\b[^>]{0,80}(?:onerror|onload|javascript:|console\.|alert)|!\[[^\]]{0,40}\]\(https?://[^)]{0,80}[?&=])";
+    0.5, "it wants something repeated in the answer", r"\b(?:at\s+the\s+(?:end|beginning|start)\s+of|(?:include|insert|put|add)\s+(?:it|this|them)\s+in)\s+(?:your|the)\s+(?:response|answer|reply|output|summary)\b|\b(?:repeat|say|write|print)\s+(?:the\s+)?(?:word|string|phrase|sentence)\b[^.\n]{0,40}\b(?:\d{2,}|hundred|forever)\b";
     0.6, "it speaks of a hypothetical world without rules", r"\b(?:hypothetical(?:ly)?|fictional|imagin(?:e|ary)|pretend|role-?play|novel|story|screenplay|cyberpunk)\b[^\n]{0,300}\b(?:no\s+(?:rules|laws|restrictions|ethics|morals)|without\s+(?:any\s+)?(?:restrictions|limits|ethical|moral|censorship)|disregard\s+any|illegal|ignore\s+any\s+possible\s+ethical|bypass|evade)\b";
     0.6, "it asks for encoded output", r"\b(?:base64|rot13|hex(?:adecimal)?|morse|leetspeak|caesar|pig\s+latin)\b[^.\n]{0,80}\b(?:password|secret|instructions?|prompt|decode|response)\b|\bdecode\b[^.\n]{0,40}\bbase64\b";
     0.5, "it stresses that it must be obeyed", r"\b(?:it\s+is\s+(?:crucial|imperative|vital|essential|very\s+important)|you\s+must|make\s+sure\s+(?:to|you))\b[^.!?\n]{0,60}\b(?:include|do\s+(?:this|so)|comply|obey|follow|answer)\b";
@@ -46,9 +57,21 @@ pub(super) fn find(text: &str, sensitivity: f64) -> Option<Finding> {
     weighed.is_enough(sensitivity).then(|| weighed.finding(&folded, "the text tries to steer the model"))
 }
 
+/// From which score on the model says anything, and what a step beyond is worth beside the signs; chosen on half of the
+/// labelled texts.
+const SURE: f64 = 0.3;
+const MODEL: f64 = 0.4;
+
 fn judged(folded: &Folded) -> Option<Weighed> {
     let plain = folded.text.as_str();
-    let mut weighed = weigh(&SIGNS, plain)?;
+    let (model, window) = model::score(plain);
+    let mut weighed = weigh(&SIGNS, &PREFILTER, plain).unwrap_or(Weighed {
+        score: 0.0,
+        range: window,
+        what: "its words are those of such texts",
+    });
+    // The model never acquits, and alone hardly decides: it tips what the signs leave open.
+    weighed.score += MODEL * (model - SURE).clamp(0.0, 2.5);
     let asks_for_secret =
         ["it asks for a secret of the model", "it asks for the instructions themselves"].contains(&weighed.what);
     if !asks_for_secret && TALK.is_match(plain) {

@@ -4,9 +4,12 @@
 mod breakout;
 mod code;
 mod destructive;
+mod ids;
 mod injection;
+pub mod model;
 mod pattern;
 pub(crate) mod pii;
+mod prefilter;
 mod secrets;
 mod shell;
 mod signs;
@@ -15,6 +18,7 @@ mod topics;
 
 pub use injection::injection_score;
 
+use crate::normalize::{Folded, Folding};
 use crate::scope::Scope;
 use crate::sql;
 use crate::words::WordSet;
@@ -38,11 +42,16 @@ pub enum PiiType {
     Phone,
     /// IPv4 and IPv6 addresses.
     Ip,
+    /// National identity, tax and insurance numbers of some thirty countries.
+    NationalId,
+    /// Dates of birth, where the text calls them so.
+    BirthDate,
 }
 
 impl PiiType {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Card, Self::Iban, Self::Ssn, Self::Email, Self::Phone, Self::Ip];
+    pub const ALL: [Self; 8] =
+        [Self::Card, Self::Iban, Self::Ssn, Self::Email, Self::Phone, Self::Ip, Self::NationalId, Self::BirthDate];
 
     /// The word of `types:`.
     pub const fn as_str(self) -> &'static str {
@@ -53,6 +62,8 @@ impl PiiType {
             Self::Email => "email",
             Self::Phone => "phone",
             Self::Ip => "ip",
+            Self::NationalId => "national_id",
+            Self::BirthDate => "birth_date",
         }
     }
 }
@@ -163,8 +174,34 @@ pub enum Detector {
 }
 
 impl Detector {
-    /// Looks at a text.
+    /// Looks at a text; where it may hide something (other scripts, escapes, base64), at what is hidden too.
     pub fn find(&self, text: &str, scope: &Scope<'_>) -> Vec<Finding> {
+        let mut found = self.look(text, scope);
+        let exact = matches!(self, Self::Data(_));
+        let counts = matches!(self, Self::MaxLength(_) | Self::AllowedTopics(..) | Self::DbMutations(_));
+        // What was found in part is stopped in whole, but data has to be found piece by piece.
+        if counts || (!found.is_empty() && !exact) || !may_hide(text) {
+            return found;
+        }
+        let hidden = Folded::new(text, Folding::HIDDEN);
+        if hidden.text == text {
+            return found;
+        }
+        let mut taken = Taken::default();
+        found.iter().filter_map(|finding| finding.span).for_each(|span| taken.take(span.range()));
+        for mut finding in self.look(&hidden.text, scope) {
+            finding.span = finding.span.map(|span| hidden.original(span.range()));
+            let free = finding.span.is_none_or(|span| taken.is_free(&span.range()));
+            if free {
+                finding.span.iter().for_each(|span| taken.take(span.range()));
+                found.push(finding);
+            }
+        }
+        found.sort_by_key(|finding| finding.span);
+        found
+    }
+
+    fn look(&self, text: &str, scope: &Scope<'_>) -> Vec<Finding> {
         match self {
             Self::MaxLength(max) => too_long(text, *max).into_iter().collect(),
             Self::SqlInjection(sensitivity) => sqli::find(text, *sensitivity).into_iter().collect(),
@@ -180,6 +217,17 @@ impl Detector {
             Self::AllowedTopics(topics, least) => topics::find(text, topics, *least).into_iter().collect(),
         }
     }
+}
+
+/// Whether a second reading of a text could show something else: letters beyond ASCII, escapes, or a long run of digits of
+/// an encoding.
+fn may_hide(text: &str) -> bool {
+    let mut run = 0;
+    text.bytes().any(|byte| {
+        run =
+            if byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'_' | b'-' | b'\\') { run + 1 } else { 0 };
+        run >= 16 || !byte.is_ascii() || byte == b'%' || byte == b'&'
+    })
 }
 
 fn too_long(text: &str, max: u64) -> Option<Finding> {

@@ -41,6 +41,11 @@ impl Pattern {
         Self { source, needs: OnceLock::new(), regex: OnceLock::new() }
     }
 
+    /// What every match of it contains: of each group at least one, in ASCII lower case.
+    pub(super) fn needs(&self) -> &[Vec<String>] {
+        &self.needs.get_or_init(|| Needs::of(&ascii(&(self.source)()))).0
+    }
+
     /// The pattern, built, unless this text cannot match it.
     fn for_text(&self, text: &str) -> Option<&Regex> {
         if self.regex.get().is_none() && text.len() <= LONGEST_LOOKED_THROUGH {

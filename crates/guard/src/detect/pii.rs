@@ -10,6 +10,8 @@ static EMAIL: Pattern = pattern!(
     r"(?i)[\p{L}\p{N}._%+'-]{1,64}@(?:[\p{L}\p{N}](?:[\p{L}\p{N}-]{0,62})\.)+(?:[a-z]{2,24}|xn--[a-z0-9-]{2,59})"
 );
 static DIGITS: Pattern = pattern!(r"\d(?:[ -]?\d){11,18}");
+static CARD_CONTEXT: Pattern =
+    pattern!(r"(?i)\b(?:credit|debit|payment|bank)?\s*card(?:s|\s+(?:number|no\.?|#))?\b[^\d\n]{0,16}$");
 static SSN: Pattern = pattern!(r"\b(\d{3})([- ])(\d{2})([- ])(\d{4})\b");
 static BARE_SSN: Pattern =
     pattern!(r"(?i)\b(?:ssn|social security(?: (?:number|no\.?|#))?)\b[^\d\n]{0,16}\b(\d{3})(\d{2})(\d{4})\b");
@@ -23,6 +25,8 @@ static PHONE: Pattern = pattern!(
 static PHONE_CONTEXT: Pattern = pattern!(
     r"(?i)\b(?:(?:tele)?phones?|tel|mobile|cell(?:phone)?|fax|call(?:ing|ed)?|dial|text me|texting|sms|whatsapp|ring|reach(?:ed|ing)?|hotline|contact|answering|numbers?|calls|switchboard|landline|voicemail|messages?|registered|telefon\w*|téléphone|teléfono|handy)\b"
 );
+const MONTHS: &str = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,7}\\.?";
+static BIRTH: Pattern = pattern!(format r"(?i)\b(?:d\.?o\.?b\.?|i(?:'m| am| was) born|my birthday is|(?:patient|customer|client|applicant|employee)[ ,]{{1,2}}born|birth[ -]?date|birthday:|date of birth|geburtsdatum|date de naissance|fecha de nacimiento|data di nascita|data de nascimento|data urodzenia)(?:\b|[^\w])[^\d\n]{{0,16}}?\b(\d{{1,2}}[./-]\d{{1,2}}[./-](?:19|20)?\d\d|(?:18|19|20)\d\d[./-]\d{{1,2}}[./-]\d{{1,2}}|\d{{1,2}}(?:st|nd|rd|th|\.)?(?: of)? {MONTHS},? (?:18|19|20)\d\d|{MONTHS} \d{{1,2}}(?:st|nd|rd|th)?,? (?:18|19|20)\d\d)\b");
 /// Words behind which a number is something else.
 static OTHER_NUMBER: Pattern = pattern!(
     r"(?i)\b(?:order|invoice|ticket|version|build|isbn|issn|case|part|serial|tracking|reference|ref|id|ids|sku|model|page|pages|year|years|between|from|range|score|scores|equation|sum|product|date|dated|amount|total|price|population|zip|postal|code|patent|doi|pmid|arxiv)\b[ :#.]{0,3}(?:number|no\.?|#)?[ :#=.]{0,3}$"
@@ -41,6 +45,8 @@ pub(crate) fn find(text: &str, types: &Types) -> Vec<Finding> {
         ibans(&mut found, wanted(PiiType::Iban));
         cards(&mut found, wanted(PiiType::Card));
         social_security(&mut found, wanted(PiiType::Ssn));
+        national_ids(&mut found, wanted(PiiType::NationalId));
+        births(&mut found, wanted(PiiType::BirthDate));
     }
     addresses(&mut found, wanted(PiiType::Ip));
     if digits && wanted(PiiType::Phone) {
@@ -179,7 +185,7 @@ fn cards(found: &mut Found<'_>, wanted: bool) {
         .filter(|range| {
             let digits = digits_of(&text[range.clone()]);
             luhn(&digits)
-                && issued(&digits)
+                && (issued(&digits) || CARD_CONTEXT.is_match(found.before(range.start, 40)))
                 && !found.embedded(range)
                 && !found.before(range.start, 1).ends_with(['.', '+'])
         })
@@ -337,6 +343,34 @@ fn social_security(found: &mut Found<'_>, wanted: bool) {
     }
 }
 
+fn national_ids(found: &mut Found<'_>, wanted: bool) {
+    for (range, what) in super::ids::find(&found.folded.text) {
+        let replacement = masked(&found.folded.text[range.clone()], 2);
+        found.add(range, wanted, what, replacement);
+    }
+}
+
+/// Dates behind a word that makes them dates of birth.
+fn births(found: &mut Found<'_>, wanted: bool) {
+    let hits: Vec<Range<usize>> =
+        BIRTH.captures_iter(&found.folded.text).filter_map(|caught| caught.get(1)).map(|date| date.range()).collect();
+    for range in hits {
+        let replacement = masked(&found.folded.text[range.clone()], 0);
+        found.add(range, wanted, "a date of birth", replacement);
+    }
+}
+
+/// The same shape with a dot for each letter and digit but the last ones.
+fn masked(text: &str, shown: usize) -> String {
+    let count = text.chars().filter(|c| c.is_alphanumeric()).count();
+    let mut seen = 0;
+    let mask = |c: char| {
+        seen += usize::from(c.is_alphanumeric());
+        if c.is_alphanumeric() && seen + shown <= count { '•' } else { c }
+    };
+    text.chars().map(mask).collect()
+}
+
 fn addresses(found: &mut Found<'_>, wanted: bool) {
     let text = &found.folded.text;
     let mut hits: Vec<(Range<usize>, &str)> = Vec::new();
@@ -398,7 +432,13 @@ fn is_phone(found: &Found<'_>, range: &Range<usize>, text: &str) -> bool {
     let glued = before.ends_with(['$', '€', '£', '#', '/', '=', '.', ',', '-', ':']) && !before.ends_with("tel:");
     let unit = found.after(range.end, 1).starts_with(['%', '°', '$', '€', ',', '/', '-', ':'])
         && found.after(range.end, 2).chars().nth(1).is_some_and(|c| c.is_ascii_digit());
-    if decimal || glued && !number.starts_with('+') || unit || date_like(number, &groups) || OTHER_NUMBER.is_match(near)
+    let sum = found.after(range.end, 2).trim_start().starts_with('=');
+    if sum
+        || decimal
+        || glued && !number.starts_with('+')
+        || unit
+        || date_like(number, &groups)
+        || OTHER_NUMBER.is_match(near)
     {
         return false;
     }

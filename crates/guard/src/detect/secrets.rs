@@ -191,7 +191,9 @@ fn named(found: &mut Found<'_>, text: &str) {
             let between = text.get(name.end()..value.start()).unwrap_or("");
             between.contains("is") || between.contains("to") || between.contains(',')
         };
-        let good = if placeholder(trimmed) || reference(trimmed) {
+        // `ops_eyJz..[Redacted]`: somebody cut the rest off.
+        let cut = value.as_str().ends_with("..") || text.get(value.end()..).is_some_and(|rest| rest.starts_with('…'));
+        let good = if cut || placeholder(trimmed) || reference(trimmed) {
             false
         } else if password {
             let classes = classes(trimmed);
@@ -269,7 +271,7 @@ fn classes(value: &str) -> usize {
 /// Values that stand for a real one.
 fn placeholder(value: &str) -> bool {
     let lower = value.to_lowercase();
-    const WORDS: [&str; 22] = [
+    const WORDS: [&str; 23] = [
         "example",
         "xxxx",
         "your",
@@ -282,6 +284,7 @@ fn placeholder(value: &str) -> bool {
         "insert",
         "****",
         "....",
+        "####",
         "abcdefgh",
         "12345678",
         "00000000",

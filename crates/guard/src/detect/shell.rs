@@ -15,7 +15,7 @@ const PREFIXES: [&str; 18] = [
 
 /// Destruction inside of another program's code.
 static CODE: Pattern = pattern!(
-    r"(?i)\brm\s+-\w*[rf]|\brm_rf\b|\brmtree\b|\bunlinksync\b|\brmsync\b|\brmdirsync\b|remove_dir_all|git\s+reset\s+--hard|git\s+clean\s+-\w*f|\bdrop\s+(?:table|database)\b|\bdeletetree\b|recursive:\s*true"
+    r"(?i)\brm\s+-\w*[rf]|\brm_rf\b|\brmtree\b|\bos\.(?:remove|unlink|rmdir|removedirs)\s*\(|\bunlinksync\b|\brmsync\b|\brmdirsync\b|remove_dir_all|git\s+reset\s+--hard|git\s+clean\s+-\w*f|\bdrop\s+(?:table|database)\b|\bdeletetree\b|recursive:\s*true"
 );
 /// Commands in a sentence: "please run rm -rf /".
 static IN_PROSE: Pattern = pattern!(

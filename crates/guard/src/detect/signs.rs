@@ -2,6 +2,7 @@
 
 use super::Finding;
 use super::pattern::Pattern;
+use super::prefilter::Prefilter;
 use crate::normalize::Folded;
 use std::ops::Range;
 
@@ -50,10 +51,11 @@ impl Weighed {
 }
 
 /// Weighs a folded text; nothing if no sign is in it.
-pub(super) fn weigh(signs: &[Sign], text: &str) -> Option<Weighed> {
+pub(super) fn weigh(signs: &[Sign], prefilter: &Prefilter, text: &str) -> Option<Weighed> {
+    let candidates = prefilter.candidates(signs.iter().map(|sign| &sign.pattern), text);
     let mut score = 0.0;
     let mut best: Option<(f64, Range<usize>, &'static str)> = None;
-    for sign in signs {
+    for (sign, _) in signs.iter().zip(candidates).filter(|(_, candidate)| *candidate) {
         let Some(hit) = sign.pattern.find(text) else { continue };
         score += sign.weight;
         if best.as_ref().is_none_or(|(weight, ..)| sign.weight > *weight) {

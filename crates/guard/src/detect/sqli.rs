@@ -3,11 +3,14 @@
 
 use super::Finding;
 use super::pattern::{Pattern, pattern};
+use super::prefilter::Prefilter;
 use super::signs::{Sign, Weighed, signs, weigh};
 use crate::normalize::{Folded, Folding};
 use crate::sql;
 
 // Texts are folded first: lower case, escapes decoded, comments turned into spaces.
+static PREFILTER: Prefilter = Prefilter::new();
+
 static SIGNS: [Sign; 24] = signs! {
     1.0, "a UNION that reads other data", r"\bunion(?:\s+(?:all|distinct))?[\s(@]+select\b";
     1.0, "a UNION that reads other data", r"['\x22)\d]\s*\bunion\b\s*(?:all\b|\(|$)";
@@ -58,7 +61,7 @@ pub(super) fn find(text: &str, sensitivity: f64) -> Option<Finding> {
     }
     let grammar = super::breakout::find(&folded.text)
         .or_else(|| (plain != folded.text).then(|| super::breakout::find(&plain))?);
-    let mut weighed = weigh(&SIGNS, &plain);
+    let mut weighed = weigh(&SIGNS, &PREFILTER, &plain);
     if let Some(range) = grammar {
         let whole =
             weighed.get_or_insert(Weighed { score: 0.0, range, what: "a value that ends and goes on as a condition" });

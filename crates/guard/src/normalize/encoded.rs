@@ -1,0 +1,105 @@
+//! Readable text in base64 or hexadecimal digits.
+
+/// Shorter runs are words.
+const SHORTEST: usize = 16;
+/// Longer ones are files, and are not decoded.
+const LONGEST: usize = 1 << 16;
+
+/// How many bytes at the start of a text belong to one run of digits of an encoding.
+pub(super) fn run(rest: &str) -> usize {
+    let digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'_' | b'-');
+    let escaped = rest
+        .as_bytes()
+        .chunks_exact(4)
+        .take_while(|four| matches!(four, [b'\\', b'x' | b'X', a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()))
+        .count();
+    if escaped > 0 {
+        return escaped * 4;
+    }
+    let digits = rest.bytes().take_while(digit).count();
+    let padding = rest.bytes().skip(digits).take(2).take_while(|byte| *byte == b'=').count();
+    if digits == 0 { 0 } else { digits + padding }
+}
+
+/// The text that a run stands for; nothing where it is a word, a number, a hash or a key.
+pub(super) fn readable(run: &str) -> Option<String> {
+    if !(SHORTEST..=LONGEST).contains(&run.len()) {
+        return None;
+    }
+    let bytes = hex(run).or_else(|| base64(run))?;
+    let text = String::from_utf8(bytes).ok()?;
+    let all = text.chars().count();
+    let plain = text.chars().filter(|c| c.is_alphanumeric() || *c == ' ').count();
+    let shown = text.chars().all(|c| !c.is_control() || c.is_whitespace());
+    (shown && plain * 10 >= all * 6).then_some(text)
+}
+
+fn hex(run: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = if run.starts_with("\\x") || run.starts_with("\\X") {
+        run.bytes().filter(|byte| !matches!(byte, b'\\' | b'x' | b'X')).collect()
+    } else {
+        run.strip_prefix("0x").unwrap_or(run).bytes().collect()
+    };
+    let value = |byte: u8| char::from(byte).to_digit(16);
+    if digits.len() % 2 != 0 {
+        return None;
+    }
+    digits
+        .chunks_exact(2)
+        .map(|pair| match pair {
+            [high, low] => u8::try_from(value(*high)? * 16 + value(*low)?).ok(),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Both alphabets of RFC 4648, with or without padding.
+fn base64(run: &str) -> Option<Vec<u8>> {
+    let digits = run.trim_end_matches('=');
+    if digits.len() % 4 == 1 {
+        return None;
+    }
+    let value = |byte: u8| {
+        Some(match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => return None,
+        })
+    };
+    let mut bytes = Vec::with_capacity(digits.len() / 4 * 3);
+    let (mut held, mut bits) = (0_u32, 0);
+    for byte in digits.bytes() {
+        held = (held << 6 | u32::from(value(byte)?)) & 0xffff;
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push((held >> bits) as u8);
+        }
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readable_text_is_decoded_and_nothing_else() {
+        assert_eq!(readable("RFJPUCBUQUJMRSB1c2Vycw==").as_deref(), Some("DROP TABLE users"));
+        assert_eq!(readable("RFJPUCBUQUJMRSB1c2Vycw").as_deref(), Some("DROP TABLE users"));
+        assert_eq!(readable("44524f50205441424c45207573657273").as_deref(), Some("DROP TABLE users"));
+        assert_eq!(readable("\\x44\\x52\\x4f\\x50\\x20\\x61").as_deref(), Some("DROP a"));
+        for word in [
+            "internationalization",
+            "1234567890123456",
+            "9f86d081884c7d659a2feaa0c55ad015",
+            "abc",
+            "ghp_x7Kq2mZ9vB4nL1pR8sT5wY3cD6fG0hJ2",
+        ] {
+            assert_eq!(readable(word), None, "{word}");
+        }
+    }
+}
