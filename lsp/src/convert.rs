@@ -1,8 +1,9 @@
 //! Plain data of the language to types of the protocol.
 
+use crate::analysis::Mend;
 use crate::position::Lines;
 use aic_spec::ide::{Completion, CompletionKind, Hover};
-use aic_spec::{Diagnostic, Severity};
+use aic_spec::{Diagnostic, Fix, Severity};
 use tower_lsp_server::ls_types as lsp;
 
 /// A finding, in the lines of its own file. `locate` gives the place of another one that matters to it.
@@ -39,6 +40,12 @@ pub(crate) fn diagnostic(
         related_information: (!information.is_empty()).then_some(information),
         ..lsp::Diagnostic::default()
     }
+}
+
+/// The change that mends a finding, in the lines of its file.
+pub(crate) fn mend(fix: &Fix, lines: &Lines<'_>) -> Mend {
+    let edits = fix.edits.iter().map(|(span, with)| lsp::TextEdit::new(lines.range(*span), with.clone()));
+    Mend { title: fix.title.clone(), edits: edits.collect(), safe: fix.safe }
 }
 
 /// An offer, as an edit of the document.

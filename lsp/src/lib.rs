@@ -6,11 +6,15 @@
 //! is being read is read once more, not once for every change.
 
 mod analysis;
+mod client;
 mod convert;
 mod documents;
 mod home;
 mod position;
+mod pull;
 mod server;
+mod settings;
+mod shared;
 mod stdio;
 
 pub use server::{Config, Ended, serve};

@@ -36,10 +36,13 @@ impl Client {
 
     /// A client that announced these capabilities, and what the server answered.
     pub async fn announcing(capabilities: Value) -> (Self, Value) {
+        Self::beginning(json!({"processId": null, "rootUri": null, "capabilities": capabilities})).await
+    }
+
+    /// A client that began with these parameters, and what the server answered.
+    pub async fn beginning(params: Value) -> (Self, Value) {
         let mut client = Self::silent();
-        let answer = client
-            .request("initialize", json!({"processId": null, "rootUri": null, "capabilities": capabilities}))
-            .await;
+        let answer = client.request("initialize", params).await;
         client.notify("initialized", json!({})).await;
         (client, answer)
     }
@@ -68,12 +71,38 @@ impl Client {
 
     /// The result of a request.
     pub async fn request(&mut self, method: &str, params: Value) -> Value {
-        self.next_id += 1;
-        let id = self.next_id;
-        self.send_raw(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string()).await;
-        let answer = self.wait(|message| message["id"] == json!(id) && message.get("method").is_none()).await;
+        let id = self.ask(method, params).await;
+        let answer = self.answer(id).await;
         assert!(answer.get("error").is_none(), "{method}: {answer}");
         answer["result"].clone()
+    }
+
+    /// Sends a request and does not wait for the answer; its number.
+    pub async fn ask(&mut self, method: &str, params: Value) -> i64 {
+        self.next_id += 1;
+        let message = json!({"jsonrpc": "2.0", "id": self.next_id, "method": method, "params": params});
+        self.send_raw(&message.to_string()).await;
+        self.next_id
+    }
+
+    /// The answer to a request, a result or an error.
+    pub async fn answer(&mut self, id: i64) -> Value {
+        self.wait(|message| message["id"] == json!(id) && message.get("method").is_none()).await
+    }
+
+    /// Whether such a message came and was not waited for.
+    pub fn saw(&self, method: &str) -> bool {
+        self.unread.iter().any(|message| message["method"] == method)
+    }
+
+    /// The next request of the server with this method.
+    pub async fn asked(&mut self, method: &str) -> Value {
+        self.wait(|message| message["method"] == method && message.get("id").is_some()).await
+    }
+
+    /// Answers a request of the server.
+    pub async fn reply(&mut self, request: &Value, result: Value) {
+        self.send_raw(&json!({"jsonrpc": "2.0", "id": request["id"], "result": result}).to_string()).await;
     }
 
     /// The first message that is wanted; others stay unread.

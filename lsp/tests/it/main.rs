@@ -3,5 +3,6 @@
 mod client;
 mod neovim;
 mod places;
+mod protocol;
 mod session;
 mod specs;
