@@ -70,7 +70,7 @@ fn address(report: &WorkspaceDocumentDiagnosticReport) -> &str {
 }
 
 /// Finds the specs of the open folders, unless they are known. Without a client that watches, they never are.
-async fn list(shared: &Arc<Shared>) {
+pub(crate) async fn list(shared: &Arc<Shared>) {
     let folders = {
         let state = shared.state();
         if state.listed.is_some() && state.can.watch {

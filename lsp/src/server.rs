@@ -1,13 +1,13 @@
 //! The handlers of the protocol. Each takes its snapshot, or changes the document, before its first `await`.
 
 use crate::client::{Can, announced};
-use crate::convert;
 use crate::documents::Document;
+use crate::features::{self, answer};
 use crate::home::Home;
-use crate::position::Lines;
-use crate::pull;
+use crate::runner::Runner;
 use crate::settings::{SECTION, Settings};
 use crate::shared::{Shared, Snapshot};
+use crate::{actions, commands, convert, hints, pull, tokens};
 use aic_base::{Clock, SystemClock};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -29,11 +29,13 @@ const WATCHED: &str = "**/*.{yml,yaml,toml,md,txt,js,csv,json,jsonl,wasm,db}";
 pub struct Config {
     /// Says which day it is: the retirement of models is judged against it.
     pub clock: Arc<dyn Clock>,
+    /// Runs behaviour tests; without, there are no lenses.
+    pub runner: Option<Arc<dyn Runner>>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock::new()) }
+        Self { clock: Arc::new(SystemClock::new()), runner: None }
     }
 }
 
@@ -53,13 +55,30 @@ where
     I: AsyncRead + Unpin,
     O: AsyncWrite,
 {
-    let (service, socket) = LspService::new(|client| Server(Arc::new(Shared::new(client, config))));
+    let (service, socket) = LspService::build(|client| Server(Arc::new(Shared::new(client, config))))
+        .custom_method("window/workDoneProgress/cancel", Server::cancel_progress)
+        .finish();
     let shared = service.inner().0.clone();
     tower_lsp_server::Server::new(input, output, socket).concurrency_level(CONCURRENCY).serve(service).await;
     if shared.shut_down.load(Ordering::Acquire) { Ended::Orderly } else { Ended::Abrupt }
 }
 
 struct Server(Arc<Shared>);
+
+impl Server {
+    async fn cancel_progress(&self, params: WorkDoneProgressCancelParams) {
+        commands::cancel(&self.0, &params.token);
+    }
+
+    /// The tokens of a document, and the name under which they are kept for the next question.
+    async fn tokens(&self, uri: Uri) -> Result<Option<(u64, Vec<SemanticToken>)>> {
+        let found = answer(&self.0, &uri, |snapshot, lines| Some(tokens::of(snapshot, lines, None))).await?;
+        let Some(found) = found else { return Ok(None) };
+        let id = self.0.next_result();
+        self.0.state().tokens.insert(uri, (id, found.clone()));
+        Ok(Some((id, found)))
+    }
+}
 
 impl LanguageServer for Server {
     async fn initialize(&self, params: InitializeParams) -> Result<InitializeResult> {
@@ -70,7 +89,7 @@ impl LanguageServer for Server {
         state.folders = folders(&params);
         drop(state);
         Ok(InitializeResult {
-            capabilities: announced(can),
+            capabilities: announced(can, self.0.config.runner.is_some()),
             server_info: Some(ServerInfo { name: "aic".into(), version: Some(env!("CARGO_PKG_VERSION").into()) }),
             ..InitializeResult::default()
         })
@@ -104,6 +123,8 @@ impl LanguageServer for Server {
 
     async fn shutdown(&self) -> Result<()> {
         self.0.shut_down.store(true, Ordering::Release);
+        // Nothing outlives its owner.
+        self.0.runs().clear();
         Ok(())
     }
 
@@ -130,6 +151,7 @@ impl LanguageServer for Server {
 
     async fn did_save(&self, params: DidSaveTextDocumentParams) {
         self.0.changed(|state| {
+            state.forget_history();
             if let Some(key) = state.documents.get(&params.text_document.uri).map(|document| document.home.key()) {
                 state.changed.insert(key);
             }
@@ -139,6 +161,7 @@ impl LanguageServer for Server {
     async fn did_close(&self, params: DidCloseTextDocumentParams) {
         self.0.changed(|state| {
             // From now on the text on disk counts again.
+            state.tokens.remove(&params.text_document.uri);
             if let Some(document) = state.documents.close(&params.text_document.uri) {
                 state.changed.insert(document.home.key());
             }
@@ -150,6 +173,7 @@ impl LanguageServer for Server {
         let appeared = params.changes.iter().any(|change| change.typ != FileChangeType::CHANGED);
         self.0.changed(|state| {
             state.changed.extend(homes.iter().map(Home::key));
+            state.forget_history();
             if appeared {
                 state.listed = None;
             }
@@ -185,28 +209,135 @@ impl LanguageServer for Server {
 
     async fn completion(&self, params: CompletionParams) -> Result<Option<CompletionResponse>> {
         let at = params.text_document_position;
-        let Some(snapshot) = self.0.snapshot(&at.text_document.uri) else { return Ok(None) };
-        let answer = tokio::task::spawn_blocking(move || {
-            let Snapshot { document, source, host, can } = snapshot;
-            let lines = Lines::new(&document.text, can.encoding);
-            let offset = lines.offset(at.position);
-            let offers = host.complete(&*source, &document.home.path, &document.text, offset);
-            let items = offers.into_iter().map(|offer| convert::completion(offer, &lines, can.markdown_in_completion));
-            CompletionResponse::List(CompletionList { is_incomplete: false, items: items.collect() })
+        let items = answer(&self.0, &at.text_document.uri, move |snapshot, lines| {
+            let Snapshot { document, source, host, can, .. } = snapshot;
+            let offers = host.complete(&**source, &document.home.path, &document.text, lines.offset(at.position));
+            Some(offers.into_iter().map(|offer| convert::completion(offer, lines, *can)).collect())
         });
-        Ok(answer.await.ok())
+        let Some(mut items): Option<Vec<CompletionItem>> = items.await? else { return Ok(None) };
+        if self.0.state().can.resolves_documentation {
+            self.0.leave_out_documentation(&mut items);
+        }
+        Ok(Some(CompletionResponse::List(CompletionList { is_incomplete: false, items })))
+    }
+
+    async fn completion_resolve(&self, item: CompletionItem) -> Result<CompletionItem> {
+        Ok(self.0.with_documentation(item))
     }
 
     async fn hover(&self, params: HoverParams) -> Result<Option<Hover>> {
         let at = params.text_document_position_params;
-        let Some(snapshot) = self.0.snapshot(&at.text_document.uri) else { return Ok(None) };
-        let answer = tokio::task::spawn_blocking(move || {
-            let Snapshot { document, source, host, can } = snapshot;
-            let lines = Lines::new(&document.text, can.encoding);
-            let found = host.hover(&*source, &document.home.path, &document.text, lines.offset(at.position))?;
-            Some(convert::hover(found, &lines, can.markdown_in_hover))
+        let found = answer(&self.0, &at.text_document.uri, move |snapshot, lines| {
+            let Snapshot { document, source, host, can, .. } = snapshot;
+            let found = host.hover(&**source, &document.home.path, &document.text, lines.offset(at.position))?;
+            Some(convert::hover(found, lines, can.markdown_in_hover))
         });
-        Ok(answer.await.ok().flatten())
+        found.await
+    }
+
+    async fn goto_definition(&self, params: GotoDefinitionParams) -> Result<Option<GotoDefinitionResponse>> {
+        let at = params.text_document_position_params;
+        let position = at.position;
+        answer(&self.0, &at.text_document.uri, move |snapshot, lines| features::definition(snapshot, lines, position))
+            .await
+    }
+
+    async fn references(&self, params: ReferenceParams) -> Result<Option<Vec<Location>>> {
+        let uri = params.text_document_position.text_document.uri.clone();
+        answer(&self.0, &uri, move |snapshot, lines| features::references(snapshot, lines, &params)).await
+    }
+
+    async fn document_highlight(&self, params: DocumentHighlightParams) -> Result<Option<Vec<DocumentHighlight>>> {
+        let at = params.text_document_position_params;
+        let position = at.position;
+        answer(&self.0, &at.text_document.uri, move |snapshot, lines| features::highlights(snapshot, lines, position))
+            .await
+    }
+
+    async fn prepare_rename(&self, params: TextDocumentPositionParams) -> Result<Option<PrepareRenameResponse>> {
+        features::prepare_rename(&self.0, params).await
+    }
+
+    async fn rename(&self, params: RenameParams) -> Result<Option<WorkspaceEdit>> {
+        features::rename(&self.0, params).await
+    }
+
+    async fn document_symbol(&self, params: DocumentSymbolParams) -> Result<Option<DocumentSymbolResponse>> {
+        let uri = params.text_document.uri;
+        answer(&self.0, &uri.clone(), move |snapshot, lines| features::symbols(snapshot, lines, &uri)).await
+    }
+
+    async fn symbol(&self, params: WorkspaceSymbolParams) -> Result<Option<WorkspaceSymbolResponse>> {
+        Ok(Some(features::workspace_symbols(&self.0, params.query).await.into()))
+    }
+
+    async fn folding_range(&self, params: FoldingRangeParams) -> Result<Option<Vec<FoldingRange>>> {
+        answer(&self.0, &params.text_document.uri, features::folds).await
+    }
+
+    async fn selection_range(&self, params: SelectionRangeParams) -> Result<Option<Vec<SelectionRange>>> {
+        let at = params.positions;
+        answer(&self.0, &params.text_document.uri, move |snapshot, lines| features::selections(snapshot, lines, &at))
+            .await
+    }
+
+    async fn document_link(&self, params: DocumentLinkParams) -> Result<Option<Vec<DocumentLink>>> {
+        answer(&self.0, &params.text_document.uri, features::links).await
+    }
+
+    async fn semantic_tokens_full(&self, params: SemanticTokensParams) -> Result<Option<SemanticTokensResult>> {
+        let found = self.tokens(params.text_document.uri).await?;
+        Ok(found.map(|(id, data)| SemanticTokens { result_id: Some(id.to_string()), data }.into()))
+    }
+
+    async fn semantic_tokens_full_delta(
+        &self,
+        params: SemanticTokensDeltaParams,
+    ) -> Result<Option<SemanticTokensFullDeltaResult>> {
+        let uri = params.text_document.uri;
+        let old = self.0.state().tokens.get(&uri).cloned();
+        let Some((id, data)) = self.tokens(uri).await? else { return Ok(None) };
+        let result_id = Some(id.to_string());
+        Ok(Some(match old.filter(|(id, _)| id.to_string() == params.previous_result_id) {
+            Some((_, old)) => {
+                let edits = tokens::edit(&old, &data).into_iter().collect();
+                SemanticTokensFullDeltaResult::TokensDelta(SemanticTokensDelta { result_id, edits })
+            }
+            None => SemanticTokensFullDeltaResult::Tokens(SemanticTokens { result_id, data }),
+        }))
+    }
+
+    async fn semantic_tokens_range(
+        &self,
+        params: SemanticTokensRangeParams,
+    ) -> Result<Option<SemanticTokensRangeResult>> {
+        let within = Some(params.range);
+        let found = answer(&self.0, &params.text_document.uri, move |snapshot, lines| {
+            Some(tokens::of(snapshot, lines, within))
+        });
+        Ok(found.await?.map(|data| SemanticTokens { result_id: None, data }.into()))
+    }
+
+    async fn code_action(&self, params: CodeActionParams) -> Result<Option<CodeActionResponse>> {
+        Ok(actions::of(&self.0, params).await)
+    }
+
+    async fn inlay_hint(&self, params: InlayHintParams) -> Result<Option<Vec<InlayHint>>> {
+        if !self.0.state().settings.inlay_hints {
+            return Ok(None);
+        }
+        Ok(hints::inlay(&self.0, params).await)
+    }
+
+    async fn code_lens(&self, params: CodeLensParams) -> Result<Option<Vec<CodeLens>>> {
+        if !self.0.state().settings.code_lenses || self.0.config.runner.is_none() {
+            return Ok(None);
+        }
+        Ok(hints::lenses(&self.0, params.text_document.uri).await)
+    }
+
+    async fn execute_command(&self, params: ExecuteCommandParams) -> Result<Option<LSPAny>> {
+        commands::execute(&self.0, params).await.map(|()| None)
     }
 }
 
@@ -241,5 +372,6 @@ fn choose(shared: &Arc<Shared>, settings: Settings) {
             state.all_changed = true;
             state.settings = settings;
         });
+        shared.refresh_lenses();
     }
 }

@@ -4,20 +4,25 @@ use crate::analysis::{self, Findings, Found, Job, Outcome};
 use crate::client::Can;
 use crate::documents::{Document, Documents};
 use crate::home::{Home, Key, uri_of};
+use crate::runner::{History, Ran, TestResult};
 use crate::server::Config;
 use crate::settings::Settings;
-use aic_base::Source;
+use aic_base::{RelPath, Source};
+use aic_spec::file_kind;
 use aic_spec::ide::Host;
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tower_lsp_server::Client;
 use tower_lsp_server::ls_types::*;
 
 /// How many findings of one file a client is told.
 const MAX_FINDINGS: usize = 1000;
+
+/// Of how many lists of completions the documentation is kept.
+const MAX_LISTS: usize = 4;
 
 /// How many passes in a row may go untold because something newer was typed meanwhile.
 const MAX_DROPPED: u32 = 8;
@@ -29,6 +34,8 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     /// The last change whose findings are known, by its number.
     settled: watch::Sender<u64>,
+    /// Runs of tests that are under way; dropping one ends it.
+    runs: Mutex<HashMap<ProgressToken, oneshot::Sender<()>>>,
     pub(crate) shut_down: AtomicBool,
 }
 
@@ -62,6 +69,16 @@ pub(crate) struct State {
     results: u64,
     /// What was parsed, by workspace.
     hosts: HashMap<PathBuf, Arc<Host>>,
+    /// What is known of earlier runs, by spec.
+    history: HashMap<Key, Option<Arc<History>>>,
+    /// Counts how often that was forgotten.
+    epoch: u64,
+    /// What this session's runs gave, by spec and test.
+    results_of: HashMap<Key, BTreeMap<String, TestResult>>,
+    /// The tokens that were last sent of each document, and their name.
+    pub(crate) tokens: HashMap<Uri, (u64, Vec<SemanticToken>)>,
+    /// What was left out of the last lists of completions, by their number.
+    pub(crate) documentation: VecDeque<(u64, Vec<Option<Documentation>>)>,
 }
 
 /// What is wrong with a file.
@@ -90,6 +107,7 @@ struct Publish {
 pub(crate) struct Snapshot {
     pub(crate) document: Document,
     pub(crate) source: Arc<dyn Source>,
+    pub(crate) documents: Documents,
     pub(crate) host: Arc<Host>,
     pub(crate) can: Can,
 }
@@ -97,7 +115,8 @@ pub(crate) struct Snapshot {
 impl Shared {
     pub(crate) fn new(client: Client, config: Config) -> Self {
         let settled = watch::Sender::new(0);
-        Self { client, config, state: Mutex::default(), settled, shut_down: AtomicBool::new(false) }
+        let (state, runs) = Default::default();
+        Self { client, config, state, settled, runs, shut_down: AtomicBool::new(false) }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -179,11 +198,123 @@ impl Shared {
         let document = state.documents.get(uri)?.clone();
         let source = state.documents.source(&document.home);
         let host = state.host(&document.home.root);
-        Some(Snapshot { document, source, host, can: state.can })
+        Some(Snapshot { document, source, documents: state.documents.clone(), host, can: state.can })
+    }
+
+    /// Each workspace that has a document open or lies in an open folder, and its files of the language.
+    pub(crate) fn workspaces(&self) -> Vec<(Snapshot, Vec<RelPath>)> {
+        let mut state = self.state();
+        let mut homes: BTreeMap<PathBuf, BTreeMap<RelPath, Home>> = BTreeMap::new();
+        let open = state.documents.iter().map(|(_, document)| &document.home);
+        for home in open.chain(state.listed.iter().flat_map(|listed| listed.iter())) {
+            if file_kind(home.path.file_name()).is_some() {
+                homes.entry(home.root.clone()).or_default().insert(home.path.clone(), home.clone());
+            }
+        }
+        let mut all = Vec::new();
+        for (root, homes) in homes {
+            let Some(home) = homes.values().next().cloned() else { continue };
+            let (source, host) = (state.documents.source(&home), state.host(&root));
+            let document = Document { home, text: "".into(), version: 0 };
+            let snapshot = Snapshot { document, source, documents: state.documents.clone(), host, can: state.can };
+            all.push((snapshot, homes.into_keys().collect()));
+        }
+        all
+    }
+
+    /// A name that no other result has.
+    pub(crate) fn next_result(&self) -> u64 {
+        let mut state = self.state();
+        state.results += 1;
+        state.results
+    }
+
+    /// Keeps the documentation of completions back: the client asks for that of the one it shows.
+    pub(crate) fn leave_out_documentation(&self, items: &mut [CompletionItem]) {
+        let list = self.next_result();
+        let mut kept = Vec::with_capacity(items.len());
+        for (at, item) in items.iter_mut().enumerate() {
+            item.data = Some(serde_json::json!([list, at]));
+            kept.push(item.documentation.take());
+        }
+        let mut state = self.state();
+        state.documentation.push_back((list, kept));
+        if state.documentation.len() > MAX_LISTS {
+            state.documentation.pop_front();
+        }
+    }
+
+    /// A completion with its documentation, if that is still known.
+    pub(crate) fn with_documentation(&self, mut item: CompletionItem) -> CompletionItem {
+        let number = |at: usize| item.data.as_ref().and_then(|data| data.get(at)).and_then(serde_json::Value::as_u64);
+        if let (Some(list), Some(at)) = (number(0), number(1)) {
+            let state = self.state();
+            let kept = state.documentation.iter().find(|(id, _)| *id == list);
+            let at = usize::try_from(at).unwrap_or(usize::MAX);
+            if let Some(documentation) = kept.and_then(|(_, kept)| kept.get(at)) {
+                item.documentation.clone_from(documentation);
+            }
+        }
+        item
+    }
+
+    /// Runs of tests that are under way.
+    pub(crate) fn runs(&self) -> MutexGuard<'_, HashMap<ProgressToken, oneshot::Sender<()>>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known of earlier runs, if that was read; and the number under which it may be kept if not.
+    #[expect(clippy::option_option, reason = "not read, or read and nothing there")]
+    pub(crate) fn known_history(&self, key: &Key) -> (Option<Option<Arc<History>>>, u64) {
+        let state = self.state();
+        (state.history.get(key).cloned(), state.epoch)
+    }
+
+    /// Keeps what was read of earlier runs, unless it was forgotten meanwhile.
+    pub(crate) fn keep_history(&self, key: Key, history: Option<Arc<History>>, epoch: u64) {
+        let mut state = self.state();
+        if state.epoch == epoch {
+            state.history.insert(key, history);
+        }
+    }
+
+    /// Has earlier runs read again: one ended, or something on disk changed.
+    pub(crate) fn forget_history(&self) {
+        self.state().forget_history();
+    }
+
+    /// What this session's runs of a spec gave, by test.
+    pub(crate) fn results(&self, root: &Path, spec: &RelPath) -> BTreeMap<String, TestResult> {
+        self.state().results_of.get(&(root.to_owned(), spec.clone())).cloned().unwrap_or_default()
+    }
+
+    /// Keeps what a run gave.
+    pub(crate) fn keep_results(&self, root: &Path, spec: &RelPath, ran: Ran) {
+        self.state().results_of.entry((root.to_owned(), spec.clone())).or_default().extend(ran.tests);
+    }
+
+    /// Tells a client that can to ask for lenses and hints again.
+    pub(crate) fn refresh_lenses(&self) {
+        let (can, client) = (self.state().can, self.client.clone());
+        // Not waited for: the answers say nothing.
+        tokio::spawn(async move {
+            if can.refresh_lenses {
+                let _ = client.code_lens_refresh().await;
+            }
+            if can.refresh_hints {
+                let _ = client.inlay_hint_refresh().await;
+            }
+        });
     }
 }
 
 impl State {
+    /// Has earlier runs read again.
+    pub(crate) fn forget_history(&mut self) {
+        self.history.clear();
+        self.epoch += 1;
+    }
+
     /// What was parsed of a workspace.
     pub(crate) fn host(&mut self, root: &PathBuf) -> Arc<Host> {
         match self.hosts.get(root) {

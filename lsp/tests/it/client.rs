@@ -1,7 +1,7 @@
 //! A client in memory: frames, requests, and everything the server says, in order.
 
 use aic_base::FrozenClock;
-use aic_lsp::{Config, Ended, serve};
+use aic_lsp::{Config, Ended, Runner, serve};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::path::Path;
@@ -25,10 +25,14 @@ pub struct Client {
 impl Client {
     /// A server and a client that has not said anything yet.
     pub fn silent() -> Self {
+        Self::silent_with(None)
+    }
+
+    fn silent_with(runner: Option<Arc<dyn Runner>>) -> Self {
         let (ours, theirs) = tokio::io::duplex(1 << 20);
         let (input, output) = tokio::io::split(theirs);
         let now = "2025-06-01T12:00:00Z".parse().unwrap();
-        let config = Config { clock: Arc::new(FrozenClock::at(now)) };
+        let config = Config { clock: Arc::new(FrozenClock::at(now)), runner };
         let server = tokio::spawn(serve(input, output, config));
         let (reader, writer) = tokio::io::split(ours);
         Self { reader, writer, bytes: Vec::new(), unread: VecDeque::new(), next_id: 0, server }
@@ -42,6 +46,14 @@ impl Client {
     /// A client that began with these parameters, and what the server answered.
     pub async fn beginning(params: Value) -> (Self, Value) {
         let mut client = Self::silent();
+        let answer = client.request("initialize", params).await;
+        client.notify("initialized", json!({})).await;
+        (client, answer)
+    }
+
+    /// As [`Client::beginning`], of a server that runs tests with this.
+    pub async fn with_runner<R: Runner>(params: Value, runner: Option<Arc<R>>) -> (Self, Value) {
+        let mut client = Self::silent_with(runner.map(|runner| runner as Arc<dyn Runner>));
         let answer = client.request("initialize", params).await;
         client.notify("initialized", json!({})).await;
         (client, answer)

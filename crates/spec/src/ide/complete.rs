@@ -8,6 +8,7 @@ use super::paths;
 use super::place::{Place, Spot, Wanted, find};
 use super::probe::{As, MARK, Probe, word_at};
 use super::refs::{self, Names};
+use super::snippet;
 use super::world::World;
 use super::{Completion, CompletionKind};
 use crate::LANGUAGE_VERSIONS;
@@ -223,9 +224,23 @@ impl Offers<'_> {
             Key { short_for: Some(_), .. } => 3,
             _ => 1,
         };
+        let pad = self.pad();
         let offered = self.offer_key(key.name, docs::key(key), opens);
         offered.detail = Some(docs::brief(&key.shape));
         offered.sort = sort;
+        // With a colon that is there already, something may stand behind it too.
+        if offered.insert.ends_with([':', ' ']) && !offered.insert.ends_with("= ") {
+            offered.snippet = snippet::value(&key.shape, opens, &pad).map(|value| {
+                format!("{}{value}", offered.insert.trim_end_matches([' ', ':'])) // the value brings its own colon
+            });
+        }
+    }
+
+    /// How much further than its line's indentation the completed word stands: editors indent what follows like the line.
+    fn pad(&self) -> String {
+        let before = self.text.get(..self.replace.start as usize).unwrap_or("");
+        let lead = before.rsplit(['\n', '\r']).next().unwrap_or("");
+        " ".repeat(lead.chars().count() - lead.chars().take_while(|c| *c == ' ').count())
     }
 
     /// An expectation is a map of one key: another one is offered only where there is none yet.
@@ -394,6 +409,7 @@ impl Offers<'_> {
             let label = if with_provider { format!("{}/{}", facts.provider, facts.model) } else { facts.model.clone() };
             let offered = self.offer(label, CompletionKind::Model, docs::model(facts));
             offered.detail = Some(docs::model_brief(facts));
+            offered.deprecated = facts.retires.is_some();
             offered.sort = match (&facts.retires, facts.is_pinned()) {
                 (Some(_), _) => 3,
                 (None, true) => 1,

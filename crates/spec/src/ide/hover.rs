@@ -1,16 +1,17 @@
 //! Hover: what is known of the key, word, name or variable under the cursor.
 
 use super::complete::builtin_of;
-use super::host::Host;
+use super::host::{Doc, Host};
 use super::names::{Roots, variable_at};
 use super::place::{Place, Spot, Wanted, find};
 use super::refs::{self, Names};
 use super::world::World;
-use super::{Hover, docs, inside};
+use super::{Hover, docs, inside, origin};
 use crate::schema::{EXPECTATIONS, GUARDRAIL, Shape};
 use crate::tree::{Node, place_in_scalar};
 use aic_base::{RelPath, Source, Span};
 use aic_guard::Builtin;
+use std::sync::Arc;
 
 /// As [`Host::hover`], for who asks once.
 pub fn hover(source: &dyn Source, path: &RelPath, text: &str, offset: usize) -> Option<Hover> {
@@ -26,11 +27,30 @@ impl Host {
         let place = find(path, root, Wanted::At(offset))?;
         let roots = Roots::of(world, path, Some(root));
         let about = About { source, path, text, offset, roots, place: &place };
-        match place.spot {
+        let mut found = match place.spot {
             Spot::Key { map, entry } => about.key(map, &entry.key, &entry.value),
             Spot::Value(node) => about.value(node),
+        };
+        let more = origin::of(world, &Hovered { doc: &doc, root, place: &place, offset });
+        match &mut found {
+            Some(found) => found.markdown.push_str(&more),
+            None if !more.is_empty() => {
+                let one = doc.occurrences().iter().rev().find(|one| one.span.touches(offset))?;
+                let markdown = format!("**`{}`** · {}{more}", one.symbol.name, one.symbol.kind.as_str());
+                found = Some(Hover { markdown, span: one.span });
+            }
+            None => {}
         }
+        found
     }
+}
+
+/// What hover is asked about.
+pub(super) struct Hovered<'a> {
+    pub(super) doc: &'a Arc<Doc>,
+    pub(super) root: &'a Node,
+    pub(super) place: &'a Place<'a>,
+    pub(super) offset: usize,
 }
 
 /// A variable of a prompt that has a file of its own.

@@ -7,28 +7,38 @@
 mod cel;
 mod complete;
 mod docs;
+mod hints;
 mod host;
 mod hover;
 mod inside;
 mod names;
 mod navigate;
+mod origin;
+mod outline;
 mod paths;
 mod place;
 mod probe;
 mod refs;
+mod snippet;
 mod symbols;
 mod tests_alone;
+mod tokens;
 mod world;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_places;
 
 pub use complete::complete;
+pub use hints::{GuardrailPlace, Hint, TestPlace};
 pub use host::Host;
 pub use hover::hover;
 pub use navigate::Edits;
+pub use outline::{Fold, OutlineItem};
 pub use symbols::{Refusal, Symbol, SymbolKind, Usage, UsageRole};
 pub use tests_alone::{load_tests, specs_of_tests};
+pub use tokens::{Token, TokenKind};
 
 use aic_base::Span;
 

@@ -5,6 +5,8 @@ use super::names::BUILT_IN_VARIABLES;
 use super::symbols::{Occurrence, Refusal, Symbol, SymbolKind, Usage, UsageRole, occurrences};
 use super::world::{World, paths_of};
 use crate::files::{file_kind, glob};
+use crate::toml;
+use crate::tree::parse;
 use aic_base::{RelPath, Source, Span};
 use aic_guard::Builtin;
 use std::collections::BTreeMap;
@@ -208,7 +210,12 @@ fn still_read(doc: &Doc, spans: &[Span], wanted: &Symbol) -> Result<(), Refusal>
     }
     let changed = Host::new().any(&doc.path, &text);
     let count = occurrences(&changed).iter().filter(|one| one.symbol == *wanted).count();
-    if count >= spans.len() {
+    let errors = |text: &str| match file_kind(doc.path.file_name()) {
+        None => 0,
+        Some(_) if doc.path.as_str().ends_with(".toml") => toml::parse(text).errors.len(),
+        Some(_) => parse(text).errors.len(),
+    };
+    if count >= spans.len() && errors(&text) <= errors(&doc.text) {
         return Ok(());
     }
     Err(Refusal(format!("`{}` needs quotes in `{}`: write it there by hand", wanted.name, doc.path)))
