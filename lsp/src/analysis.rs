@@ -8,24 +8,33 @@ use crate::documents::Documents;
 use crate::home::{Home, Key, uri_of};
 use crate::position::{Encoding, Lines};
 use aic_base::{RelPath, Source, Span, Timestamp};
-use aic_spec::ide::{load_tests, specs_of_tests};
+use aic_spec::ide::{Host, load_tests};
 use aic_spec::{FileKind, LoadOptions, Loaded, file_kind, load};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
-use tower_lsp_server::ls_types::{Diagnostic, Location};
+use tower_lsp_server::ls_types::{Diagnostic, Location, TextEdit};
 
 /// What a pass reads.
 pub(crate) struct Job {
     /// The open documents.
     pub(crate) documents: Documents,
+    /// Specs that are looked into although they are not open.
+    pub(crate) listed: Option<Arc<Vec<Home>>>,
+    /// What was parsed, by workspace.
+    pub(crate) hosts: HashMap<PathBuf, Arc<Host>>,
     /// What each entry was made of when it was last read.
     pub(crate) made_of: HashMap<Key, Arc<BTreeSet<RelPath>>>,
     /// The files that changed since.
     pub(crate) changed: HashSet<Key>,
+    /// The number of the last change among them.
+    pub(crate) generation: u64,
     /// How columns are counted.
     pub(crate) encoding: Encoding,
     /// Whether the client shows other places that matter.
     pub(crate) related: bool,
+    /// The environment that specs are checked as.
+    pub(crate) environment: Option<String>,
     /// The day against which the retirement of models is judged.
     pub(crate) today: Timestamp,
 }
@@ -34,6 +43,10 @@ pub(crate) struct Job {
 pub(crate) struct Outcome {
     /// All entries there are now.
     pub(crate) entries: HashSet<Key>,
+    /// The files that had changed.
+    pub(crate) changed: HashSet<Key>,
+    /// The number of the last change among them.
+    pub(crate) generation: u64,
     /// Those that were read.
     pub(crate) read: Vec<(Key, Findings)>,
 }
@@ -43,13 +56,37 @@ pub(crate) struct Findings {
     /// The files it is made of, those that are missing included.
     pub(crate) made_of: Arc<BTreeSet<RelPath>>,
     /// The findings of each file that has some, and of the entry itself.
-    pub(crate) by_file: BTreeMap<RelPath, Vec<Diagnostic>>,
+    pub(crate) by_file: BTreeMap<RelPath, Vec<Found>>,
+}
+
+/// One finding, and the change that mends it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Found {
+    /// As the client is told.
+    pub(crate) diagnostic: Diagnostic,
+    /// What mends it.
+    pub(crate) mend: Option<Mend>,
+}
+
+/// A change that mends a finding, in its own file.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Mend {
+    /// What it does, for a menu.
+    pub(crate) title: String,
+    /// The edits; they do not overlap.
+    pub(crate) edits: Vec<TextEdit>,
+    /// Whether it changes nothing that was meant.
+    pub(crate) safe: bool,
 }
 
 /// Reads what changed.
 pub(crate) fn run(job: &Job) -> Outcome {
     let mut entries: HashMap<Key, (Home, bool)> = HashMap::new();
     let mut sources: HashMap<&std::path::Path, Arc<dyn Source>> = HashMap::new();
+    for home in job.listed.iter().flat_map(|listed| listed.iter()) {
+        sources.entry(&home.root).or_insert_with(|| job.documents.source(home));
+        entries.insert(home.key(), (home.clone(), false));
+    }
     for (_, document) in job.documents.iter() {
         let home = &document.home;
         let source = sources.entry(&home.root).or_insert_with(|| job.documents.source(home));
@@ -57,9 +94,11 @@ pub(crate) fn run(job: &Job) -> Outcome {
             Some(FileKind::Container | FileKind::Compose) => {
                 entries.insert(home.key(), (home.clone(), false));
             }
-            Some(FileKind::Tests) => {
-                let specs = specs_of_tests(&**source, &home.path);
-                if specs.is_empty() {
+            // Tests, and what may be a prompt, are read with the specs that name them.
+            kind => {
+                let host = job.hosts.get(&home.root);
+                let specs = host.map(|host| host.specs_naming(&**source, &home.path)).unwrap_or_default();
+                if specs.is_empty() && kind.is_some() {
                     entries.insert(home.key(), (home.clone(), true));
                 }
                 for path in specs {
@@ -67,7 +106,6 @@ pub(crate) fn run(job: &Job) -> Outcome {
                     entries.insert(home.key(), (home, false));
                 }
             }
-            None => {}
         }
     }
     // A file of tests that nothing is made of yet may be one that a pattern of some spec means.
@@ -88,14 +126,15 @@ pub(crate) fn run(job: &Job) -> Outcome {
             read.push((key.clone(), findings(job, home, &**source, *alone)));
         }
     }
-    Outcome { entries: entries.into_keys().collect(), read }
+    let entries = entries.into_keys().collect();
+    Outcome { entries, changed: job.changed.clone(), generation: job.generation, read }
 }
 
 fn findings(job: &Job, home: &Home, source: &dyn Source, alone: bool) -> Findings {
-    let options = LoadOptions { environment: None, today: job.today };
+    let options = LoadOptions { environment: job.environment.clone(), today: job.today };
     let read = if alone { load_tests } else { load };
     let loaded = read(source, &home.path, &options);
-    let mut by_file: BTreeMap<RelPath, Vec<Diagnostic>> = BTreeMap::new();
+    let mut by_file: BTreeMap<RelPath, Vec<Found>> = BTreeMap::new();
     by_file.insert(home.path.clone(), Vec::new());
     let mut locate = |file: &RelPath, span: Span| {
         let text = text_of(&loaded, source, file);
@@ -110,7 +149,10 @@ fn findings(job: &Job, home: &Home, source: &dyn Source, alone: bool) -> Finding
         let Some(file) = group.first().map(|first| &first.file) else { continue };
         let text = text_of(&loaded, source, file);
         let lines = Lines::new(&text, job.encoding);
-        let found = group.iter().map(|found| convert::diagnostic(found, &lines, job.related, &mut locate));
+        let found = group.iter().map(|found| Found {
+            diagnostic: convert::diagnostic(found, &lines, job.related, &mut locate),
+            mend: found.fix.as_ref().map(|fix| convert::mend(fix, &lines)),
+        });
         by_file.entry(file.clone()).or_default().extend(found);
     }
     let mut made_of: BTreeSet<RelPath> = loaded.files.into_keys().collect();

@@ -1,8 +1,10 @@
 //! Plain data of the language to types of the protocol.
 
+use crate::analysis::Mend;
+use crate::client::Can;
 use crate::position::Lines;
-use aic_spec::ide::{Completion, CompletionKind, Hover};
-use aic_spec::{Diagnostic, Severity};
+use aic_spec::ide::{Completion, CompletionKind, Hover, SymbolKind, TokenKind};
+use aic_spec::{Diagnostic, Fix, Severity};
 use tower_lsp_server::ls_types as lsp;
 
 /// A finding, in the lines of its own file. `locate` gives the place of another one that matters to it.
@@ -41,9 +43,51 @@ pub(crate) fn diagnostic(
     }
 }
 
+/// The change that mends a finding, in the lines of its file.
+pub(crate) fn mend(fix: &Fix, lines: &Lines<'_>) -> Mend {
+    let edits = fix.edits.iter().map(|(span, with)| lsp::TextEdit::new(lines.range(*span), with.clone()));
+    Mend { title: fix.title.clone(), edits: edits.collect(), safe: fix.safe }
+}
+
+/// The type of a word inside of a prompt or condition.
+pub(crate) const fn token_type(kind: TokenKind) -> lsp::SemanticTokenType {
+    match kind {
+        TokenKind::Variable => lsp::SemanticTokenType::VARIABLE,
+        TokenKind::Property => lsp::SemanticTokenType::PROPERTY,
+        TokenKind::Function => lsp::SemanticTokenType::FUNCTION,
+        TokenKind::Method => lsp::SemanticTokenType::METHOD,
+        TokenKind::Text => lsp::SemanticTokenType::STRING,
+        TokenKind::Number => lsp::SemanticTokenType::NUMBER,
+        TokenKind::Operator => lsp::SemanticTokenType::OPERATOR,
+        TokenKind::Keyword => lsp::SemanticTokenType::KEYWORD,
+    }
+}
+
+/// The kind of something that has a name.
+pub(crate) const fn symbol_kind(kind: Option<SymbolKind>, has_parts: bool) -> lsp::SymbolKind {
+    match kind {
+        Some(SymbolKind::Tool) => lsp::SymbolKind::FUNCTION,
+        Some(SymbolKind::Model) => lsp::SymbolKind::CLASS,
+        Some(SymbolKind::Guardrail) => lsp::SymbolKind::INTERFACE,
+        Some(SymbolKind::Variant) => lsp::SymbolKind::ENUM_MEMBER,
+        Some(SymbolKind::Variable | SymbolKind::Parameter) => lsp::SymbolKind::VARIABLE,
+        Some(SymbolKind::Document) => lsp::SymbolKind::FILE,
+        Some(SymbolKind::Server | SymbolKind::Service) => lsp::SymbolKind::MODULE,
+        Some(SymbolKind::Test) => lsp::SymbolKind::METHOD,
+        None if has_parts => lsp::SymbolKind::NAMESPACE,
+        None => lsp::SymbolKind::PROPERTY,
+    }
+}
+
 /// An offer, as an edit of the document.
-pub(crate) fn completion(offer: Completion, lines: &Lines<'_>, markdown: bool) -> lsp::CompletionItem {
+pub(crate) fn completion(offer: Completion, lines: &Lines<'_>, can: Can) -> lsp::CompletionItem {
+    let markdown = can.markdown_in_completion;
+    let snippet = offer.snippet.filter(|_| can.snippets);
+    let is_snippet = snippet.is_some();
     lsp::CompletionItem {
+        insert_text_format: is_snippet.then_some(lsp::InsertTextFormat::SNIPPET),
+        insert_text_mode: (is_snippet && can.adjusts_indentation).then_some(lsp::InsertTextMode::ADJUST_INDENTATION),
+        tags: (offer.deprecated && can.deprecated).then(|| vec![lsp::CompletionItemTag::DEPRECATED]),
         sort_text: Some(format!("{:02}{}", offer.sort, offer.label)),
         kind: Some(match offer.kind {
             CompletionKind::Key => lsp::CompletionItemKind::PROPERTY,
@@ -58,7 +102,7 @@ pub(crate) fn completion(offer: Completion, lines: &Lines<'_>, markdown: bool) -
         }),
         detail: offer.detail,
         documentation: (!offer.doc.is_empty()).then(|| lsp::Documentation::MarkupContent(markup(offer.doc, markdown))),
-        text_edit: Some(lsp::TextEdit::new(lines.range(offer.replace), offer.insert).into()),
+        text_edit: Some(lsp::TextEdit::new(lines.range(offer.replace), snippet.unwrap_or(offer.insert)).into()),
         filter_text: Some(offer.label.clone()),
         label: offer.label,
         ..lsp::CompletionItem::default()
@@ -74,7 +118,7 @@ pub(crate) fn hover(found: Hover, lines: &Lines<'_>, markdown: bool) -> lsp::Hov
 }
 
 /// Markdown, or the same words without its signs for a client that does not draw it.
-fn markup(text: String, markdown: bool) -> lsp::MarkupContent {
+pub(crate) fn markup(text: String, markdown: bool) -> lsp::MarkupContent {
     if markdown {
         return lsp::MarkupContent { kind: lsp::MarkupKind::Markdown, value: text };
     }

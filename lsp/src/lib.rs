@@ -5,13 +5,24 @@
 //! document, before its first `await`; what costs time runs on the blocking pool, and a document that changes while it
 //! is being read is read once more, not once for every change.
 
+mod actions;
 mod analysis;
+mod client;
+mod commands;
 mod convert;
 mod documents;
+mod features;
+mod hints;
 mod home;
 mod position;
+mod pull;
+mod runner;
 mod server;
+mod settings;
+mod shared;
 mod stdio;
+mod tokens;
 
+pub use runner::{CaseEnded, History, Ran, Runner, TestResult, Wanted};
 pub use server::{Config, Ended, serve};
 pub use stdio::serve_stdio;

@@ -1,7 +1,7 @@
 //! A client in memory: frames, requests, and everything the server says, in order.
 
 use aic_base::FrozenClock;
-use aic_lsp::{Config, Ended, serve};
+use aic_lsp::{Config, Ended, Runner, serve};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::path::Path;
@@ -25,10 +25,14 @@ pub struct Client {
 impl Client {
     /// A server and a client that has not said anything yet.
     pub fn silent() -> Self {
+        Self::silent_with(None)
+    }
+
+    fn silent_with(runner: Option<Arc<dyn Runner>>) -> Self {
         let (ours, theirs) = tokio::io::duplex(1 << 20);
         let (input, output) = tokio::io::split(theirs);
         let now = "2025-06-01T12:00:00Z".parse().unwrap();
-        let config = Config { clock: Arc::new(FrozenClock::at(now)) };
+        let config = Config { clock: Arc::new(FrozenClock::at(now)), runner };
         let server = tokio::spawn(serve(input, output, config));
         let (reader, writer) = tokio::io::split(ours);
         Self { reader, writer, bytes: Vec::new(), unread: VecDeque::new(), next_id: 0, server }
@@ -36,10 +40,21 @@ impl Client {
 
     /// A client that announced these capabilities, and what the server answered.
     pub async fn announcing(capabilities: Value) -> (Self, Value) {
+        Self::beginning(json!({"processId": null, "rootUri": null, "capabilities": capabilities})).await
+    }
+
+    /// A client that began with these parameters, and what the server answered.
+    pub async fn beginning(params: Value) -> (Self, Value) {
         let mut client = Self::silent();
-        let answer = client
-            .request("initialize", json!({"processId": null, "rootUri": null, "capabilities": capabilities}))
-            .await;
+        let answer = client.request("initialize", params).await;
+        client.notify("initialized", json!({})).await;
+        (client, answer)
+    }
+
+    /// As [`Client::beginning`], of a server that runs tests with this.
+    pub async fn with_runner<R: Runner>(params: Value, runner: Option<Arc<R>>) -> (Self, Value) {
+        let mut client = Self::silent_with(runner.map(|runner| runner as Arc<dyn Runner>));
+        let answer = client.request("initialize", params).await;
         client.notify("initialized", json!({})).await;
         (client, answer)
     }
@@ -68,12 +83,38 @@ impl Client {
 
     /// The result of a request.
     pub async fn request(&mut self, method: &str, params: Value) -> Value {
-        self.next_id += 1;
-        let id = self.next_id;
-        self.send_raw(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string()).await;
-        let answer = self.wait(|message| message["id"] == json!(id) && message.get("method").is_none()).await;
+        let id = self.ask(method, params).await;
+        let answer = self.answer(id).await;
         assert!(answer.get("error").is_none(), "{method}: {answer}");
         answer["result"].clone()
+    }
+
+    /// Sends a request and does not wait for the answer; its number.
+    pub async fn ask(&mut self, method: &str, params: Value) -> i64 {
+        self.next_id += 1;
+        let message = json!({"jsonrpc": "2.0", "id": self.next_id, "method": method, "params": params});
+        self.send_raw(&message.to_string()).await;
+        self.next_id
+    }
+
+    /// The answer to a request, a result or an error.
+    pub async fn answer(&mut self, id: i64) -> Value {
+        self.wait(|message| message["id"] == json!(id) && message.get("method").is_none()).await
+    }
+
+    /// Whether such a message came and was not waited for.
+    pub fn saw(&self, method: &str) -> bool {
+        self.unread.iter().any(|message| message["method"] == method)
+    }
+
+    /// The next request of the server with this method.
+    pub async fn asked(&mut self, method: &str) -> Value {
+        self.wait(|message| message["method"] == method && message.get("id").is_some()).await
+    }
+
+    /// Answers a request of the server.
+    pub async fn reply(&mut self, request: &Value, result: Value) {
+        self.send_raw(&json!({"jsonrpc": "2.0", "id": request["id"], "result": result}).to_string()).await;
     }
 
     /// The first message that is wanted; others stay unread.

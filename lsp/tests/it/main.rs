@@ -1,7 +1,10 @@
 //! The server as clients see it: one in memory, and Neovim.
 
 mod client;
+mod features;
 mod neovim;
 mod places;
+mod protocol;
+mod runs;
 mod session;
 mod specs;

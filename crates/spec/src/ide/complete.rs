@@ -1,46 +1,100 @@
 //! Completion: what may stand where the cursor is.
 
 use super::docs;
+use super::host::Host;
 use super::inside::{self, Follows, Opened};
 use super::names::Roots;
 use super::paths;
 use super::place::{Place, Spot, Wanted, find};
-use super::probe::{As, MARK, Probe};
+use super::probe::{As, MARK, Probe, word_at};
 use super::refs::{self, Names};
+use super::snippet;
+use super::world::World;
 use super::{Completion, CompletionKind};
 use crate::LANGUAGE_VERSIONS;
+use crate::files::file_kind;
 use crate::schema::{BARE_EXPECTATIONS, CONTAINER, EXPECTATIONS, Enforced, GUARDRAIL, Key, Record, Shape};
 use crate::tree::{Node, Style};
 use aic_base::{RelPath, Source, Span, matcher::OPERATORS};
 use aic_guard::{Builtin, ParamKind};
 
-/// What may stand at a byte of a document. `path` is where the document lies: its name says what kind of file it is, and
-/// the paths in it are seen from there. `text` is the document as it is being typed; other files are read from `source`.
-///
-/// All that fits the place is offered, whatever letters are typed: whoever shows it compares them with the labels.
-/// Never fails: where nothing fits, the list is empty.
+/// As [`Host::complete`], for who asks once.
 pub fn complete(source: &dyn Source, path: &RelPath, text: &str, offset: usize) -> Vec<Completion> {
-    for taken in [As::Key, As::Written] {
-        let Some(probe) = Probe::new(path, text, offset, taken) else { continue };
-        let Some(place) = find(path, &probe.root, Wanted::Mark) else { continue };
-        let mut offers = Offers {
-            source,
-            path,
-            text,
-            offset,
-            probe: &probe,
-            roots: Roots::of(source, path, &probe.root),
-            place: &place,
-            replace: probe.word,
-            found: Vec::new(),
-        };
-        offers.fill();
-        let mut found = offers.found;
-        found.sort_by(|a, b| (a.sort, &a.label).cmp(&(b.sort, &b.label)));
-        found.dedup_by(|a, b| a.label == b.label);
-        return found;
+    Host::new().complete(source, path, text, offset)
+}
+
+impl Host {
+    /// What may stand at a byte of a document. `path` is where the document lies: its name says what kind of file it is, and
+    /// the paths in it are seen from there; a file that is none of the language's is taken for a prompt. `text` is the
+    /// document as it is being typed; other files are read from `source`.
+    ///
+    /// All that fits the place is offered, whatever letters are typed: whoever shows it compares them with the labels.
+    /// Never fails: where nothing fits, the list is empty.
+    pub fn complete(&self, source: &dyn Source, path: &RelPath, text: &str, offset: usize) -> Vec<Completion> {
+        let world = World::new(self, source);
+        if file_kind(path.file_name()).is_none() {
+            return in_prompt(world, path, text, offset);
+        }
+        for taken in [As::Key, As::Written] {
+            let Some(probe) = Probe::new(path, text, offset, taken) else { continue };
+            let Some(place) = find(path, &probe.root, Wanted::Mark) else { continue };
+            let roots = Roots::of(world, path, Some(&probe.root));
+            let replace = probe.word;
+            let mut offers =
+                Offers { source, path, text, offset, probe: &probe, roots, place: &place, replace, found: Vec::new() };
+            offers.fill();
+            let mut found = offers.found;
+            found.sort_by(|a, b| (a.sort, &a.label).cmp(&(b.sort, &b.label)));
+            found.dedup_by(|a, b| a.label == b.label);
+            return found;
+        }
+        Vec::new()
     }
-    Vec::new()
+}
+
+/// The variables of a prompt that has a file of its own.
+fn in_prompt(world: World<'_>, path: &RelPath, text: &str, offset: usize) -> Vec<Completion> {
+    let (Some(before), Some(after)) = (text.get(..offset), text.get(offset..)) else { return Vec::new() };
+    let line = before.rsplit(['\n', '\r']).next().unwrap_or(before);
+    let word = word_at(text, offset);
+    let lead = line.get(..line.len() - (offset - word.start as usize)).unwrap_or("");
+    let Some(opened) = inside::opened(lead) else { return Vec::new() };
+    let after = after.get(word.end as usize - offset..).unwrap_or("");
+    let span = variable_span(opened, word, after);
+    let found = inside::variables_of(&Roots::of(world, path, None)).into_iter();
+    let offer = |(name, doc): (String, String)| {
+        let (label, insert) = variable_texts(opened, &name, after);
+        let kind = CompletionKind::Variable;
+        Completion { label, insert, snippet: None, kind, doc, detail: None, replace: span, sort: 1, deprecated: false }
+    };
+    let mut found: Vec<Completion> = found.map(offer).collect();
+    found.sort_by(|a, b| a.label.cmp(&b.label));
+    found
+}
+
+/// How a variable is offered, and what is inserted: the braces that are missing come with it.
+fn variable_texts(opened: Opened<'_>, name: &str, after: &str) -> (String, String) {
+    let close = if name_after(after).1 { "" } else { "}" };
+    match opened {
+        Opened::Dollar => (format!("${{{name}}}"), format!("${{{name}}}")),
+        Opened::Brace(_) => (name.to_owned(), format!("{name}{close}")),
+    }
+}
+
+/// The bytes that a variable replaces: what is typed of it, dots and colons included.
+fn variable_span(opened: Opened<'_>, word: Span, after: &str) -> Span {
+    let start = match opened {
+        Opened::Dollar => (word.start as usize).saturating_sub(1),
+        Opened::Brace(typed) => (word.start as usize).saturating_sub(typed.len()),
+    };
+    let (rest, closed) = name_after(after);
+    Span::new(start, word.end as usize + if closed { rest } else { 0 })
+}
+
+/// How much of the name stands after the cursor's word, and whether the brace is closed there.
+fn name_after(after: &str) -> (usize, bool) {
+    let rest = after.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | ':'))).unwrap_or(after.len());
+    (rest, after.get(rest..).is_some_and(|after| after.starts_with('}')))
 }
 
 struct Offers<'a> {
@@ -107,7 +161,9 @@ impl Offers<'_> {
         let label = label.into();
         let blank = if self.probe.blank { " " } else { "" };
         let insert = if self.probe.quote { format!("\"{label}\"") } else { format!("{blank}{label}") };
-        let found = Completion { label, insert, kind, doc: doc.into(), detail: None, replace: self.replace, sort: 5 };
+        let (doc, replace) = (doc.into(), self.replace);
+        let found =
+            Completion { label, insert, snippet: None, kind, doc, detail: None, replace, sort: 5, deprecated: false };
         self.found.push(found);
         let last = self.found.len() - 1;
         &mut self.found[last]
@@ -168,9 +224,23 @@ impl Offers<'_> {
             Key { short_for: Some(_), .. } => 3,
             _ => 1,
         };
+        let pad = self.pad();
         let offered = self.offer_key(key.name, docs::key(key), opens);
         offered.detail = Some(docs::brief(&key.shape));
         offered.sort = sort;
+        // With a colon that is there already, something may stand behind it too.
+        if offered.insert.ends_with([':', ' ']) && !offered.insert.ends_with("= ") {
+            offered.snippet = snippet::value(&key.shape, opens, &pad).map(|value| {
+                format!("{}{value}", offered.insert.trim_end_matches([' ', ':'])) // the value brings its own colon
+            });
+        }
+    }
+
+    /// How much further than its line's indentation the completed word stands: editors indent what follows like the line.
+    fn pad(&self) -> String {
+        let before = self.text.get(..self.replace.start as usize).unwrap_or("");
+        let lead = before.rsplit(['\n', '\r']).next().unwrap_or("");
+        " ".repeat(lead.chars().count() - lead.chars().take_while(|c| *c == ' ').count())
     }
 
     /// An expectation is a map of one key: another one is offered only where there is none yet.
@@ -339,6 +409,7 @@ impl Offers<'_> {
             let label = if with_provider { format!("{}/{}", facts.provider, facts.model) } else { facts.model.clone() };
             let offered = self.offer(label, CompletionKind::Model, docs::model(facts));
             offered.detail = Some(docs::model_brief(facts));
+            offered.deprecated = facts.retires.is_some();
             offered.sort = match (&facts.retires, facts.is_pinned()) {
                 (Some(_), _) => 3,
                 (None, true) => 1,
@@ -359,38 +430,29 @@ impl Offers<'_> {
         }
     }
 
-    /// `${NAME}`: the braces that are missing come with it.
     fn variables(&mut self, opened: Opened<'_>, after: &str) {
         let word = self.probe.word;
-        let (typed, start) = match opened {
-            Opened::Dollar => ("", word.start as usize - 1),
-            Opened::Brace(typed) => (typed, word.start as usize - typed.len()),
-        };
-        if self.text.get(start..).is_none() {
+        let span = variable_span(opened, word, "");
+        if self.text.get(span.start as usize..).is_none() {
             return;
         }
-        self.replace = Span::new(start, word.end as usize);
-        // The words after a dot or colon belong to the name too.
-        let rest = after.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | ':'))).unwrap_or(after.len());
-        let closed = after.get(rest..).is_some_and(|after| after.starts_with('}'));
+        self.replace = span;
+        // The rest of the name is replaced where it stands in the text as it does in the value.
+        let (rest, closed) = name_after(after);
         if closed && self.text.get(word.end as usize..).is_some_and(|text| text.starts_with(&after[..rest])) {
-            self.replace = Span::new(start, word.end as usize + rest);
+            self.replace = variable_span(opened, word, after);
         }
-        let close = if closed { "" } else { "}" };
+        let typed = if let Opened::Brace(typed) = opened { typed } else { "" };
         let mut found = inside::variables(self.place, &self.roots);
         let secret = self.place.keys().nth(1).and_then(|step| step.key);
         if typed.starts_with("secret") || matches!(secret, Some("headers" | "env")) {
             found.insert("secret:NAME".into(), "A secret, by the name it has in the environment or the keyring".into());
         }
         for (name, doc) in found {
-            let (label, insert) = match opened {
-                Opened::Dollar => (format!("${{{name}}}"), format!("${{{name}}}")),
-                Opened::Brace(_) => (name.clone(), format!("{name}{close}")),
-            };
-            let sort = if name.contains('.') { 0 } else { 1 };
+            let (label, insert) = variable_texts(opened, &name, after);
             let offered = self.offer(label, CompletionKind::Variable, doc);
             offered.insert = insert;
-            offered.sort = sort;
+            offered.sort = if name.contains('.') { 0 } else { 1 };
         }
     }
 

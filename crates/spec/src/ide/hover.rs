@@ -1,27 +1,63 @@
 //! Hover: what is known of the key, word, name or variable under the cursor.
 
 use super::complete::builtin_of;
+use super::host::{Doc, Host};
 use super::names::{Roots, variable_at};
 use super::place::{Place, Spot, Wanted, find};
 use super::refs::{self, Names};
-use super::{Hover, docs, inside};
+use super::world::World;
+use super::{Hover, docs, inside, origin};
 use crate::schema::{EXPECTATIONS, GUARDRAIL, Shape};
-use crate::toml;
-use crate::tree::{Node, parse, place_in_scalar};
+use crate::tree::{Node, place_in_scalar};
 use aic_base::{RelPath, Source, Span};
 use aic_guard::Builtin;
+use std::sync::Arc;
 
-/// What is known of what stands at a byte of a document; none where nothing is. Parameters as of
-/// [`complete`](fn@super::complete).
+/// As [`Host::hover`], for who asks once.
 pub fn hover(source: &dyn Source, path: &RelPath, text: &str, offset: usize) -> Option<Hover> {
-    let parsed = if path.as_str().ends_with(".toml") { toml::parse(text) } else { parse(text) };
-    let root = parsed.root?;
-    let place = find(path, &root, Wanted::At(offset))?;
-    let about = About { source, path, text, offset, roots: Roots::of(source, path, &root), place: &place };
-    match place.spot {
-        Spot::Key { map, entry } => about.key(map, &entry.key, &entry.value),
-        Spot::Value(node) => about.value(node),
+    Host::new().hover(source, path, text, offset)
+}
+
+impl Host {
+    /// What is known of what stands at a byte of a document; none where nothing is. Parameters as of [`Host::complete`].
+    pub fn hover(&self, source: &dyn Source, path: &RelPath, text: &str, offset: usize) -> Option<Hover> {
+        let doc = self.any(path, text);
+        let world = World::new(self, source);
+        let Some(root) = &doc.root else { return in_prompt(world, path, text, offset) };
+        let place = find(path, root, Wanted::At(offset))?;
+        let roots = Roots::of(world, path, Some(root));
+        let about = About { source, path, text, offset, roots, place: &place };
+        let mut found = match place.spot {
+            Spot::Key { map, entry } => about.key(map, &entry.key, &entry.value),
+            Spot::Value(node) => about.value(node),
+        };
+        let more = origin::of(world, &Hovered { doc: &doc, root, place: &place, offset });
+        match &mut found {
+            Some(found) => found.markdown.push_str(&more),
+            None if !more.is_empty() => {
+                let one = doc.occurrences().iter().rev().find(|one| one.span.touches(offset))?;
+                let markdown = format!("**`{}`** · {}{more}", one.symbol.name, one.symbol.kind.as_str());
+                found = Some(Hover { markdown, span: one.span });
+            }
+            None => {}
+        }
+        found
     }
+}
+
+/// What hover is asked about.
+pub(super) struct Hovered<'a> {
+    pub(super) doc: &'a Arc<Doc>,
+    pub(super) root: &'a Node,
+    pub(super) place: &'a Place<'a>,
+    pub(super) offset: usize,
+}
+
+/// A variable of a prompt that has a file of its own.
+fn in_prompt(world: World<'_>, path: &RelPath, text: &str, offset: usize) -> Option<Hover> {
+    let variable = variable_at(text, offset)?;
+    let doc = inside::variables_of(&Roots::of(world, path, None)).swap_remove(&variable.name)?;
+    Some(Hover { markdown: format!("**`${{{}}}`** · variable\n\n{doc}", variable.name), span: variable.span })
 }
 
 struct About<'a> {

@@ -55,6 +55,15 @@ pub(super) fn variables(place: &Place<'_>, roots: &Roots<'_>) -> IndexMap<String
     if place.within("a test") || place.within("what tests share") {
         found.extend(roots.test_variables());
     }
+    with_built_ins(found)
+}
+
+/// The variables of a prompt.
+pub(super) fn variables_of(roots: &Roots<'_>) -> IndexMap<String, String> {
+    with_built_ins(roots.declared(Declared::Variable))
+}
+
+fn with_built_ins(mut found: IndexMap<String, String>) -> IndexMap<String, String> {
     for (name, doc) in BUILT_IN_VARIABLES {
         found.entry(name.to_owned()).or_insert_with(|| doc.to_owned());
     }

@@ -4,23 +4,41 @@
 //! elsewhere from the tree, which is the repaired one: a document is hardly ever whole while somebody types. How the
 //! place is found is in `probe.rs` and `place.rs`.
 
+mod cel;
 mod complete;
 mod docs;
+mod hints;
+mod host;
 mod hover;
 mod inside;
 mod names;
+mod navigate;
+mod origin;
+mod outline;
 mod paths;
 mod place;
 mod probe;
 mod refs;
+mod snippet;
+mod symbols;
 mod tests_alone;
+mod tokens;
+mod world;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_places;
 
 pub use complete::complete;
+pub use hints::{GuardrailPlace, Hint, TestPlace};
+pub use host::Host;
 pub use hover::hover;
+pub use navigate::Edits;
+pub use outline::{Fold, OutlineItem};
+pub use symbols::{Refusal, Symbol, SymbolKind, Usage, UsageRole};
 pub use tests_alone::{load_tests, specs_of_tests};
+pub use tokens::{Token, TokenKind};
 
 use aic_base::Span;
 
@@ -31,6 +49,9 @@ pub struct Completion {
     pub label: String,
     /// What is put in the place of `replace`.
     pub insert: String,
+    /// The same with places to fill in, in the grammar of the Language Server Protocol's snippets; none where there is
+    /// nothing to fill in.
+    pub snippet: Option<String>,
     /// What it is.
     pub kind: CompletionKind,
     /// Documentation in Markdown.
@@ -41,6 +62,8 @@ pub struct Completion {
     pub replace: Span,
     /// The order among others: lower comes first, then by label.
     pub sort: u8,
+    /// Whether there are better ones: a model that is about to be retired.
+    pub deprecated: bool,
 }
 
 /// What a completion is.

@@ -1,13 +1,15 @@
 //! What a spec declares: tools, models, guardrails, variables and the like, each with a line about it.
 
+use super::host::Doc;
 use super::probe::MARK;
-use super::tests_alone::specs_of_tests;
+use super::world::World;
+use crate::Template;
 use crate::files::{FileKind, file_kind};
-use crate::tree::{Kind, Node, parse};
-use crate::{Template, toml};
-use aic_base::{RelPath, Source};
+use crate::tree::{Kind, Node};
+use aic_base::RelPath;
 use aic_guard::Builtin;
 use indexmap::IndexMap;
+use std::sync::Arc;
 
 /// The kinds of things that a spec declares and refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,28 +41,33 @@ pub(super) const BUILT_IN_VARIABLES: [(&str, &str); 5] = [
     ("ENV", "The name of the environment; a spec may declare its default"),
 ];
 
-/// The trees that a document's names come from: its own, and for tests kept apart the specs that include them.
+/// The trees that a document's names come from: its own, those of the specs that include it (tests kept apart, prompts),
+/// and those of the bases that these inherit from.
 pub(super) struct Roots<'t> {
-    own: &'t Node,
-    others: Vec<Node>,
+    own: Option<&'t Node>,
+    others: Vec<Arc<Doc>>,
 }
 
 impl<'t> Roots<'t> {
     /// The trees of a document.
-    pub(super) fn of(source: &dyn Source, path: &RelPath, own: &'t Node) -> Self {
+    pub(super) fn of(world: World<'_>, path: &RelPath, own: Option<&'t Node>) -> Self {
         let mut others = Vec::new();
-        if file_kind(path.file_name()) == Some(FileKind::Tests) {
-            for spec in specs_of_tests(source, path) {
-                let text = source.read_text(&spec).unwrap_or_default();
-                let parsed = if spec.as_str().ends_with(".toml") { toml::parse(&text) } else { parse(&text) };
-                others.extend(parsed.root);
+        match (file_kind(path.file_name()), own) {
+            (Some(FileKind::Container | FileKind::Compose), Some(own)) => others.extend(world.bases(path, own)),
+            (Some(FileKind::Container | FileKind::Compose), None) => {}
+            _ => {
+                for spec in world.specs_naming(path) {
+                    let bases = spec.root.as_ref().map(|root| world.bases(&spec.path, root)).unwrap_or_default();
+                    others.push(spec);
+                    others.extend(bases);
+                }
             }
         }
         Self { own, others }
     }
 
     fn all(&self) -> impl Iterator<Item = &Node> {
-        std::iter::once(self.own).chain(&self.others)
+        self.own.into_iter().chain(self.others.iter().filter_map(|doc| doc.root.as_ref()))
     }
 
     /// The first value at the end of these keys.

@@ -71,12 +71,61 @@ impl<'t> Place<'t> {
 
 /// Finds a place. Trees are at most 64 levels deep.
 pub(super) fn find<'t>(path: &RelPath, root: &'t Node, wanted: Wanted) -> Option<Place<'t>> {
-    let record = match file_kind(path.file_name()) {
+    walk(root, &[Shape::Record(top(path))], &mut Vec::new(), wanted)
+}
+
+/// Shows every key and scalar of a tree: the keys of a map, then what is in it. What aliases stand for is shown where it is written.
+pub(super) fn visit<'t>(path: &RelPath, root: &'t Node, see: &mut dyn FnMut(&Place<'t>)) {
+    let mut place = Place { trail: Vec::new(), shapes: Vec::new(), spot: Spot::Value(root) };
+    each(root, &[Shape::Record(top(path))], &mut place, see);
+}
+
+fn top(path: &RelPath) -> &'static Record {
+    match file_kind(path.file_name()) {
         Some(FileKind::Compose) => &COMPOSE,
         Some(FileKind::Tests) => &TEST_FILE,
         _ => &CONTAINER,
+    }
+}
+
+fn each<'t>(node: &'t Node, shapes: &[Shape], place: &mut Place<'t>, see: &mut dyn FnMut(&Place<'t>)) {
+    if node.style == Style::Alias {
+        return;
+    }
+    let mut show = |place: &mut Place<'t>, spot| {
+        place.shapes.clear();
+        place.shapes.extend_from_slice(shapes);
+        place.spot = spot;
+        see(place);
     };
-    walk(root, &[Shape::Record(record)], &mut Vec::new(), wanted)
+    match &node.kind {
+        Kind::Map(entries) => {
+            for entry in entries {
+                show(place, Spot::Key { map: node, entry });
+            }
+            for entry in entries {
+                let (record, inside) = below(shapes, entry.key.text().unwrap_or(""), &entry.value);
+                place.trail.push(Step { key: Some(entry.key.text().unwrap_or("")), record, holder: node });
+                each(&entry.value, &inside, place, see);
+                place.trail.pop();
+            }
+        }
+        Kind::Seq(items) => {
+            let mut inside = Vec::new();
+            for shape in shapes {
+                if let Shape::List(item) = shape {
+                    alternatives(**item, &mut inside);
+                }
+            }
+            place.trail.push(Step { key: None, record: None, holder: node });
+            for item in items {
+                each(item, &inside, place, see);
+            }
+            place.trail.pop();
+        }
+        Kind::Null => {}
+        _ => show(place, Spot::Value(node)),
+    }
 }
 
 fn walk<'t>(node: &'t Node, shapes: &[Shape], trail: &mut Vec<Step<'t>>, wanted: Wanted) -> Option<Place<'t>> {

@@ -1,0 +1,84 @@
+//! What was parsed, kept while its text stays the same: one host answers all requests about the files of a workspace.
+
+use super::symbols::{Occurrence, occurrences};
+use crate::toml;
+use crate::tree::{MAX_TEXT, Node, parse};
+use aic_base::{RelPath, Source};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// How many files are kept parsed; when there are more, all are forgotten.
+const MAX_KEPT: usize = 256;
+
+/// Parsed files of one workspace. Cheap to make; whoever answers many requests keeps one.
+#[derive(Debug, Default)]
+pub struct Host {
+    docs: Mutex<HashMap<RelPath, Arc<Doc>>>,
+}
+
+/// A parsed file.
+#[derive(Debug)]
+pub(super) struct Doc {
+    pub(super) path: RelPath,
+    pub(super) text: Arc<str>,
+    /// The tree, repaired where the text is broken; none where there is nothing.
+    pub(super) root: Option<Node>,
+    occurrences: OnceLock<Vec<Occurrence>>,
+}
+
+impl Doc {
+    /// The names that are declared and used in it, by place.
+    pub(super) fn occurrences(&self) -> &[Occurrence] {
+        self.occurrences.get_or_init(|| occurrences(self))
+    }
+}
+
+impl Host {
+    /// A host that knows nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A document with this text.
+    pub(super) fn doc(&self, path: &RelPath, text: &str) -> Arc<Doc> {
+        if let Some(doc) = self.kept(path).filter(|doc| &*doc.text == text) {
+            return doc;
+        }
+        let parsed = if path.as_str().ends_with(".toml") { toml::parse(text) } else { parse(text) };
+        self.keep(path, text.into(), parsed.root)
+    }
+
+    /// A prompt with this text: it is not parsed as YAML.
+    pub(super) fn plain(&self, path: &RelPath, text: &str) -> Arc<Doc> {
+        match self.kept(path).filter(|doc| &*doc.text == text) {
+            Some(doc) => doc,
+            None => self.keep(path, text.into(), None),
+        }
+    }
+
+    /// A file of the language; none if there is no such file, or it is no text.
+    pub(super) fn file(&self, source: &dyn Source, path: &RelPath) -> Option<Arc<Doc>> {
+        let bytes = source.read_at_most(path, MAX_TEXT as u64).ok()?;
+        Some(self.doc(path, std::str::from_utf8(&bytes).ok()?))
+    }
+
+    /// A prompt; none if there is no such file, or it is no text.
+    pub(super) fn prompt(&self, source: &dyn Source, path: &RelPath) -> Option<Arc<Doc>> {
+        let bytes = source.read_at_most(path, MAX_TEXT as u64).ok()?;
+        Some(self.plain(path, std::str::from_utf8(&bytes).ok()?))
+    }
+
+    fn kept(&self, path: &RelPath) -> Option<Arc<Doc>> {
+        self.docs.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
+    }
+
+    fn keep(&self, path: &RelPath, text: Arc<str>, root: Option<Node>) -> Arc<Doc> {
+        let doc = Arc::new(Doc { path: path.clone(), text, root, occurrences: OnceLock::new() });
+        let mut docs = self.docs.lock().unwrap_or_else(PoisonError::into_inner);
+        if docs.len() >= MAX_KEPT && !docs.contains_key(path) {
+            docs.clear();
+        }
+        docs.insert(path.clone(), doc.clone());
+        doc
+    }
+}

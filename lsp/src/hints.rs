@@ -1,0 +1,138 @@
+//! Inlay hints and lenses: what is worth seeing beside a text, from the text itself and from earlier runs.
+
+use crate::commands::{RUN_ALL, RUN_TEST};
+use crate::convert::markup;
+use crate::position::Lines;
+use crate::runner::{History, TestResult};
+use crate::shared::{Shared, Snapshot};
+use aic_base::{RelPath, Usd};
+use aic_spec::{FileKind, file_kind};
+use serde_json::json;
+use std::sync::Arc;
+use tower_lsp_server::ls_types::*;
+
+/// A guardrail that decided nothing in so many runs is worth a word; in fewer, chance says nothing.
+const QUIET_RUNS: u32 = 50;
+
+/// The hints in a range of a document.
+pub(crate) async fn inlay(shared: &Arc<Shared>, params: InlayHintParams) -> Option<Vec<InlayHint>> {
+    let snapshot = shared.snapshot(&params.text_document.uri)?;
+    let history = match file_kind(snapshot.document.home.path.file_name()) {
+        Some(FileKind::Container) => history(shared, &snapshot, snapshot.document.home.path.clone()).await,
+        _ => None,
+    };
+    let work = move || {
+        let Snapshot { document, source, host, can, .. } = &snapshot;
+        let lines = Lines::new(&document.text, can.encoding);
+        let within = lines.bytes(params.range);
+        let wanted = |offset: usize| within.start <= offset && offset <= within.end;
+        let hint = |offset: usize, label: String, doc: String| InlayHint {
+            position: lines.position(offset),
+            label: label.into(),
+            kind: None,
+            text_edits: None,
+            tooltip: Some(markup(doc, can.markdown_in_hover).into()),
+            padding_left: Some(true),
+            padding_right: None,
+            data: None,
+        };
+        let path = &document.home.path;
+        let mut found: Vec<InlayHint> = Vec::new();
+        for one in host.hints(&**source, path, &document.text) {
+            if wanted(one.offset) {
+                found.push(hint(one.offset, one.label, one.doc));
+            }
+        }
+        if let Some(history) = history.filter(|history| history.runs >= QUIET_RUNS) {
+            let quiet = host.guardrails(path, &document.text).into_iter();
+            let quiet = quiet.filter(|guard| !history.fired.contains(&guard.name) && wanted(guard.span.end as usize));
+            found.extend(quiet.map(|guard| {
+                let label = format!("silent in the last {} runs", history.runs);
+                let doc = "It decided nothing in any of them: it may be shadowed, or guard against what nobody does.";
+                hint(guard.span.end as usize, label, doc.into())
+            }));
+        }
+        found.sort_by_key(|hint| hint.position);
+        found
+    };
+    tokio::task::spawn_blocking(work).await.ok()
+}
+
+/// The lenses of a document: each of its tests can be run, and all of them.
+pub(crate) async fn lenses(shared: &Arc<Shared>, uri: Uri) -> Option<Vec<CodeLens>> {
+    let snapshot = shared.snapshot(&uri)?;
+    let spec = spec_of(&snapshot).await?;
+    let history = history(shared, &snapshot, spec.clone()).await;
+    let session = shared.results(&snapshot.document.home.root, &spec);
+    let work = move || {
+        let Snapshot { document, host, can, .. } = &snapshot;
+        let lines = Lines::new(&document.text, can.encoding);
+        let (all, tests) = host.tests(&document.home.path, &document.text);
+        let lens = |span, title: String, command: &str, test: Option<&str>| CodeLens {
+            range: lines.range(span),
+            command: Some(Command {
+                title,
+                command: command.into(),
+                arguments: Some(std::iter::once(json!(uri)).chain(test.map(|test| json!(test))).collect()),
+            }),
+            data: None,
+        };
+        let mut found = Vec::new();
+        if let Some(span) = all.filter(|_| !tests.is_empty()) {
+            found.push(lens(span, "▶ run all".into(), RUN_ALL, None));
+        }
+        for test in tests {
+            let kept = history.as_ref().and_then(|history| history.tests.get(&test.name));
+            // What this session ran and nothing vouches for any more was before the last change.
+            let last = kept.map(|result| (result, "")).or_else(|| Some((session.get(&test.name)?, " · changed since")));
+            let last = last.map(|(result, note)| format!(" · last {}{note}", brief(result))).unwrap_or_default();
+            found.push(lens(test.span, format!("▶ run test{last}"), RUN_TEST, Some(&test.name)));
+        }
+        found
+    };
+    tokio::task::spawn_blocking(work).await.ok()
+}
+
+/// `3/3 · $0.004`.
+pub(crate) fn brief(result: &TestResult) -> String {
+    format!("{}/{} · {}", result.passed, result.cases, dollars(result.cost))
+}
+
+/// Money in as many digits as it takes to see it: three where it is less than a cent, two else.
+pub(crate) fn dollars(cost: Usd) -> String {
+    match cost.dollars() {
+        0.0 => "$0".into(),
+        cost if cost < 0.0005 => "<$0.001".into(),
+        cost if cost < 0.01 => format!("${cost:.3}"),
+        cost => format!("${cost:.2}"),
+    }
+}
+
+/// The spec by which the tests of a document run: itself, or the first that includes it.
+pub(crate) async fn spec_of(snapshot: &Snapshot) -> Option<RelPath> {
+    let path = snapshot.document.home.path.clone();
+    match file_kind(path.file_name())? {
+        FileKind::Container => Some(path),
+        FileKind::Compose => None,
+        FileKind::Tests => {
+            let (source, host) = (snapshot.source.clone(), snapshot.host.clone());
+            let found = tokio::task::spawn_blocking(move || host.specs_naming(&*source, &path));
+            found.await.ok()?.into_iter().find(|spec| file_kind(spec.file_name()) == Some(FileKind::Container))
+        }
+    }
+}
+
+/// What is known of earlier runs; read once, until something on disk changes or a run ends.
+async fn history(shared: &Arc<Shared>, snapshot: &Snapshot, spec: RelPath) -> Option<Arc<History>> {
+    let runner = shared.config.runner.clone()?;
+    let root = snapshot.document.home.root.clone();
+    let key = (root.clone(), spec.clone());
+    let (known, epoch) = shared.known_history(&key);
+    if let Some(known) = known {
+        return known;
+    }
+    let read = tokio::task::spawn_blocking(move || runner.history(&root, &spec)).await.ok()?;
+    let read = read.map(Arc::new);
+    shared.keep_history(key, read.clone(), epoch);
+    read
+}
