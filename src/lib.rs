@@ -6,6 +6,7 @@
 
 pub mod cli;
 mod host;
+pub mod models;
 pub mod output;
 mod recording;
 pub mod report;

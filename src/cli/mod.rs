@@ -3,6 +3,7 @@
 //! Exit codes, the same for every command: 0 all is well; 1 there are findings or failures; 2 it could not run. 130
 //! after Ctrl-C.
 
+mod cassette;
 mod check;
 mod completions;
 mod doctor;
@@ -61,6 +62,8 @@ enum Command {
     Versions(versions::Args),
     /// Put the last stable version back and test it
     Rollback(rollback::Args),
+    /// What is recorded of real models: list, verify, prune
+    Cassette(cassette::Args),
     /// Say what works on this machine
     Doctor(doctor::Args),
     /// Write a completion script for a shell
@@ -203,6 +206,7 @@ async fn dispatch(command: Command, cancel: CancellationToken) -> u8 {
         Command::Init(args) => init::run(&args, &mut context),
         Command::Versions(args) => versions::run(&args, &mut context),
         Command::Rollback(args) => rollback::run(&args, &mut context).await,
+        Command::Cassette(args) => cassette::run(&args, &mut context).await,
         Command::Doctor(args) => doctor::run(&args, &mut context),
         Command::Completions(args) => completions::run(&args, &mut context),
         Command::Lsp(args) => lsp::run(&args, &mut context).await,
@@ -224,6 +228,7 @@ impl Command {
             Self::Init(args) => args.format,
             Self::Versions(args) => args.format,
             Self::Rollback(args) => args.format,
+            Self::Cassette(args) => args.format,
             Self::Doctor(args) => args.format,
             Self::Completions(_) | Self::Lsp(_) => Format::Human,
         }

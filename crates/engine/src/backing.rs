@@ -1,15 +1,20 @@
 //! What stands behind a spec's models: the network, the keys, the recordings. Handed in, since the spec only names them.
 
 use crate::options::RunOptions;
-use aic_base::{Clock, SystemClock};
+use aic_base::{Clock, Stage, SystemClock, Usd};
+use aic_guard::{Group, Guard, GuardrailDef, Scope};
+use aic_model::cassette::{Deck, Mode, Redaction, Tape, TapeModel};
 use aic_model::{
-    Circuits, Endpoint, EnvKeys, HttpModel, KeySource, Kind, Model, ModelError, Network, Policy, Price, Session,
+    Circuits, Endpoint, EnvKeys, HttpModel, KeySource, Kind, Model, ModelError, Network, Policy, Price, Scrub, Session,
     Settings, Timeouts,
 };
 use aic_spec::{ModelSpec, Provider, Spec};
 use serde_json::{Map, Value};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+/// The variables that usually hold keys.
+const USUAL_KEYS: [&str; 4] = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY"];
 
 /// The key of `extra` that chooses between OpenAI's two ways to be asked; it is not passed on.
 const API: &str = "api";
@@ -22,6 +27,48 @@ pub enum Access {
     Never,
     /// They may.
     Live,
+    /// Their exchanges are recorded, or answered from a recording.
+    Tape {
+        /// The cassette.
+        tape: Arc<Tape>,
+        /// Which of the two.
+        mode: Mode,
+        /// Whether recorded delays are waited for.
+        realtime: bool,
+    },
+}
+
+/// What all real calls of a session together may cost: `--max-cost`.
+#[derive(Debug)]
+pub struct Purse {
+    most: Usd,
+    held: Mutex<Usd>,
+}
+
+impl Purse {
+    /// A purse with this much in it.
+    pub const fn new(most: Usd) -> Self {
+        Self { most, held: Mutex::new(Usd::ZERO) }
+    }
+
+    /// Holds an amount, or says how much is spent or held already.
+    pub(crate) fn reserve(&self, amount: Usd) -> Result<(), String> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if *held + amount > self.most {
+            return Err(format!(
+                "the next call may cost {amount}, and {held} of the session's {} is spent or held: raise `--max-cost`",
+                self.most
+            ));
+        }
+        *held += amount;
+        Ok(())
+    }
+
+    /// Puts what it really was in the place of what was held.
+    pub(crate) fn settle(&self, amount: Usd, cost: Usd) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = *held - amount + cost;
+    }
 }
 
 /// What stands behind a spec's models.
@@ -37,16 +84,21 @@ pub struct Backing {
     pub clock: Arc<dyn Clock>,
     /// Whether real models may be called.
     pub access: Access,
+    /// What real calls may cost, all conversations together; none: what the spec's own caps allow.
+    pub purse: Option<Arc<Purse>>,
 }
 
 impl Default for Backing {
     fn default() -> Self {
+        static CLOCK: LazyLock<Arc<SystemClock>> = LazyLock::new(Arc::default);
         Self {
             network: Network::new(),
             keys: Arc::new(EnvKeys),
             circuits: Arc::default(),
-            clock: Arc::new(SystemClock::new()),
+            // One for the process, so that circuits that outlive a container keep their time.
+            clock: CLOCK.clone(),
             access: Access::Never,
+            purse: None,
         }
     }
 }
@@ -70,6 +122,35 @@ pub(crate) struct Seat {
 }
 
 impl Backing {
+    /// A conversation's use of the tape, where there is one.
+    pub(crate) fn deck(&self, spec: &Spec, options: &RunOptions) -> Option<Deck> {
+        let Access::Tape { tape, mode, realtime } = &self.access else { return None };
+        let redaction = self.redaction(spec, options);
+        Some(Deck::new(tape.clone(), *mode, &options.label, redaction, *realtime))
+    }
+
+    /// What is taken out of a recording: the keys that the spec names, the personal data that it declares, and whatever
+    /// has the form of a secret.
+    fn redaction(&self, spec: &Spec, options: &RunOptions) -> Redaction {
+        let mut secrets = Scrub::default();
+        let models = spec.models.named.values().chain(&spec.models.fallback);
+        let names = models.filter_map(|model| model.api_key_env.as_deref()).chain(USUAL_KEYS);
+        for secret in names.filter_map(|name| self.keys.key(name)) {
+            secrets.hide(secret);
+        }
+        let personal = spec.personal_data.iter().filter_map(|name| {
+            let value = match name.as_str() {
+                "user_id" => options.user.id.clone(),
+                name => options.vars.get(name).map(|value| match value {
+                    Value::String(text) => text.clone(),
+                    value => value.to_string(),
+                }),
+            };
+            Some((name.clone(), value?))
+        });
+        Redaction::new(secrets, personal.collect(), Some(Arc::new(without_secrets)))
+    }
+
     /// The models that answer in a conversation, in the order in which they are asked. Only `primary` has fallbacks.
     pub(crate) fn seats(
         &self,
@@ -77,13 +158,14 @@ impl Backing {
         scripted: &dyn Fn(&ModelSpec) -> Option<Arc<dyn Model>>,
         name: &str,
         options: &RunOptions,
+        deck: Option<&Deck>,
     ) -> Result<Vec<Seat>, String> {
         let first = spec.models.named.get(name).ok_or_else(|| {
             let known: Vec<&str> = spec.models.named.keys().map(String::as_str).collect();
             format!("the spec has no model `{name}`: its models are {}", known.join(", "))
         })?;
         let fallbacks = if name == "primary" { spec.models.fallback.as_slice() } else { &[] };
-        std::iter::once(first).chain(fallbacks).map(|model| self.seat(spec, scripted, model, options)).collect()
+        std::iter::once(first).chain(fallbacks).map(|model| self.seat(spec, scripted, model, options, deck)).collect()
     }
 
     fn seat(
@@ -92,13 +174,14 @@ impl Backing {
         scripted: &dyn Fn(&ModelSpec) -> Option<Arc<dyn Model>>,
         model: &ModelSpec,
         options: &RunOptions,
+        deck: Option<&Deck>,
     ) -> Result<Seat, String> {
         let (settings, api) = settings_of(model);
         let built: Arc<dyn Model> = match scripted(model) {
             Some(scripted) => scripted,
-            None => {
-                self.real(spec, model, api.as_deref(), options).map_err(|error| format!("`{}`: {error}", model.name))?
-            }
+            None => self
+                .real(spec, model, api.as_deref(), options, deck)
+                .map_err(|error| format!("`{}`: {error}", model.name))?,
         };
         let max_output = facts_of(model).map(|facts| facts.max_output).filter(|most| *most > 0);
         let session = built.session(options.clock.clone());
@@ -112,6 +195,7 @@ impl Backing {
         model: &ModelSpec,
         api: Option<&str>,
         options: &RunOptions,
+        deck: Option<&Deck>,
     ) -> Result<Arc<dyn Model>, ModelError> {
         let setup = |message: String| ModelError::Setup { message };
         let kind = match (model.provider, api) {
@@ -139,13 +223,30 @@ impl Backing {
             timeouts: Timeouts { first_token: model.timeouts.first_token, total: model.timeouts.total },
             price: price_of(model),
         };
-        match self.access {
-            Access::Live => Ok(Arc::new(HttpModel::new(endpoint, self.network.clone(), self.keys.clone())?)),
-            Access::Never => {
-                let (provider, model) = (kind.provider(), model.model.clone());
-                Ok(Arc::new(aic_model::OutOfReach { provider, model, price: endpoint.price }))
+        let replays = matches!(self.access, Access::Tape { mode: Mode::Replay, .. });
+        let built: Arc<dyn Model> = match self.access {
+            Access::Live | Access::Tape { .. } if !replays => {
+                Arc::new(HttpModel::new(endpoint, self.network.clone(), self.keys.clone())?)
             }
-        }
+            _ => {
+                let (provider, model) = (kind.provider(), model.model.clone());
+                Arc::new(aic_model::OutOfReach { provider, model, price: endpoint.price })
+            }
+        };
+        Ok(match deck {
+            Some(deck) => Arc::new(TapeModel::new(built, deck.clone())),
+            None => built,
+        })
+    }
+}
+
+/// A text without what has the form of a secret, by the built-in guard.
+pub fn without_secrets(text: &str) -> String {
+    static GUARD: LazyLock<Option<Guard>> =
+        LazyLock::new(|| Guard::compile(&GuardrailDef::named("secrets", Group::Own)).ok());
+    match &*GUARD {
+        Some(guard) => aic_guard::redact(text, &guard.judge(text, &Scope::at(Stage::PostExecution))),
+        None => text.to_owned(),
     }
 }
 

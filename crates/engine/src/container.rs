@@ -1,12 +1,13 @@
 //! A spec made ready to run: guards and schemas compiled once, shared by all runs.
 
-use crate::backing::{Backing, Seat, price_of};
+use crate::backing::{Access, Backing, Seat, price_of};
 use crate::conversation::Conversation;
 use crate::options::RunOptions;
 use crate::scripts::Scripts;
 use crate::tools::Toolbox;
 use aic_base::Span;
 use aic_guard::{Guard, GuardKind, Scope};
+use aic_model::cassette::{Deck, Mode, Tape};
 use aic_model::{Model, ScriptedModel};
 use aic_sandbox::ScriptHost;
 use aic_spec::{ModelSpec, Provider, Run, Spec};
@@ -125,13 +126,21 @@ impl Container {
         &self.scripts
     }
 
+    /// The cassette that real models are recorded on or answered from.
+    pub const fn tape(&self) -> Option<(&Arc<Tape>, Mode)> {
+        match &self.backing.access {
+            Access::Tape { tape, mode, .. } => Some((tape, *mode)),
+            Access::Never | Access::Live => None,
+        }
+    }
+
     /// The models that answer in a conversation, in the order in which they are asked.
-    pub(crate) fn seats(&self, name: &str, options: &RunOptions) -> Result<Vec<Seat>, String> {
+    pub(crate) fn seats(&self, name: &str, options: &RunOptions, deck: Option<&Deck>) -> Result<Vec<Seat>, String> {
         let scripted = |model: &ModelSpec| {
             let found = self.scripted.iter().find(|(span, _)| *span == model.span);
             found.filter(|_| model.provider == Some(Provider::Scripted)).map(|(_, model)| model.clone())
         };
-        self.backing.seats(&self.spec, &scripted, name, options)
+        self.backing.seats(&self.spec, &scripted, name, options, deck)
     }
 
     /// Begins a conversation.

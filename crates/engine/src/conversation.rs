@@ -7,6 +7,7 @@ use crate::report::TurnReport;
 use crate::run;
 use aic_base::RunId;
 use aic_model::Message;
+use aic_model::cassette::Deck;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ pub struct Conversation {
     pub(crate) model: String,
     /// The models that are asked in turn, the one of that name first.
     pub(crate) seats: Vec<Seat>,
+    /// Its use of the cassette, where there is one.
+    pub(crate) deck: Option<Deck>,
     /// Everything said so far, without the instructions.
     pub(crate) history: Vec<Message>,
     pub(crate) turns: u32,
@@ -34,9 +37,10 @@ impl Conversation {
             options.environment = declared.unwrap_or_else(|| DEFAULT_ENVIRONMENT.to_owned());
         }
         let name = options.model.clone().unwrap_or_else(|| "primary".into());
-        let seats = container.seats(&name, &options)?;
+        let deck = container.backing.deck(&container.spec, &options);
+        let seats = container.seats(&name, &options, deck.as_ref())?;
         let history = options.history.clone();
-        Ok(Self { container, options, model: name, seats, history, turns: 0, tainted: false })
+        Ok(Self { container, options, model: name, seats, deck, history, turns: 0, tainted: false })
     }
 
     /// Runs one turn: the user's input, the turn's own variables, and a person's answers to what may be asked.

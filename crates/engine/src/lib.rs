@@ -17,7 +17,7 @@ mod scripts;
 mod tools;
 mod trace;
 
-pub use backing::{Access, Backing};
+pub use backing::{Access, Backing, Purse, without_secrets};
 pub use container::{Container, ContainerError};
 pub use conversation::Conversation;
 pub use counters::{Counters, MemoryCounters, Reservation, Reserved};

@@ -5,6 +5,7 @@
 //! is decided by [`Attempts`]: another try, another model, or the end.
 
 mod assemble;
+pub mod cassette;
 mod chain;
 mod chat;
 mod circuit;
@@ -69,6 +70,11 @@ pub trait Model: Send + Sync + fmt::Debug {
 
 /// One conversation with a model.
 pub trait Session: Send {
+    /// Whether this question would be answered from a recording: nothing is sent, and nothing is spent.
+    fn is_recorded(&self, _: &Request) -> bool {
+        false
+    }
+
     /// Asks for an answer, which comes in pieces and ends with [`Piece::End`]. Dropping the stream cancels the call.
     fn answer<'a>(&'a mut self, request: &'a Request) -> BoxStream<'a, Result<Piece, ModelError>>;
 }

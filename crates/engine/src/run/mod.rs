@@ -34,6 +34,8 @@ enum Stop {
     Failed(String),
     /// The set-up is wrong rather than the behaviour: no rule answers, a mock is missing, a variable has no value.
     Broken(String),
+    /// Nothing is recorded for what is asked.
+    Stale(String),
 }
 
 impl Stop {
@@ -42,7 +44,7 @@ impl Stop {
             Self::Blocked(_) => Outcome::Blocked,
             Self::NeedsConfirmation(_) => Outcome::NeedsConfirmation,
             Self::Budget(_) => Outcome::Budget,
-            Self::Failed(_) | Self::Broken(_) => Outcome::Failed,
+            Self::Failed(_) | Self::Broken(_) | Self::Stale(_) => Outcome::Failed,
         }
     }
 }
@@ -315,7 +317,8 @@ impl Run<'_> {
 
     fn end(mut self, ended: Result<String, Stop>, started_with: usize) -> TurnReport {
         let outcome = ended.as_ref().err().map_or(Outcome::Completed, Stop::outcome);
-        let broken = if let Err(Stop::Broken(why)) = &ended { Some(why.clone()) } else { None };
+        let broken = if let Err(Stop::Broken(why) | Stop::Stale(why)) = &ended { Some(why.clone()) } else { None };
+        let stale = matches!(ended, Err(Stop::Stale(_)));
         let output = match ended {
             Ok(output) => output,
             Err(
@@ -323,7 +326,8 @@ impl Run<'_> {
                 | Stop::NeedsConfirmation(why)
                 | Stop::Budget(why)
                 | Stop::Failed(why)
-                | Stop::Broken(why),
+                | Stop::Broken(why)
+                | Stop::Stale(why),
             ) => why,
         };
         let (usage, cost) = (self.usage, self.cost);
@@ -348,6 +352,7 @@ impl Run<'_> {
             cost,
             latency: self.trace.elapsed(),
             broken,
+            stale,
             events: self.trace.events,
         }
     }

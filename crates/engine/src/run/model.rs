@@ -4,6 +4,7 @@
 use super::money::Limit;
 use super::{Run, Stop};
 use aic_base::{Delay, EventKind, Tokens, Usage};
+use aic_model::cassette::Deck;
 use aic_model::{Attempts, Ended, Finish, Jitter, Message, ModelError, Next, Piece, Request, ToolCall};
 use futures_util::StreamExt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -39,8 +40,8 @@ impl Run<'_> {
             match attempts.failed(&failure.error, failure.shown) {
                 Next::Again { pause, attempt } => {
                     let of = self.conversation.seats[seat].policy.retries + 1;
-                    let wait = pause.as_secs_f64();
-                    self.notice(format!("{who}: {}; try {attempt} of {of} in {wait:.1} s", failure.error));
+                    // Without the pause: it differs from run to run, and a replay is to be the same.
+                    self.notice(format!("{who}: {}; try {attempt} of {of}", failure.error));
                     let wait = self.to_wait(seat, pause);
                     if !wait.is_zero() {
                         tokio::time::sleep(wait).await;
@@ -74,9 +75,10 @@ impl Run<'_> {
         if self.conversation.seats[seat].model.is_real() {
             return pause;
         }
+        let is_instant = self.conversation.deck.as_ref().is_some_and(Deck::is_instant);
         match self.conversation.options.clock.delay(pause) {
-            Delay::Wait(pause) => pause,
-            Delay::Passed => Duration::ZERO,
+            Delay::Wait(pause) if !is_instant => pause,
+            Delay::Wait(_) | Delay::Passed => Duration::ZERO,
         }
     }
 
@@ -87,13 +89,6 @@ impl Run<'_> {
             let seat = &self.conversation.seats[seat];
             (seat.model.clone(), seat.settings.clone(), seat.max_output)
         };
-        let place = model.is_real().then(|| model.place());
-        let (circuits, clock) = (&container.backing.circuits, &container.backing.clock);
-        if let Some(place) = &place
-            && let Err(error) = circuits.ask(place, clock.elapsed())
-        {
-            return Ok(Err(Failure { error, shown: false }));
-        }
         let mut request = Request {
             messages: messages.to_vec(),
             tools: container.tools.offered(),
@@ -101,7 +96,22 @@ impl Run<'_> {
             schema: container.spec.output.as_ref().and_then(|output| output.schema.clone()),
             limit: None,
         };
+        let is_real = model.is_real() && !self.conversation.seats[seat].session.is_recorded(&request);
+        let place = is_real.then(|| model.place());
+        let (circuits, clock) = (&container.backing.circuits, &container.backing.clock);
+        if let Some(place) = &place
+            && let Err(error) = circuits.ask(place, clock.elapsed())
+        {
+            return Ok(Err(Failure { error, shown: false }));
+        }
         let held = self.reserve(&request, model.price(), model.provider(), max_output)?;
+        let purse = container.backing.purse.as_ref().filter(|_| is_real);
+        if let Some(purse) = purse
+            && let Err(why) = purse.reserve(held.amount)
+        {
+            self.settle(&held, aic_base::Usd::ZERO)?;
+            return Err(Stop::Broken(why));
+        }
         request.limit = match held.limit {
             Limit::None => None,
             Limit::Tokens(tokens) => Some(tokens),
@@ -147,6 +157,9 @@ impl Run<'_> {
             self.settle(&held, cost)?;
         }
         let cost = cost.unwrap_or(held.amount);
+        if let Some(purse) = purse {
+            purse.settle(held.amount, cost);
+        }
         self.cost += cost;
         let usage = reported.map_or_else(|| estimated(&request, &text, broken.as_ref()), |usage| usage.summary());
         self.usage += usage;
@@ -192,5 +205,9 @@ fn estimated(request: &Request, text: &str, broken: Option<&ModelError>) -> Usag
 
 fn stop_of(error: ModelError) -> Stop {
     let message = error.to_string();
-    if error.is_set_up() { Stop::Broken(message) } else { Stop::Failed(message) }
+    match error {
+        ModelError::Miss { .. } => Stop::Stale(message),
+        error if error.is_set_up() => Stop::Broken(message),
+        _ => Stop::Failed(message),
+    }
 }

@@ -3,10 +3,7 @@
 use crate::support::{
     KINDS, PLANTED, Server, Step, answer, ask, bomb, error, head, model, patient, short, streaming, streams, text,
 };
-use aic_base::SystemClock;
-use aic_model::{Again, Kind, Message, Model, ModelError, Piece, Request, Role, Timeouts, Waited};
-use futures_util::StreamExt;
-use std::sync::Arc;
+use aic_model::{Again, Kind, Message, ModelError, Piece, Request, Role, Timeouts, Waited};
 use std::time::Duration;
 
 fn question() -> Request {
@@ -52,23 +49,22 @@ async fn a_reset_before_the_answer_is_told_from_one_in_the_middle() {
 }
 
 #[tokio::test]
-async fn a_hard_reset_in_the_middle_keeps_what_was_read_before_it() {
+async fn a_hard_reset_in_the_middle_is_no_answer_either() {
     for kind in KINDS {
-        let server = Server::start(vec![vec![
-            Step::Say(streaming(kind)),
-            Step::Say(streams::beginning(kind).into()),
-            Step::Hang,
-        ]])
-        .await;
-        // The end of the server's task is a reset seen from here.
-        let model = model(kind, &server.url(), short());
-        let mut session = model.session(Arc::new(SystemClock::new()));
-        let request = question();
-        let mut stream = session.answer(&request);
-        assert_eq!(stream.next().await, Some(Ok(Piece::Text("Half of".into()))), "{kind:?}");
-        let end = stream.next().await;
-        assert!(matches!(end, Some(Err(ModelError::Timeout(Waited::Whole(_))))), "{kind:?}: {end:?}");
-        assert_eq!(stream.next().await, None);
+        let steps = vec![Step::Say(streaming(kind)), Step::Say(streams::beginning(kind).into()), Step::Reset];
+        let pieces = weather(kind, patient(), steps).await;
+        // What was under way may be lost with the connection.
+        assert!(matches!(error(&pieces), ModelError::Reset { .. }), "{kind:?} {pieces:?}");
+    }
+}
+
+#[tokio::test]
+async fn silence_in_the_middle_ends_at_the_timeout_for_the_whole() {
+    for kind in KINDS {
+        let steps = vec![Step::Say(streaming(kind)), Step::Say(streams::beginning(kind).into()), Step::Hang];
+        let pieces = weather(kind, short(), steps).await;
+        assert_eq!(text(&pieces), "Half of", "{kind:?}");
+        assert!(matches!(error(&pieces), ModelError::Timeout(Waited::Whole(_))), "{kind:?} {pieces:?}");
     }
 }
 
