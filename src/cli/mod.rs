@@ -9,6 +9,7 @@ mod completions;
 mod doctor;
 mod init;
 mod lsp;
+mod models;
 mod rollback;
 mod run;
 mod test;
@@ -64,6 +65,8 @@ enum Command {
     Rollback(rollback::Args),
     /// What is recorded of real models: list, verify, prune
     Cassette(cassette::Args),
+    /// What is known of models: prices, windows, retirement, tokens
+    Models(models::Args),
     /// Say what works on this machine
     Doctor(doctor::Args),
     /// Write a completion script for a shell
@@ -150,6 +153,7 @@ pub fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == WORKER) {
         return aic_sandbox::worker_main();
     }
+    aic_catalog::put_over(models::own_table);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -207,6 +211,7 @@ async fn dispatch(command: Command, cancel: CancellationToken) -> u8 {
         Command::Versions(args) => versions::run(&args, &mut context),
         Command::Rollback(args) => rollback::run(&args, &mut context).await,
         Command::Cassette(args) => cassette::run(&args, &mut context).await,
+        Command::Models(args) => models::run(&args, &mut context).await,
         Command::Doctor(args) => doctor::run(&args, &mut context),
         Command::Completions(args) => completions::run(&args, &mut context),
         Command::Lsp(args) => lsp::run(&args, &mut context).await,
@@ -229,6 +234,7 @@ impl Command {
             Self::Versions(args) => args.format,
             Self::Rollback(args) => args.format,
             Self::Cassette(args) => args.format,
+            Self::Models(args) => args.format,
             Self::Doctor(args) => args.format,
             Self::Completions(_) | Self::Lsp(_) => Format::Human,
         }

@@ -269,19 +269,18 @@ fn settings_of(model: &ModelSpec) -> (Settings, Option<String>) {
     (settings, api)
 }
 
-/// What the catalog knows of a model, or of the one that a scripted model stands for.
+/// What the catalog knows of a model, or of the one that a scripted model stands for. A server of somebody else's is
+/// known by its host.
 fn facts_of(model: &ModelSpec) -> Option<&'static aic_catalog::ModelFacts> {
-    match &model.stands_for {
-        Some(other) => aic_catalog::find(Some(&other.provider), &other.model),
-        None => aic_catalog::find(model.provider.map(Provider::as_str), &model.model),
+    match (&model.stands_for, model.provider, &model.base_url) {
+        (Some(other), ..) => aic_catalog::find(Some(&other.provider), &other.model),
+        (None, Some(Provider::OpenAiCompatible), Some(base_url)) => aic_catalog::find_at(base_url, &model.model),
+        (None, provider, _) => aic_catalog::find(provider.map(Provider::as_str), &model.model),
     }
 }
 
 /// The price a model's calls are charged at: the spec's own, else the catalog's.
 pub(crate) fn price_of(model: &ModelSpec) -> Option<Price> {
     let own = model.pricing.map(|own| Price::flat(own.input_per_mtok, own.output_per_mtok));
-    own.or_else(|| {
-        let facts = facts_of(model)?;
-        Some(Price::flat(facts.input_per_mtok, facts.output_per_mtok))
-    })
+    own.or_else(|| facts_of(model).map(Price::from))
 }

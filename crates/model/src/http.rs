@@ -255,6 +255,20 @@ fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     deepest.to_string()
 }
 
+/// Whether what came could not be decompressed. A reset under the decompression looks the same but for its cause.
+fn is_broken_data(error: &reqwest::Error) -> bool {
+    use std::io::ErrorKind::{InvalidData, InvalidInput};
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if kind.is_some_and(|kind| matches!(kind, InvalidData | InvalidInput)) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 /// Reads why the provider said no.
 async fn refused(response: Response, from: &Url, scrub: &Scrub) -> ModelError {
     let status = response.status();
@@ -457,7 +471,7 @@ impl Open {
             Some(Ok(Some(bytes))) => self.take(&bytes),
             Some(Ok(None)) => self.ended().and_then(|()| self.finish(calls)),
             Some(Err(_)) | None if self.decoder.may_end() => self.finish(calls),
-            Some(Err(error)) if error.is_decode() => {
+            Some(Err(error)) if is_broken_data(&error) => {
                 Err(ModelError::Protocol { message: "it is compressed, and broken".into() })
             }
             Some(Err(_)) => Err(self.reset()),

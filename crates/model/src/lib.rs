@@ -26,7 +26,7 @@ pub use error::{Again, ModelError, Waited};
 pub use http::{Endpoint, HttpModel, Kind, Timeouts};
 pub use keys::{EnvKeys, HIDDEN, KeySource, NoKeys, Scrub};
 pub use network::Network;
-pub use price::{Price, TokenUsage};
+pub use price::{LongPrice, Price, TokenUsage};
 pub use retry::{Jitter, Policy};
 pub use scripted::{RuleError, ScriptedModel};
 pub use wire::{Finish, Served};

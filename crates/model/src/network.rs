@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);
+/// How long reading a public file may take.
+const READ: Duration = Duration::from_secs(60);
 const AGENT: &str = concat!("aic/", env!("CARGO_PKG_VERSION"));
 
 /// HTTP clients with their pools of connections. One for a process is enough; a connection belongs to the runtime that
@@ -24,6 +26,37 @@ impl Network {
     /// A network that has not opened anything yet.
     pub fn new() -> Arc<Self> {
         Arc::default()
+    }
+
+    /// Reads a public file, without any key. Redirects are not followed.
+    ///
+    /// # Errors
+    /// [`ModelError`] for an address that is neither https nor this machine's, a refusal, or more bytes than `cap`.
+    pub async fn read(&self, url: &str, cap: usize) -> Result<Vec<u8>, ModelError> {
+        let setup = |message: String| ModelError::Setup { message };
+        let url = reqwest::Url::parse(url).map_err(|error| setup(format!("{url}: no address: {error}")))?;
+        if url.scheme() != "https" && !is_loopback(&url) {
+            return Err(setup(format!("{url}: only https")));
+        }
+        let host = url.host_str().unwrap_or("?").to_owned();
+        let unreachable = |error: reqwest::Error| ModelError::Connect {
+            host: host.clone(),
+            why: crate::wire::lenient::shortened(&error.without_url().to_string()),
+        };
+        let call = self.client(&url)?.get(url.clone()).timeout(READ);
+        let mut response = call.send().await.map_err(unreachable)?;
+        if !response.status().is_success() {
+            let (status, message) = (response.status().as_u16(), String::new());
+            return Err(ModelError::Status { status, message, again: crate::Again::default() });
+        }
+        let mut bytes = Vec::new();
+        while let Some(more) = response.chunk().await.map_err(unreachable)? {
+            if bytes.len() + more.len() > cap {
+                return Err(ModelError::TooLarge { what: "a file", cap });
+            }
+            bytes.extend_from_slice(&more);
+        }
+        Ok(bytes)
     }
 
     /// The client for this address.
