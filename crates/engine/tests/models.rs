@@ -4,8 +4,11 @@
 mod support;
 
 use aic_base::{Event, EventKind, FrozenClock, MemorySource, Outcome, RelPath, RunId, SystemClock, Timestamp, Usd};
-use aic_engine::{Access, Answers, Backing, Container, Counters, MemoryCounters, Recorder, RunOptions, TurnReport};
+use aic_engine::{
+    Access, Answers, Backing, Container, Counters, MemoryCounters, Purse, Recorder, RunOptions, TurnReport,
+};
 use aic_model::Kind;
+use aic_model::cassette::{Mode, Tape};
 use aic_sandbox::{ScriptHost, WorkerCommand};
 use aic_spec::{LoadOptions, load};
 use serde_json::{Map, Value};
@@ -14,13 +17,17 @@ use std::time::Duration;
 use support::{PLANTED, Planted, Server, Step, answer, streaming};
 
 fn container(spec: &str) -> Arc<Container> {
+    container_with(spec, Access::Live, None)
+}
+
+fn container_with(spec: &str, access: Access, purse: Option<Arc<Purse>>) -> Arc<Container> {
     let path = RelPath::new("a.aicontainer.yml").unwrap();
     let mut source = MemorySource::new();
     source.insert(path.clone(), spec.as_bytes().to_vec());
     let loaded = load(&source, &path, &LoadOptions { environment: None, today: Timestamp::default() });
     let Some(spec) = loaded.spec.clone() else { panic!("{:#?}", loaded.diagnostics) };
     let host = ScriptHost::new(WorkerCommand { program: "/nonexistent".into(), args: Vec::new() }, None);
-    let backing = Backing { keys: Arc::new(Planted), access: Access::Live, ..Backing::default() };
+    let backing = Backing { keys: Arc::new(Planted), access, purse, ..Backing::default() };
     Arc::new(Container::with(spec, Arc::new(host), backing).unwrap())
 }
 
@@ -261,4 +268,124 @@ async fn scripted_failures_are_tried_again_without_waiting() {
     .await;
     assert_eq!(report.output, "at last");
     assert!(report.latency >= Duration::from_secs(60));
+}
+
+fn tape(folder: &tempfile::TempDir, mode: Mode) -> (Arc<Tape>, Access) {
+    let tape = Arc::new(Tape::open(&folder.path().join("a.jsonl"), "a.jsonl").unwrap());
+    (tape.clone(), Access::Tape { tape, mode, realtime: false })
+}
+
+/// What happened, times and names of runs aside.
+fn kinds(report: &TurnReport) -> Vec<EventKind> {
+    report.events.iter().map(|event| event.kind.clone()).collect()
+}
+
+#[tokio::test]
+async fn a_recorded_run_replays_with_the_same_events_failures_included_and_without_a_key() {
+    let server = Server::start(vec![unwell("503 Down", &[("retry-after-ms", "1")]), well(OK)]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let spec = spec(&server, PRICED);
+    let (tape_, access) = tape(&folder, Mode::Record);
+    let recorded = run(&container_with(&spec, access, None), &Arc::default()).await;
+    tape_.save().unwrap();
+    assert_eq!((recorded.output.as_str(), tape_.recorded()), ("Hi there.", 2));
+    let file = std::fs::read_to_string(folder.path().join("a.jsonl")).unwrap();
+    assert!(!file.contains(PLANTED), "{file}");
+
+    drop(server);
+    for _ in 0..2 {
+        let (_, access) = tape(&folder, Mode::Replay);
+        let replayed = run(&container_with(&spec, access, None), &Arc::default()).await;
+        assert_eq!(kinds(&replayed), kinds(&recorded));
+        assert_eq!(replayed.cost, recorded.cost);
+    }
+}
+
+#[tokio::test]
+async fn an_edit_makes_a_replayed_run_stale_and_names_what_differs() {
+    let server = Server::start(vec![well(OK)]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let first = spec(&server, "prompts: {system: Be brief.}\n");
+    let (tape_, access) = tape(&folder, Mode::Record);
+    run(&container_with(&first, access, None), &Arc::default()).await;
+    tape_.save().unwrap();
+    let edited = first.replace("Be brief.", "Be very brief.");
+    let (_, access) = tape(&folder, Mode::Replay);
+    let report = run(&container_with(&edited, access, None), &Arc::default()).await;
+    assert!(report.stale && report.broken.is_some());
+    assert!(
+        report.output.contains("message 1 (system) reads \"Be very brief.\" rather than \"Be brief.\""),
+        "{}",
+        report.output
+    );
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_on_tape_is_not_paid_from_the_purse_and_what_is_not_never_exceeds_it() {
+    let server = Server::start(vec![well(OK)]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let spec = spec(&server, &format!("{PRICED}    max_tokens: 100\n"));
+    let (tape_, access) = tape(&folder, Mode::Record);
+    run(&container_with(&spec, access, None), &Arc::default()).await;
+    tape_.save().unwrap();
+    // A call holds a little more than ten cents: too much for this purse, but nothing is called.
+    let purse = || Some(Arc::new(Purse::new(Usd::from_dollars(0.05))));
+    let (_, access) = tape(&folder, Mode::Renew);
+    let renewed = run(&container_with(&spec, access, purse()), &Arc::default()).await;
+    assert_eq!(renewed.output, "Hi there.");
+    let (_, access) = tape(&folder, Mode::Renew);
+    let edited = format!("{spec}prompts: {{system: Be brief.}}\n");
+    let refused = run(&container_with(&edited, access, purse()), &Arc::default()).await;
+    assert!(refused.output.contains("--max-cost"), "{}", refused.output);
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn personal_data_that_the_spec_declares_is_not_in_the_recording() {
+    let echo = "data: {\"choices\":[{\"delta\":{\"content\":\"Hello ann@ex\"}}]}\n\n\
+        data: {\"choices\":[{\"delta\":{\"content\":\"ample.com\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    let server = Server::start(vec![well(echo)]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let spec = spec(&server, "audit: {personal_data: [user_id]}\n");
+    let ask = async |access: Access| {
+        let user = aic_guard::User { id: Some("ann@example.com".into()), roles: Vec::new() };
+        let options = RunOptions { user, ..RunOptions::live(".".into()) };
+        let mut talk = container_with(&spec, access, None).conversation(options).unwrap();
+        talk.turn("I am ann@example.com", &Map::new(), &Answers::new()).await.output
+    };
+    let (tape_, access) = tape(&folder, Mode::Record);
+    assert_eq!(ask(access).await, "Hello ann@example.com");
+    tape_.save().unwrap();
+    let file = std::fs::read_to_string(folder.path().join("a.jsonl")).unwrap();
+    assert!(!file.contains("ann@") && !file.contains("ample.com") && file.contains("«user_id»"), "{file}");
+    let (_, access) = tape(&folder, Mode::Replay);
+    assert_eq!(ask(access).await, "Hello ann@example.com");
+}
+
+#[tokio::test]
+async fn what_a_reading_tool_returned_is_replayed_too() {
+    let call = "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"c1\",\"function\":{\"name\":\"db\",\"arguments\":\"{\\\"query\\\":\\\"SELECT name FROM users\\\"}\"}}]},\"finish_reason\":\"tool_calls\"}]}\n\ndata: [DONE]\n\n";
+    let server = Server::start(vec![well(call), well(OK)]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let database = rusqlite::Connection::open(folder.path().join("app.db")).unwrap();
+    database.execute_batch("CREATE TABLE users (name TEXT); INSERT INTO users VALUES ('Ada')").unwrap();
+    drop(database);
+    let spec = spec(
+        &server,
+        "tools: {allowed: [{name: db, parameters: {type: object}, permissions: [SELECT], tables: [users], run: {sql: \"sqlite:app.db\"}}]}\n",
+    );
+    let ask = async |access: Access| {
+        let options = RunOptions::live(folder.path().to_owned());
+        let mut talk = container_with(&spec, access, None).conversation(options).unwrap();
+        talk.turn("Who is there?", &Map::new(), &Answers::new()).await
+    };
+    let (tape_, access) = tape(&folder, Mode::Record);
+    let recorded = ask(access).await;
+    assert!(recorded.calls[0].result.to_string().contains("Ada"), "{:?}", recorded.calls);
+    tape_.save().unwrap();
+    std::fs::remove_file(folder.path().join("app.db")).unwrap();
+    let (_, access) = tape(&folder, Mode::Replay);
+    let replayed = ask(access).await;
+    assert_eq!((replayed.output.as_str(), &replayed.calls), ("Hi there.", &recorded.calls));
 }
