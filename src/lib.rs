@@ -7,6 +7,7 @@
 pub mod cli;
 mod discover;
 mod host;
+pub mod models;
 pub mod output;
 mod recording;
 pub mod report;

@@ -1,6 +1,7 @@
 //! From a saved file to a verdict: load, record the version, plan, run, write down. `test`, `watch` and `rollback` all
 //! walk this one road.
 
+use crate::models::{ModelUse, Reach, cassette_of};
 use crate::recording::{Held, StoreRecorder};
 use crate::workspace::{Workspace, now};
 use aic_base::{Digest, DigestBuilder, RelPath, Source};
@@ -30,6 +31,9 @@ pub enum Refusal {
     /// No place for private copies of the data.
     #[error("no temporary folder for private copies of the data: {0}")]
     Scratch(std::io::Error),
+    /// The recording cannot be read or written.
+    #[error("{0}")]
+    Cassette(#[from] aic_model::cassette::CassetteError),
 }
 
 /// What a test session is asked to do.
@@ -85,6 +89,7 @@ pub struct Session {
     /// Where results are kept; none where `.aic/` cannot be written, which was said.
     pub store: Option<Store>,
     host: Arc<ScriptHost>,
+    models: ModelUse,
 }
 
 /// What testing gave.
@@ -119,7 +124,15 @@ impl Tested {
 impl Session {
     /// A session; its scripts run in the host's sandbox.
     pub const fn new(workspace: Workspace, spec: RelPath, store: Option<Store>, host: Arc<ScriptHost>) -> Self {
-        Self { workspace, spec, store, host }
+        let models = ModelUse { reach: Reach::Unasked, cassette: None, realtime: false, max_cost: None };
+        Self { workspace, spec, store, host, models }
+    }
+
+    /// The same session with real models in reach, or recordings of them.
+    #[must_use]
+    pub fn with_models(mut self, models: ModelUse) -> Self {
+        self.models = models;
+        self
     }
 
     /// Loads the spec as it is now.
@@ -136,7 +149,8 @@ impl Session {
         if loaded.blockers().next().is_some() {
             return Err(Refusal::NotEnforced);
         }
-        let container = Arc::new(Container::new(spec, self.host.clone())?);
+        let backing = self.models.backing(&self.workspace, &self.spec, &spec.name)?;
+        let container = Arc::new(Container::with(spec, self.host.clone(), backing)?);
         container.warm_up();
         Ok(container)
     }
@@ -188,6 +202,9 @@ impl Session {
             }
             Err(refusal) => tested.result = Err(refusal),
         }
+        if let Err(error) = keep_recording(&container) {
+            tested.result = Err(error.into());
+        }
         tested
     }
 
@@ -222,12 +239,31 @@ impl Session {
         Ok((report, unkept))
     }
 
+    /// Runs the tests in a container, and keeps nothing of it.
+    ///
+    /// # Errors
+    /// [`Refusal::Scratch`].
+    pub async fn replay(
+        &self,
+        container: &Arc<Container>,
+        loaded: &Loaded,
+        options: &TestOptions,
+    ) -> Result<TestReport, Refusal> {
+        // A session without a store writes nothing down.
+        let unkept = Self::new(self.workspace.clone(), self.spec.clone(), None, self.host.clone());
+        unkept.run(container, loaded, None, options, &mut |_| {}).await.map(|(report, _)| report)
+    }
+
     /// The digest of everything outside the tests that could change a result.
     fn world(&self, loaded: &Loaded, behaviour: Digest, options: &TestOptions) -> Digest {
         let mut builder = DigestBuilder::new("world");
         builder.part("program", env!("CARGO_PKG_VERSION")).part("behaviour", behaviour.as_bytes());
         builder.part("environment", options.environment.as_deref().unwrap_or(""));
         builder.part("vars", Value::Object(options.vars.clone()).to_string());
+        if let Some(spec) = &loaded.spec {
+            let (cassette, _) = cassette_of(&self.workspace, &self.spec, &spec.name);
+            builder.part("cassette", std::fs::read(cassette).unwrap_or_default());
+        }
         for path in &loaded.data {
             let digest = self.workspace.data_digest(path);
             builder.part(path.as_str(), digest.as_ref().map_or(&b"missing"[..], |digest| digest.as_bytes()));
@@ -307,6 +343,17 @@ impl Session {
     /// The workspace's folder.
     pub const fn root(&self) -> &PathBuf {
         &self.workspace.root
+    }
+}
+
+/// Writes down what was recorded, if anything was.
+///
+/// # Errors
+/// [`CassetteError`](aic_model::cassette::CassetteError): what was paid for would be lost.
+pub fn keep_recording(container: &Container) -> Result<(), aic_model::cassette::CassetteError> {
+    match container.tape() {
+        Some((tape, mode)) if mode != aic_model::cassette::Mode::Replay => tape.save(),
+        _ => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Exit codes, the same for every command: 0 all is well; 1 there are findings or failures; 2 it could not run. 130
 //! after Ctrl-C.
 
+mod cassette;
 mod check;
 mod completions;
 mod doctor;
@@ -11,6 +12,7 @@ mod fmt;
 mod guard;
 mod init;
 mod lsp;
+mod models;
 mod rollback;
 mod run;
 mod schema;
@@ -87,6 +89,10 @@ enum Command {
     Versions(versions::Args),
     /// Put the last stable version back and test it
     Rollback(rollback::Args),
+    /// What is recorded of real models: list, verify, prune
+    Cassette(cassette::Args),
+    /// What is known of models: prices, windows, retirement, tokens
+    Models(models::Args),
     /// Say what works on this machine
     Doctor(doctor::Args),
     /// Show what the built-in guardrails say of a text, or measure them
@@ -175,6 +181,7 @@ pub fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == WORKER) {
         return aic_sandbox::worker_main();
     }
+    aic_catalog::put_over(models::own_table);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -235,6 +242,8 @@ async fn dispatch(command: Command, cancel: CancellationToken) -> u8 {
         Command::Init(args) => init::run(&args, &mut context),
         Command::Versions(args) => versions::run(&args, &mut context),
         Command::Rollback(args) => rollback::run(&args, &mut context).await,
+        Command::Cassette(args) => cassette::run(&args, &mut context).await,
+        Command::Models(args) => models::run(&args, &mut context).await,
         Command::Doctor(args) => doctor::run(&args, &mut context),
         Command::Guard(args) => guard::run(&args, &mut context),
         Command::Completions(args) => completions::run(&args, &mut context),
@@ -261,6 +270,8 @@ impl Command {
             Self::Init(args) => args.format,
             Self::Versions(args) => args.format,
             Self::Rollback(args) => args.format,
+            Self::Cassette(args) => args.format,
+            Self::Models(args) => args.format,
             Self::Doctor(args) => args.format,
             Self::Guard(args) => args.format(),
             Self::Completions(_) | Self::Fmt(_) | Self::Lsp(_) | Self::Schema(_) => Format::Human,

@@ -2,14 +2,16 @@
 
 use super::{COULD_NOT_RUN, Context, FINDINGS, FINE, Format, name_and_value, variables};
 use crate::host::script_host;
+use crate::models::{ModelUse, Reach};
 use crate::output::{Out, Style, harmless};
 use crate::recording::{StoreCounters, StoreRecorder};
 use crate::report::{self, json, trace};
 use crate::session::{Session, Tested, run_prefix};
 use crate::workspace::{Target, Workspace};
-use aic_base::{Action, Clock, FrozenClock, Outcome, Timestamp};
-use aic_engine::{Answer, Answers, RunOptions, TurnReport};
+use aic_base::{Action, Clock, Digest, DigestBuilder, EventKind, FrozenClock, Outcome, Timestamp};
+use aic_engine::{Answer, Answers, MemoryCounters, RunOptions, TurnReport};
 use aic_guard::User;
+use aic_model::cassette::Mode;
 use aic_store::{Store, VersionReason};
 use serde_json::Map;
 use std::collections::BTreeMap;
@@ -48,6 +50,18 @@ pub struct Args {
     /// Answer no to what this tool or guardrail asks
     #[arg(long = "deny", value_name = "NAME")]
     deny: Vec<String>,
+    /// Record what the model says
+    #[arg(long, group = "reach")]
+    record: bool,
+    /// Answer from the recording only
+    #[arg(long, group = "reach")]
+    replay: bool,
+    /// The recording; `cassettes/NAME.jsonl` beside the spec where absent
+    #[arg(long, value_name = "FILE")]
+    cassette: Option<PathBuf>,
+    /// Wait as long as the recorded model took
+    #[arg(long, requires = "replay")]
+    realtime: bool,
     /// Show everything that happened
     #[arg(long)]
     trace: bool,
@@ -68,7 +82,7 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
             return context.could_not_run(format_args!("{error}\n       a real run needs its counters and its audit"));
         }
     };
-    let session = Session::new(workspace.clone(), spec, Some(store.clone()), script_host());
+    let session = Session::new(workspace.clone(), spec, Some(store.clone()), script_host()).with_models(models(args));
     let loaded = session.load(args.environment.as_deref());
     let container = match session.container(&loaded) {
         Ok(container) => container,
@@ -103,9 +117,22 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
     let provider = provider.and_then(|model| model.provider).map_or("unknown", aic_spec::Provider::as_str);
 
     let report = conversation.turn(&args.input, &Map::new(), &answers(args)).await;
+    if let Err(error) = crate::session::keep_recording(&container) {
+        return context.could_not_run(format_args!("the recording is lost: {error}"));
+    }
+    let recording = container.tape().map(|(tape, mode)| match mode {
+        Mode::Replay => format!("replayed from {}, nothing spent", tape.shown()),
+        _ => format!("recorded in {}: {}", tape.shown(), report::count(tape.recorded(), "exchange")),
+    });
     match context.format {
         Format::Json => json::write(&mut context.out, json::run(&report, provider)),
-        Format::Human => write(&mut context.out, &report, provider, args.trace),
+        Format::Human => {
+            write(&mut context.out, &report, provider, args.trace);
+            if let Some(recording) = recording {
+                let text = format!("{recording} · {}", what_happened(&report).short());
+                context.out.line(context.out.styled(Style::Dim, text));
+            }
+        }
     }
     if let Err(error) = recorder.flush() {
         return context.could_not_run(format_args!("the run is not written down: {error}"));
@@ -115,6 +142,28 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
         Outcome::Blocked | Outcome::NeedsConfirmation | Outcome::Budget => FINDINGS,
         Outcome::Failed => COULD_NOT_RUN,
     }
+}
+
+fn models(args: &Args) -> ModelUse {
+    let reach = match (args.record, args.replay) {
+        (true, _) => Reach::Record,
+        (_, true) => Reach::Replay,
+        _ => Reach::Live,
+    };
+    ModelUse { reach, cassette: args.cassette.clone(), realtime: args.realtime, max_cost: None }
+}
+
+/// The digest of everything that happened, times and the run's name aside: a recording and its replay have the same.
+fn what_happened(run: &TurnReport) -> Digest {
+    let mut digest = DigestBuilder::new("what happened");
+    for event in &run.events {
+        let mut kind = event.kind.clone();
+        if let EventKind::RunStarted { at, .. } = &mut kind {
+            *at = Timestamp::default();
+        }
+        digest.part("event", serde_json::to_string(&kind).unwrap_or_default());
+    }
+    digest.finish()
 }
 
 fn options(
@@ -137,7 +186,11 @@ fn options(
         model: args.model.clone(),
         cancel: context.cancel.clone(),
         recorder,
-        counters: Arc::new(StoreCounters::new(store.clone())),
+        // What is replayed costs nothing, so it is not counted as if it did.
+        counters: match args.replay {
+            true => Arc::new(MemoryCounters::default()),
+            false => Arc::new(StoreCounters::new(store.clone())),
+        },
         run_prefix: run_prefix(),
         ..live
     }

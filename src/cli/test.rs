@@ -2,9 +2,11 @@
 
 use super::{Context, Format, name_and_value, variables};
 use crate::host::script_host;
+use crate::models::{ModelUse, Reach};
 use crate::report::{diagnostics, json, tests};
 use crate::session::{Refusal, Session, TestOptions, Tested};
 use crate::workspace::{Target, Workspace};
+use aic_base::Usd;
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -26,9 +28,24 @@ pub struct Args {
     /// A variable of the spec
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = name_and_value)]
     vars: Vec<(String, String)>,
-    /// Wait for the delays of scripted models
+    /// Wait for the delays of scripted models and of recordings
     #[arg(long)]
     realtime: bool,
+    /// Call real models and record every exchange anew
+    #[arg(long, group = "reach")]
+    record: bool,
+    /// Answer from the recording only
+    #[arg(long, group = "reach")]
+    replay: bool,
+    /// Record what is missing from the recording, and nothing else
+    #[arg(long, group = "reach")]
+    record_stale: bool,
+    /// Call real models though there is a recording
+    #[arg(long, group = "reach")]
+    live: bool,
+    /// The most that real calls may cost in this session, in US dollars
+    #[arg(long, value_name = "DOLLARS", value_parser = dollars)]
+    max_cost: Option<Usd>,
     /// How to speak
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -65,7 +82,8 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
             if i > 0 && context.format == Format::Human {
                 context.out.line("");
             }
-            let session = Session::new(target.workspace.clone(), spec.clone(), store.clone(), host.clone());
+            let session = Session::new(target.workspace.clone(), spec.clone(), store.clone(), host.clone())
+                .with_models(models(args));
             let tested = test_one(context, &session, &options).await;
             code = code.max(tested.exit_code());
             documents.push(document(&session.workspace, &tested));
@@ -79,6 +97,23 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
         json::write(&mut context.out, json!({ "specs": documents, "exit_code": code }));
     }
     code
+}
+
+fn models(args: &Args) -> ModelUse {
+    let reach = match (args.record, args.replay, args.record_stale, args.live) {
+        (true, ..) => Reach::Record,
+        (_, true, ..) => Reach::Replay,
+        (_, _, true, _) => Reach::Renew,
+        (.., true) => Reach::Live,
+        _ => Reach::Asked,
+    };
+    ModelUse { reach, cassette: None, realtime: args.realtime, max_cost: args.max_cost }
+}
+
+/// Reads an amount like `0.50` or `$0.50`.
+fn dollars(text: &str) -> Result<Usd, String> {
+    let number: f64 = text.trim_start_matches('$').parse().map_err(|_| "write it like 0.50".to_owned())?;
+    if number.is_finite() && number >= 0.0 { Ok(Usd::from_dollars(number)) } else { Err("write it like 0.50".into()) }
 }
 
 /// Tests one spec and reports it as it goes.

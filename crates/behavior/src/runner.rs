@@ -159,7 +159,7 @@ async fn run_case(
         let said: Vec<(Outcome, &str)> =
             attempt.turns.iter().map(|turn| (turn.outcome, turn.output.as_str())).collect();
         outputs.push(output_digest(&said));
-        let is_error = attempt.verdict == Verdict::Error;
+        let is_error = matches!(attempt.verdict, Verdict::Error | Verdict::Stale);
         let failed = attempt.verdict != Verdict::Pass;
         // What is shown is the first repeat that failed, else the last.
         if shown.as_ref().is_none_or(|(_, shown_failed)| !shown_failed) {
@@ -176,7 +176,7 @@ async fn run_case(
         }
         let rate = f64::from(report.repeats.1) / f64::from(report.repeats.0.max(1));
         report.verdict = match attempt.verdict {
-            Verdict::Error => Verdict::Error,
+            cannot_be_judged @ (Verdict::Error | Verdict::Stale) => cannot_be_judged,
             _ if rate >= least => Verdict::Pass,
             _ => Verdict::Fail,
         };
@@ -262,11 +262,12 @@ async fn run_once(
         };
         last_input = &planned.input;
         let broken = report.broken.clone();
+        let stale = report.stale;
         let waits = report.outcome == Outcome::NeedsConfirmation;
         attempt.turns.push(report);
         if let Some(message) = broken {
             attempt.failures.push(error(message));
-            attempt.verdict = Verdict::Error;
+            attempt.verdict = if stale { Verdict::Stale } else { Verdict::Error };
             return attempt;
         }
         let turns = &attempt.turns[attempt.turns.len() - 1..];
@@ -354,6 +355,7 @@ fn options(test: &PlannedTest, case: &Case, settings: &RunSettings, name: &str) 
         // Counters start empty in each case.
         counters: Arc::new(MemoryCounters::default()),
         run_prefix: name.to_owned(),
+        label: case.id.clone(),
     }
 }
 

@@ -1,74 +1,127 @@
-//! Facts about models: prices, windows, retirement; and estimates of token counts.
+//! Facts about models: prices, windows, retirement; and counts of tokens.
 //!
-//! The facts are a dated snapshot (`data/models.json` says of what and when). A model that is not in it has no facts:
-//! nobody guesses a price.
+//! The facts are a dated snapshot (`data/models.tsv` says of what and when), and whatever newer table the user has put
+//! over it ([`put_over`]). A model that is not in it has no facts: nobody guesses a price.
 
-use aic_base::{Tokens, Usd};
-use serde::Deserialize;
-use std::sync::LazyLock;
+mod import;
+mod table;
+mod tokens;
 
-/// What is known of one model. Prices are list prices for text, in dollars a million tokens.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct ModelFacts {
-    /// `openai`, `anthropic` or `google`.
-    pub provider: String,
-    /// The provider's name for it.
-    pub model: String,
-    /// Dollars a million tokens of input.
-    pub input_per_mtok: f64,
-    /// Dollars a million tokens of output.
-    pub output_per_mtok: f64,
-    /// The most tokens of a request.
-    pub context_window: u64,
-    /// The most tokens of an answer.
-    pub max_output: u64,
-    /// The day it is taken away, `YYYY-MM-DD`.
-    #[serde(default)]
-    pub retires: Option<String>,
-}
+pub use import::{ImportError, import};
+pub use table::{ModelFacts, Table, TableError, Tier};
+pub use tokens::{Counted, TokenCount, count_tokens, encoding_of, estimate_tokens};
 
-impl ModelFacts {
-    /// Whether the name says which model of a line it is: it ends in a date or a version of four digits or more.
-    /// `gpt-4o` floats, `gpt-4o-2024-08-06` and `gpt-4-0613` do not.
-    pub fn is_pinned(&self) -> bool {
-        is_pinned(&self.model)
-    }
+use std::sync::{LazyLock, OnceLock};
 
-    /// What these tokens cost.
-    pub fn cost(&self, input: Tokens, output: Tokens) -> Usd {
-        Usd::per_mtok(input, self.input_per_mtok) + Usd::per_mtok(output, self.output_per_mtok)
-    }
-}
+/// The providers that a spec can name; what others sell is found by their hosts.
+const NAMED: [&str; 3] = ["openai", "anthropic", "google"];
 
-#[derive(Deserialize)]
-struct Snapshot {
+/// Who is behind which host: for servers that speak OpenAI's format.
+const HOSTS: [(&str, &str); 19] = [
+    ("api.mistral.ai", "mistral"),
+    ("api.deepseek.com", "deepseek"),
+    ("api.x.ai", "xai"),
+    ("api.groq.com", "groq"),
+    ("api.together.xyz", "together_ai"),
+    ("api.together.ai", "together_ai"),
+    ("api.fireworks.ai", "fireworks_ai"),
+    ("api.deepinfra.com", "deepinfra"),
+    ("api.novita.ai", "novita"),
+    ("api.studio.nebius.com", "nebius"),
+    ("api.moonshot.ai", "moonshot"),
+    ("api.z.ai", "zai"),
+    ("dashscope-intl.aliyuncs.com", "dashscope"),
+    ("api.perplexity.ai", "perplexity"),
+    ("api.cerebras.ai", "cerebras"),
+    ("api.hyperbolic.xyz", "hyperbolic"),
+    ("openrouter.ai", "openrouter"),
+    ("api.sambanova.ai", "sambanova"),
+    ("api.openai.com", "openai"),
+];
+
+/// The facts in use.
+struct Facts {
     source: String,
     date: String,
     models: Vec<ModelFacts>,
+    /// How many of them a spec can name by their provider; these come first.
+    named: usize,
+    problem: Option<String>,
 }
 
-static SNAPSHOT: LazyLock<Snapshot> = LazyLock::new(|| {
+/// Reads the user's own table.
+type Newer = fn() -> Option<String>;
+
+static NEWER: OnceLock<Newer> = OnceLock::new();
+
+static FACTS: LazyLock<Facts> = LazyLock::new(|| {
     // The file is part of the program; a test reads it, so it cannot be broken in a build that passed.
-    serde_json::from_str(include_str!("../data/models.json")).unwrap_or(Snapshot {
-        source: "none".into(),
-        date: String::new(),
-        models: Vec::new(),
-    })
+    let mut table = Table::read(include_str!("../data/models.tsv")).unwrap_or_default();
+    let mut problem = None;
+    match NEWER.get().and_then(|read| read()).map(|text| Table::read(&text)) {
+        // An older one, left from before an update of the program, is no news.
+        Some(Ok(newer)) if newer.date >= table.date => {
+            table
+                .models
+                .retain(|old| !newer.models.iter().any(|new| new.provider == old.provider && new.model == old.model));
+            table.models.extend(newer.models);
+            (table.source, table.date) = (newer.source, newer.date);
+        }
+        Some(Err(error)) => problem = Some(error.to_string()),
+        _ => {}
+    }
+    let rank = |facts: &ModelFacts| NAMED.iter().position(|name| *name == facts.provider).unwrap_or(NAMED.len());
+    table.models.sort_by(|a, b| (rank(a), &a.provider, &a.model).cmp(&(rank(b), &b.provider, &b.model)));
+    let named = table.models.partition_point(|facts| rank(facts) < NAMED.len());
+    Facts { source: table.source, date: table.date, models: table.models, named, problem }
 });
 
-/// All models of the snapshot, by provider and name.
+/// Names who reads the user's own table, which is put over the snapshot where it is not older. Called once, before
+/// anybody asks for a fact; it is read when somebody does.
+pub fn put_over(read: Newer) {
+    // A second caller finds it said already.
+    let _ = NEWER.set(read);
+}
+
+/// What is wrong with the user's own table, if it was not taken.
+pub fn problem() -> Option<&'static str> {
+    FACTS.problem.as_deref()
+}
+
+/// The models of providers that a spec can name, by provider and name.
 pub fn models() -> &'static [ModelFacts] {
-    &SNAPSHOT.models
+    FACTS.models.get(..FACTS.named).unwrap_or_default()
+}
+
+/// The models of everybody: these, and what is sold by hosts that speak OpenAI's format.
+pub fn all() -> &'static [ModelFacts] {
+    &FACTS.models
 }
 
 /// Where the facts come from, and of which day they are.
 pub fn provenance() -> (&'static str, &'static str) {
-    (&SNAPSHOT.source, &SNAPSHOT.date)
+    (&FACTS.source, &FACTS.date)
 }
 
-/// The facts about a model; of any provider if none is named.
+/// The facts about a model; of any provider that a spec can name if none is given.
 pub fn find(provider: Option<&str>, model: &str) -> Option<&'static ModelFacts> {
-    models().iter().find(|facts| facts.model == model && provider.is_none_or(|name| name == facts.provider))
+    let model = if provider == Some("google") { model.strip_prefix("models/").unwrap_or(model) } else { model };
+    match provider {
+        Some(provider) => all().iter().find(|facts| facts.model == model && facts.provider == provider),
+        None => models().iter().find(|facts| facts.model == model),
+    }
+}
+
+/// The facts about a model that is served at this address.
+pub fn find_at(base_url: &str, model: &str) -> Option<&'static ModelFacts> {
+    find(Some(host_of(base_url)?), model)
+}
+
+/// Who is behind an address, by its host.
+pub fn host_of(base_url: &str) -> Option<&'static str> {
+    let host = base_url.split_once("://").map_or(base_url, |(_, rest)| rest);
+    let host = host.split(['/', ':', '?', '#']).next()?;
+    HOSTS.iter().find(|(known, _)| known.eq_ignore_ascii_case(host)).map(|(_, provider)| *provider)
 }
 
 /// Who serves a model of this name: by the snapshot, else by the families every provider's names begin with.
@@ -112,22 +165,18 @@ pub fn pins_of(model: &str) -> Vec<&'static str> {
     pins
 }
 
-/// An estimate of a text's tokens: one for each four bytes begun. On English prose the public encodings of OpenAI give
-/// four to five bytes a token, so this errs towards too many; on other scripts and on code it may err either way by
-/// half. Whoever shows it says that it is an estimate.
-pub fn estimate_tokens(text: &str) -> Tokens {
-    Tokens(text.len().div_ceil(4) as u64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aic_base::{Tokens, Usd};
 
     #[test]
     fn the_snapshot_is_read_and_says_where_it_is_from() {
-        assert!(models().len() > 100, "{}", models().len());
+        assert!(models().len() > 150 && all().len() > 500, "{} {}", models().len(), all().len());
+        assert_eq!(problem(), None);
         assert!(provenance().0.contains("MIT"));
-        assert!(models().iter().all(|facts| facts.input_per_mtok > 0.0 && facts.output_per_mtok > 0.0));
+        assert!(all().iter().all(|facts| facts.input_per_mtok > 0.0 && facts.output_per_mtok > 0.0));
+        assert!(models().iter().all(|facts| NAMED.contains(&facts.provider.as_str())));
     }
 
     #[test]
@@ -152,5 +201,14 @@ mod tests {
     fn a_family_tells_the_provider() {
         assert_eq!(provider_of("claude-3-sonnet-20240229"), Some("anthropic"));
         assert_eq!(provider_of("qwen2.5-7b-instruct"), None);
+    }
+
+    #[test]
+    fn a_host_tells_who_sells_a_model_and_a_stranger_does_not() {
+        assert_eq!(host_of("https://api.groq.com/openai/v1"), Some("groq"));
+        assert_eq!(host_of("https://api.groq.com.example.com/v1"), None);
+        assert_eq!(host_of("http://127.0.0.1:8080/v1"), None);
+        assert!(find_at("https://api.mistral.ai/v1", "mistral-large-latest").is_some());
+        assert!(find(None, "mistral-large-latest").is_none(), "a spec cannot name that provider");
     }
 }

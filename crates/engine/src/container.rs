@@ -1,14 +1,16 @@
 //! A spec made ready to run: guards and schemas compiled once, shared by all runs.
 
+use crate::backing::{Access, Backing, Seat, price_of};
 use crate::conversation::Conversation;
 use crate::options::RunOptions;
 use crate::scripts::Scripts;
 use crate::tools::Toolbox;
+use aic_base::Span;
 use aic_guard::{Guard, GuardKind, Scope};
-use aic_model::{Model, NotHere, Price, ScriptedModel};
+use aic_model::cassette::{Deck, Mode, Tape};
+use aic_model::{Model, ScriptedModel};
 use aic_sandbox::ScriptHost;
 use aic_spec::{ModelSpec, Provider, Run, Spec};
-use indexmap::IndexMap;
 use std::sync::Arc;
 
 /// A spec cannot be made ready. The check finds all of these before anything runs; they are said again here because a
@@ -45,7 +47,9 @@ pub enum ContainerError {
 pub struct Container {
     pub(crate) spec: Arc<Spec>,
     pub(crate) guards: Vec<Guard>,
-    pub(crate) models: IndexMap<String, Arc<dyn Model>>,
+    /// Scripted models by their place in the spec; real ones are made for a conversation, whose variables they may name.
+    scripted: Vec<(Span, Arc<dyn Model>)>,
+    pub(crate) backing: Backing,
     pub(crate) tools: Toolbox,
     pub(crate) scripts: Scripts,
 }
@@ -57,21 +61,33 @@ impl std::fmt::Debug for Container {
 }
 
 impl Container {
-    /// Makes a spec ready. Its scripts run in the host's sandbox.
+    /// Makes a spec ready. Its scripts run in the host's sandbox; real models are not called.
     ///
     /// # Errors
     /// [`ContainerError`], which names the part that does not compile.
     pub fn new(spec: Arc<Spec>, host: Arc<ScriptHost>) -> Result<Self, ContainerError> {
+        Self::with(spec, host, Backing::default())
+    }
+
+    /// The same, with what stands behind its models.
+    ///
+    /// # Errors
+    /// As [`Container::new`].
+    pub fn with(spec: Arc<Spec>, host: Arc<ScriptHost>, backing: Backing) -> Result<Self, ContainerError> {
         let guards = spec.guardrails.iter().map(|def| {
             Guard::compile(def).map_err(|problems| ContainerError::Guard {
                 name: def.name.clone(),
                 message: problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>().join("; "),
             })
         });
-        let models = spec.models.named.iter().map(|(name, model)| Ok((name.clone(), build_model(model)?)));
+        let all = spec.models.named.values().chain(&spec.models.fallback);
+        let scripted = all
+            .filter(|model| model.provider == Some(Provider::Scripted))
+            .map(|model| Ok((model.span, build_scripted(model)?)));
         Ok(Self {
             guards: guards.collect::<Result<_, _>>()?,
-            models: models.collect::<Result<_, ContainerError>>()?,
+            scripted: scripted.collect::<Result<_, ContainerError>>()?,
+            backing,
             tools: Toolbox::new(&spec.tools)?,
             scripts: Scripts::new(host, &spec.files, spec.limits.clone()),
             spec,
@@ -110,6 +126,23 @@ impl Container {
         &self.scripts
     }
 
+    /// The cassette that real models are recorded on or answered from.
+    pub const fn tape(&self) -> Option<(&Arc<Tape>, Mode)> {
+        match &self.backing.access {
+            Access::Tape { tape, mode, .. } => Some((tape, *mode)),
+            Access::Never | Access::Live => None,
+        }
+    }
+
+    /// The models that answer in a conversation, in the order in which they are asked.
+    pub(crate) fn seats(&self, name: &str, options: &RunOptions, deck: Option<&Deck>) -> Result<Vec<Seat>, String> {
+        let scripted = |model: &ModelSpec| {
+            let found = self.scripted.iter().find(|(span, _)| *span == model.span);
+            found.filter(|_| model.provider == Some(Provider::Scripted)).map(|(_, model)| model.clone())
+        };
+        self.backing.seats(&self.spec, &scripted, name, options, deck)
+    }
+
     /// Begins a conversation.
     ///
     /// # Errors
@@ -119,29 +152,9 @@ impl Container {
     }
 }
 
-fn build_model(spec: &ModelSpec) -> Result<Arc<dyn Model>, ContainerError> {
-    match spec.provider {
-        Some(Provider::Scripted) => {
-            let model = ScriptedModel::new(&spec.rules, price_of(spec));
-            let wrong = |error: aic_model::RuleError| ContainerError::Model {
-                name: spec.name.clone(),
-                message: error.to_string(),
-            };
-            Ok(Arc::new(model.map_err(wrong)?))
-        }
-        provider => Ok(Arc::new(NotHere { provider: provider.map_or("unknown", Provider::as_str) })),
-    }
-}
-
-/// The price a model's calls are charged at: the spec's own, else the catalog's.
-fn price_of(spec: &ModelSpec) -> Option<Price> {
-    let own =
-        spec.pricing.map(|own| Price { input_per_mtok: own.input_per_mtok, output_per_mtok: own.output_per_mtok });
-    own.or_else(|| {
-        let facts = match &spec.stands_for {
-            Some(other) => aic_catalog::find(Some(&other.provider), &other.model),
-            None => aic_catalog::find(spec.provider.map(Provider::as_str), &spec.model),
-        }?;
-        Some(Price { input_per_mtok: facts.input_per_mtok, output_per_mtok: facts.output_per_mtok })
-    })
+fn build_scripted(spec: &ModelSpec) -> Result<Arc<dyn Model>, ContainerError> {
+    let model = ScriptedModel::new(&spec.rules, price_of(spec));
+    let wrong =
+        |error: aic_model::RuleError| ContainerError::Model { name: spec.name.clone(), message: error.to_string() };
+    Ok(Arc::new(model.map_err(wrong)?))
 }

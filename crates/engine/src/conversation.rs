@@ -1,11 +1,13 @@
 //! One user's session with a container: what was said so far, and the model's side of it.
 
+use crate::backing::Seat;
 use crate::container::Container;
 use crate::options::{Answers, RunOptions};
 use crate::report::TurnReport;
 use crate::run;
 use aic_base::RunId;
-use aic_model::{Message, Session};
+use aic_model::Message;
+use aic_model::cassette::Deck;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -17,7 +19,10 @@ pub struct Conversation {
     pub(crate) container: Arc<Container>,
     pub(crate) options: RunOptions,
     pub(crate) model: String,
-    pub(crate) session: Box<dyn Session>,
+    /// The models that are asked in turn, the one of that name first.
+    pub(crate) seats: Vec<Seat>,
+    /// Its use of the cassette, where there is one.
+    pub(crate) deck: Option<Deck>,
     /// Everything said so far, without the instructions.
     pub(crate) history: Vec<Message>,
     pub(crate) turns: u32,
@@ -32,13 +37,10 @@ impl Conversation {
             options.environment = declared.unwrap_or_else(|| DEFAULT_ENVIRONMENT.to_owned());
         }
         let name = options.model.clone().unwrap_or_else(|| "primary".into());
-        let Some(model) = container.models.get(&name) else {
-            let known: Vec<&str> = container.models.keys().map(String::as_str).collect();
-            return Err(format!("the spec has no model `{name}`: its models are {}", known.join(", ")));
-        };
-        let session = model.session(options.clock.clone());
+        let deck = container.backing.deck(&container.spec, &options);
+        let seats = container.seats(&name, &options, deck.as_ref())?;
         let history = options.history.clone();
-        Ok(Self { container, options, model: name, session, history, turns: 0, tainted: false })
+        Ok(Self { container, options, model: name, seats, deck, history, turns: 0, tainted: false })
     }
 
     /// Runs one turn: the user's input, the turn's own variables, and a person's answers to what may be asked.

@@ -3,6 +3,7 @@
 //! [`Container`] is what a spec becomes: immutable, `Send + Sync`, shared by all runs. A [`Conversation`] is one user's
 //! session with it; [`Conversation::turn`] is a run. Start reading in `run/mod.rs`.
 
+mod backing;
 mod container;
 mod conversation;
 mod counters;
@@ -16,6 +17,7 @@ mod scripts;
 mod tools;
 mod trace;
 
+pub use backing::{Access, Backing, Purse, without_secrets};
 pub use container::{Container, ContainerError};
 pub use conversation::Conversation;
 pub use counters::{Counters, MemoryCounters, Reservation, Reserved};

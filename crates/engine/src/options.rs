@@ -74,6 +74,8 @@ pub struct RunOptions {
     pub counters: Arc<dyn Counters>,
     /// The beginning of the runs' names; a number follows.
     pub run_prefix: String,
+    /// What a recording says of where it was made: the test case, or `run`.
+    pub label: String,
 }
 
 impl RunOptions {
@@ -96,6 +98,7 @@ impl RunOptions {
             recorder: Arc::new(NoRecorder),
             counters: Arc::new(MemoryCounters::default()),
             run_prefix: "run".into(),
+            label: "run".into(),
         }
     }
 }

@@ -53,6 +53,14 @@ impl Variables<'_> {
     }
 }
 
+/// An address with its variables filled in; a turn's own do not reach it, as a conversation stays with its model.
+pub(crate) fn fill_address(text: &str, prompts: &Prompts, options: &RunOptions) -> Result<String, String> {
+    let variables = Variables { prompts, options, turn: &Map::new(), input: "" };
+    Template::parse(text)
+        .render(|name| variables.value(name).filter(|_| !matches!(name, "INPUT" | "CONTEXT")))
+        .map_err(|missing| format!("`base_url` cannot be filled in: {missing}"))
+}
+
 /// The messages of one model call: instructions, conversation so far, and what the user says now.
 pub(crate) fn messages(
     spec: &Spec,

@@ -66,6 +66,8 @@ pub struct TurnReport {
     /// Set where the set-up is wrong rather than the behaviour: no rule of a scripted model answers, a mock is missing,
     /// a variable has no value, a guardrail could not judge. In a test this is an error, never a pass.
     pub broken: Option<String>,
+    /// Whether `broken` is a question that nothing is recorded for: the recording is out of date.
+    pub stale: bool,
     /// Everything that happened, in order.
     pub events: Vec<Event>,
 }

@@ -1,7 +1,7 @@
 //! The words of a conversation, the same for every provider.
 
 use aic_base::Tokens;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,8 +81,10 @@ pub struct ToolCall {
     pub id: String,
     /// The tool.
     pub name: String,
-    /// Its arguments.
+    /// Its arguments. A text where the model wrote what is no JSON: the tool's schema then says so to the model.
     pub args: Value,
+    /// What the provider wants to see again beside the call, unread: Google's thought signature.
+    pub opaque: Option<String>,
 }
 
 /// A tool that the model is offered.
@@ -96,6 +98,29 @@ pub struct ToolDef {
     pub parameters: Value,
 }
 
+/// How a model is to answer, as the spec says it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Settings {
+    /// Sampling temperature.
+    pub temperature: Option<f64>,
+    /// Nucleus sampling.
+    pub top_p: Option<f64>,
+    /// The most tokens of the answer.
+    pub max_tokens: Option<u64>,
+    /// The provider's seed.
+    pub seed: Option<i64>,
+    /// Texts at which it stops.
+    pub stop: Vec<String>,
+    /// How long it thinks: `low`, `medium`, `high`.
+    pub reasoning_effort: Option<String>,
+    /// `auto`, `none`, `required`, or the name of a tool.
+    pub tool_choice: Option<String>,
+    /// Whether it may ask for several tools at once.
+    pub parallel_tool_calls: Option<bool>,
+    /// Passed to the provider as it is.
+    pub extra: Map<String, Value>,
+}
+
 /// What a model is asked.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Request {
@@ -103,17 +128,24 @@ pub struct Request {
     pub messages: Vec<Message>,
     /// The tools on offer.
     pub tools: Vec<ToolDef>,
-    /// Sampling temperature.
-    pub temperature: Option<f64>,
-    /// The most tokens of the answer.
-    pub max_tokens: Option<u64>,
-    /// The provider's seed.
-    pub seed: Option<i64>,
+    /// How to answer.
+    pub settings: Settings,
     /// JSON Schema of the answer.
     pub schema: Option<Value>,
+    /// The most tokens that money is held for: it lowers `settings.max_tokens`, and a stream that goes beyond it is cut.
+    /// No part of what a cassette is found by, as it depends on what was spent before.
+    pub limit: Option<u64>,
 }
 
 impl Request {
+    /// The most tokens of the answer: the lower of what the spec wants and what money is held for.
+    pub fn max_tokens(&self) -> Option<u64> {
+        match (self.settings.max_tokens, self.limit) {
+            (Some(wanted), Some(limit)) => Some(wanted.min(limit)),
+            (wanted, limit) => wanted.or(limit),
+        }
+    }
+
     /// An estimate of the request's tokens, its tools included.
     pub fn estimated_tokens(&self) -> Tokens {
         let messages = self.messages.iter().map(Message::estimated_tokens);
@@ -123,4 +155,44 @@ impl Request {
         });
         messages.chain(tools).fold(Tokens(0), |sum, tokens| sum + tokens)
     }
+
+    /// An upper bound of the request's tokens: its bytes, as no token is shorter than one, with a margin for its frame
+    /// and for the instructions that providers add where tools are on offer (Anthropic states up to 530 tokens).
+    pub fn bytes(&self) -> u64 {
+        const TOOL_PROMPT: usize = 600;
+        let messages: usize = self.messages.iter().map(Message::bytes).sum();
+        let tools: usize = self
+            .tools
+            .iter()
+            .map(|tool| 32 + tool.name.len() + tool.description.len() + json_len(&tool.parameters))
+            .sum();
+        let schema = self.schema.as_ref().map_or(0, json_len);
+        let hidden = if self.tools.is_empty() { 0 } else { TOOL_PROMPT };
+        (messages + tools + schema + hidden) as u64
+    }
+}
+
+impl Message {
+    fn bytes(&self) -> usize {
+        let calls: usize = self.tool_calls.iter().map(|call| 32 + call.name.len() + json_len(&call.args)).sum();
+        16 + self.text.len() + calls
+    }
+}
+
+/// How long a value is as JSON, without writing it down.
+fn json_len(value: &Value) -> usize {
+    struct Counter(usize);
+    impl std::io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counter = Counter(0);
+    // Writing to a counter cannot fail.
+    let _ = serde_json::to_writer(&mut counter, value);
+    counter.0
 }

@@ -1,17 +1,37 @@
 //! Model providers: who answers, in what words, at what price.
 //!
-//! This version speaks to scripted models only: rules in the spec, always shown as scripted. The seam for the others is
-//! [`Model`]; what a spec says of a provider that is not here yet is refused by [`ModelError::NotHere`].
+//! [`Model`] is the seam. [`HttpModel`] speaks to real providers (`providers/` knows their formats, `http.rs` the way of
+//! one call), [`ScriptedModel`] answers by rules, and cassettes replay what was recorded. What happens when a call fails
+//! is decided by [`Attempts`]: another try, another model, or the end.
 
+mod assemble;
+pub mod cassette;
+mod chain;
 mod chat;
+mod circuit;
 mod error;
+mod http;
+mod keys;
+mod network;
+mod price;
+mod providers;
+mod retry;
 mod scripted;
+mod wire;
 
-pub use chat::{Message, Request, Role, ToolCall, ToolDef};
-pub use error::ModelError;
+pub use chain::{Attempts, Next};
+pub use chat::{Message, Request, Role, Settings, ToolCall, ToolDef};
+pub use circuit::{Circuits, Gate};
+pub use error::{Again, ModelError, Waited};
+pub use http::{Endpoint, HttpModel, Kind, Timeouts};
+pub use keys::{EnvKeys, HIDDEN, KeySource, NoKeys, Scrub};
+pub use network::Network;
+pub use price::{LongPrice, Price, TokenUsage};
+pub use retry::{Jitter, Policy};
 pub use scripted::{RuleError, ScriptedModel};
+pub use wire::{Finish, Served};
 
-use aic_base::{Clock, Tokens, Usage, Usd};
+use aic_base::Clock;
 use futures_util::stream::BoxStream;
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +40,26 @@ use std::sync::Arc;
 pub trait Model: Send + Sync + fmt::Debug {
     /// `scripted`, `openai`…: shown wherever the model's answers are.
     fn provider(&self) -> &'static str;
+
+    /// The provider's name for it; empty for a scripted one.
+    fn name(&self) -> &str {
+        ""
+    }
+
+    /// Whether a call goes over the network and may cost real money. Delays of others are the clock's.
+    fn is_real(&self) -> bool {
+        false
+    }
+
+    /// Provider and host: what fails together. A circuit opens for all models of one place.
+    fn place(&self) -> String {
+        self.provider().to_owned()
+    }
+
+    /// Settings that the provider has no word for: they are not sent.
+    fn unsent(&self, _: &Settings) -> Vec<&'static str> {
+        Vec::new()
+    }
 
     /// Its price, where one is known.
     fn price(&self) -> Option<Price>;
@@ -30,6 +70,11 @@ pub trait Model: Send + Sync + fmt::Debug {
 
 /// One conversation with a model.
 pub trait Session: Send {
+    /// Whether this question would be answered from a recording: nothing is sent, and nothing is spent.
+    fn is_recorded(&self, _: &Request) -> bool {
+        false
+    }
+
     /// Asks for an answer, which comes in pieces and ends with [`Piece::End`]. Dropping the stream cancels the call.
     fn answer<'a>(&'a mut self, request: &'a Request) -> BoxStream<'a, Result<Piece, ModelError>>;
 }
@@ -41,50 +86,53 @@ pub enum Piece {
     Text(String),
     /// A tool that the model asks for, its arguments whole.
     ToolCall(ToolCall),
-    /// The end, and what the answer used.
-    End(Usage),
+    /// The end.
+    End(Ended),
 }
 
-/// Dollars a million tokens.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Price {
-    /// Of input.
-    pub input_per_mtok: f64,
-    /// Of output.
-    pub output_per_mtok: f64,
+/// The end of an answer.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Ended {
+    /// What it used; none where the provider never said.
+    pub usage: Option<TokenUsage>,
+    /// Why it ended.
+    pub finish: Finish,
+    /// Who answered.
+    pub served: Served,
 }
 
-impl Price {
-    /// What these tokens cost.
-    pub fn of(&self, input: Tokens, output: Tokens) -> Usd {
-        Usd::per_mtok(input, self.input_per_mtok) + Usd::per_mtok(output, self.output_per_mtok)
-    }
-}
-
-/// Stands for a provider that this version does not speak to: every call is refused, nothing is sent anywhere.
-#[derive(Debug, Clone, Copy)]
-pub struct NotHere {
+/// Stands for a real model where none may be called: nothing is sent anywhere, and whoever asks is told so.
+#[derive(Debug, Clone)]
+pub struct OutOfReach {
     /// The provider's word in the language.
     pub provider: &'static str,
+    /// The provider's name for the model.
+    pub model: String,
+    /// What it would cost.
+    pub price: Option<Price>,
 }
 
-impl Model for NotHere {
+impl Model for OutOfReach {
     fn provider(&self) -> &'static str {
         self.provider
     }
 
+    fn name(&self) -> &str {
+        &self.model
+    }
+
     fn price(&self) -> Option<Price> {
-        None
+        self.price
     }
 
     fn session(&self, _: Arc<dyn Clock>) -> Box<dyn Session> {
-        Box::new(*self)
+        Box::new(self.clone())
     }
 }
 
-impl Session for NotHere {
+impl Session for OutOfReach {
     fn answer<'a>(&'a mut self, _: &'a Request) -> BoxStream<'a, Result<Piece, ModelError>> {
-        let refused = ModelError::NotHere { provider: self.provider.to_owned() };
+        let refused = ModelError::NotLive { provider: self.provider, model: self.model.clone() };
         Box::pin(futures_util::stream::once(std::future::ready(Err(refused))))
     }
 }

@@ -8,7 +8,7 @@ use crate::tools::{self, Done};
 use aic_base::{Action, Decision, EventKind, Stage, ToolOutcome};
 use aic_guard::{GuardKind, Scope, ToolScope};
 use aic_model::ToolCall;
-use aic_spec::{Approver, Trust};
+use aic_spec::{Approver, Effect, Trust};
 use serde_json::Value;
 
 impl Run<'_> {
@@ -26,7 +26,20 @@ impl Run<'_> {
         if let Some(denied) = self.confirm_call(call, &args)? {
             return Ok(denied);
         }
-        let done = tools::carry_out(tool, job, &args, &self.conversation.options, &container.scripts).await;
+        let (done, nth) = match self.recorded(tool, &args)? {
+            (Some(done), _) => (done, None),
+            (None, nth) => {
+                let done = tools::carry_out(tool, job, &args, &self.conversation.options, &container.scripts).await;
+                (done, nth)
+            }
+        };
+        if let (Some(deck), Some(nth)) = (&self.conversation.deck, nth) {
+            match &done {
+                Done::Ran { result, .. } => deck.keep_tool(&call.name, &args, nth, Ok(result)),
+                Done::Failed(why) => deck.keep_tool(&call.name, &args, nth, Err(why)),
+                _ => {}
+            }
+        }
         match done {
             Done::Denied(why) => Ok(self.tool_ended(call, ToolOutcome::Denied, error_value(&why), None)),
             Done::Failed(why) => Ok(self.tool_ended(call, ToolOutcome::Failed, why.into(), None)),
@@ -47,6 +60,23 @@ impl Run<'_> {
                 Ok(self.tool_ended(call, ToolOutcome::Ran, result, changed))
             }
         }
+    }
+
+    /// What the cassette holds of a tool that only reads; else the number under which its result is to be kept. What
+    /// writes always runs: a recording has no effect.
+    fn recorded(&self, tool: &tools::Tool, args: &Value) -> Result<(Option<Done>, Option<usize>), Stop> {
+        let Some(deck) = &self.conversation.deck else { return Ok((None, None)) };
+        let options = &self.conversation.options;
+        let reads = tool.spec.effect == Effect::Read && tool.spec.run.is_some();
+        if !reads || options.mocks.has(&tool.spec.name) {
+            return Ok((None, None));
+        }
+        let (found, nth) = deck.tool(&tool.spec.name, args).map_err(|error| Stop::Stale(error.to_string()))?;
+        Ok(match found {
+            Some(Ok(result)) => (Some(Done::Ran { result, changed: None }), None),
+            Some(Err(why)) => (Some(Done::Failed(why)), None),
+            None => (None, Some(nth)),
+        })
     }
 
     /// Guards on a call; they may redact its arguments.

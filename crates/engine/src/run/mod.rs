@@ -7,6 +7,7 @@
 
 mod audit;
 mod calls;
+mod model;
 mod money;
 
 use crate::container::Container;
@@ -19,9 +20,8 @@ use crate::report::{CallRecord, ConfirmationAsked, TurnReport};
 use crate::trace::Trace;
 use aic_base::{Action, Decision, EventKind, Outcome, RunId, Stage, Timestamp, Usage, Usd};
 use aic_guard::{Scope, ToolScope};
-use aic_model::{Message, ModelError, Piece, Request, ToolCall};
+use aic_model::Message;
 use aic_spec::Approver;
-use futures_util::StreamExt;
 use money::HOUR;
 use serde_json::{Map, Value};
 
@@ -34,6 +34,8 @@ enum Stop {
     Failed(String),
     /// The set-up is wrong rather than the behaviour: no rule answers, a mock is missing, a variable has no value.
     Broken(String),
+    /// Nothing is recorded for what is asked.
+    Stale(String),
 }
 
 impl Stop {
@@ -42,7 +44,7 @@ impl Stop {
             Self::Blocked(_) => Outcome::Blocked,
             Self::NeedsConfirmation(_) => Outcome::NeedsConfirmation,
             Self::Budget(_) => Outcome::Budget,
-            Self::Failed(_) | Self::Broken(_) => Outcome::Failed,
+            Self::Failed(_) | Self::Broken(_) | Self::Stale(_) => Outcome::Failed,
         }
     }
 }
@@ -268,8 +270,12 @@ impl Run<'_> {
     }
 
     fn steps_done(&self) -> u32 {
-        let asked = |event: &&aic_base::Event| matches!(event.kind, EventKind::ModelCalled { .. });
-        u32::try_from(self.trace.events.iter().filter(asked).count()).unwrap_or(u32::MAX)
+        // A step that took several attempts is one.
+        let steps = self.trace.events.iter().filter_map(|event| match event.kind {
+            EventKind::ModelCalled { step, .. } => Some(step),
+            _ => None,
+        });
+        steps.max().unwrap_or(0)
     }
 
     fn check_budget(&mut self) -> Result<(), Stop> {
@@ -287,70 +293,6 @@ impl Run<'_> {
             return over(format!("the run took longer than {} s", most.as_secs_f64()));
         }
         Ok(())
-    }
-
-    /// Calls the model: reserves the money, waits for the whole answer, settles.
-    async fn ask_model(&mut self, messages: &[Message]) -> Result<(String, Vec<ToolCall>), Stop> {
-        let container = self.container;
-        let model = &container.models[self.conversation.model.as_str()];
-        let spec = &container.spec.models.named[self.conversation.model.as_str()];
-        let request = Request {
-            messages: messages.to_vec(),
-            tools: container.tools.offered(),
-            temperature: spec.temperature,
-            max_tokens: spec.max_tokens,
-            seed: spec.seed,
-            schema: container.spec.output.as_ref().and_then(|output| output.schema.clone()),
-        };
-        let reserved = self.reserve(&request, model.price(), model.provider())?;
-        let step = self.steps_done() + 1;
-        self.trace.push(EventKind::ModelCalled {
-            model: self.conversation.model.clone(),
-            provider: model.provider().to_owned(),
-            step,
-            messages: messages.len(),
-        });
-        let (mut text, mut calls, mut usage) = (String::new(), Vec::new(), None);
-        let mut broken = None;
-        {
-            let mut answer = self.conversation.session.answer(&request);
-            while let Some(piece) = answer.next().await {
-                match piece {
-                    Ok(Piece::Text(more)) => text.push_str(&more),
-                    Ok(Piece::ToolCall(call)) => calls.push(call),
-                    Ok(Piece::End(used)) => usage = Some(used),
-                    Err(error) => broken = Some(error),
-                }
-            }
-        }
-        // Where usage never came, the reservation stays: the provider may have charged.
-        let cost = match usage {
-            Some(used) => {
-                self.usage += used;
-                let cost = model.price().map_or(Usd::ZERO, |price| price.of(used.input_tokens, used.output_tokens));
-                self.settle(&reserved, cost)?;
-                cost
-            }
-            None => reserved.amount,
-        };
-        self.cost += cost;
-        if let Some(error) = broken {
-            let message = error.to_string();
-            return Err(match error {
-                ModelError::NoRule { .. } | ModelError::BadReply { .. } | ModelError::NotHere { .. } => {
-                    Stop::Broken(message)
-                }
-                ModelError::Status { .. } | ModelError::Timeout | ModelError::Reset { .. } => Stop::Failed(message),
-            });
-        }
-        self.trace.push(EventKind::ModelAnswered {
-            step,
-            text: text.clone(),
-            tool_calls: calls.len(),
-            usage: usage.unwrap_or_default(),
-            cost,
-        });
-        Ok((text, calls))
     }
 
     /// `output`: the form that the answer must have.
@@ -376,9 +318,10 @@ impl Run<'_> {
     fn end(mut self, ended: Result<String, Stop>, started_with: usize) -> TurnReport {
         let outcome = ended.as_ref().err().map_or(Outcome::Completed, Stop::outcome);
         let broken = match &ended {
-            Err(Stop::Broken(why)) => Some(why.clone()),
+            Err(Stop::Broken(why) | Stop::Stale(why)) => Some(why.clone()),
             _ => self.decisions.iter().find(|decision| decision.failed).map(spoken),
         };
+        let stale = matches!(ended, Err(Stop::Stale(_)));
         let output = match ended {
             Ok(output) => output,
             Err(
@@ -386,7 +329,8 @@ impl Run<'_> {
                 | Stop::NeedsConfirmation(why)
                 | Stop::Budget(why)
                 | Stop::Failed(why)
-                | Stop::Broken(why),
+                | Stop::Broken(why)
+                | Stop::Stale(why),
             ) => why,
         };
         let (usage, cost) = (self.usage, self.cost);
@@ -411,6 +355,7 @@ impl Run<'_> {
             cost,
             latency: self.trace.elapsed(),
             broken,
+            stale,
             events: self.trace.events,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Run, Stop, spoken};
 use crate::counters::{Reservation, Reserved, amount_of, cost_key};
-use aic_base::{Action, Decision, Stage, Tokens, Usd};
+use aic_base::{Action, Decision, Stage, Usd};
 use aic_guard::{CostControl, Guard, GuardKind, RateLimit};
 use aic_model::{Price, Request};
 use serde_json::Value;
@@ -13,10 +13,24 @@ pub(super) const HOUR: Duration = Duration::from_secs(3600);
 /// The tokens of an answer that are reserved where the spec sets no `max_tokens`.
 const ASSUMED_OUTPUT: u64 = 4096;
 
+/// An answer shorter than this many tokens is not worth asking for, unless the spec wants it so short.
+const SHORTEST: u64 = 64;
+
 /// Money that is held for a call.
 pub(super) struct Held {
     reservation: Option<Reservation>,
     pub(super) amount: Usd,
+    /// The longest answer it pays for.
+    pub(super) limit: Limit,
+}
+
+/// The longest answer that money is held for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Limit {
+    /// Nobody caps cost: the provider decides.
+    None,
+    /// So many tokens.
+    Tokens(u64),
 }
 
 impl Run<'_> {
@@ -62,8 +76,16 @@ impl Run<'_> {
         }
     }
 
-    /// Holds what the call may cost under every cap; the sum of what is held never exceeds one.
-    pub(super) fn reserve(&mut self, request: &Request, price: Option<Price>, provider: &str) -> Result<Held, Stop> {
+    /// Holds what the call may cost under every cap: the bytes of the request at the input's price, and the longest answer
+    /// at the output's. Under a cap there is always a longest answer: the spec's `max_tokens`, what the model has, and what
+    /// the run's budget still pays for, whichever is least. The sum of what is held never exceeds a cap.
+    pub(super) fn reserve(
+        &mut self,
+        request: &Request,
+        price: Option<Price>,
+        provider: &str,
+        max_output: Option<u64>,
+    ) -> Result<Held, Stop> {
         let container = self.container;
         let caps: Vec<(&Guard, &CostControl)> = container
             .guards
@@ -74,32 +96,32 @@ impl Run<'_> {
             })
             .collect();
         let budget = container.spec.budget.cost;
-        let amount = match price {
+        let is_capped = budget.is_some() || !caps.is_empty();
+        let wanted = request.settings.max_tokens.unwrap_or(ASSUMED_OUTPUT).min(max_output.unwrap_or(u64::MAX));
+        let (mut amount, mut limit) = (Usd::ZERO, Limit::None);
+        match price {
             Some(price) => {
-                let output = Tokens(request.max_tokens.unwrap_or(ASSUMED_OUTPUT));
-                price.of(request.estimated_tokens(), output)
+                let bytes = request.bytes();
+                let output = self.affordable(&price, bytes, wanted, budget)?;
+                amount = price.bound(bytes, output);
+                if is_capped {
+                    limit = Limit::Tokens(output);
+                }
             }
             // Rules cost nothing; a real model of unknown price has no place under a cap.
-            None if provider == "scripted" => Usd::ZERO,
-            None if caps.is_empty() && budget.is_none() => Usd::ZERO,
-            None => {
+            None if provider != "scripted" && is_capped => {
                 return Err(Stop::Failed(
                     "the model's price is unknown, and the spec caps cost: give the model a `pricing`".into(),
                 ));
             }
-        };
-        if let Some(most) = budget.filter(|most| self.cost + amount > *most) {
-            return Err(Stop::Budget(format!(
-                "the next call may cost {amount}, and {} of {most} is spent: lower `max_tokens` or raise `budget.cost`",
-                self.cost
-            )));
+            None => {}
         }
         let most = caps.iter().map(|(_, control)| control.max_per_hour).min().unwrap_or(Usd::MAX);
         let key = cost_key(&container.spec.name);
         let reserved =
             self.conversation.options.counters.reserve(&key, HOUR, amount_of(most), amount_of(amount), self.now());
         match reserved {
-            Ok(Reserved::Held(reservation)) => Ok(Held { reservation: Some(reservation), amount }),
+            Ok(Reserved::Held(reservation)) => Ok(Held { reservation: Some(reservation), amount, limit }),
             Ok(Reserved::Refused { sum }) => {
                 let spent = Usd::from_pico(sum);
                 let why =
@@ -109,10 +131,32 @@ impl Run<'_> {
                     Some((guard, _)) => self.apply_limit(guard, why)?,
                     None => return Err(Stop::Budget(why)),
                 }
-                Ok(Held { reservation: None, amount })
+                Ok(Held { reservation: None, amount, limit })
             }
             Err(error) => Err(Stop::Blocked(format!("the hour's cost cannot be read, so nothing is spent: {error}"))),
         }
+    }
+
+    /// The longest answer that the run's budget pays for.
+    fn affordable(&mut self, price: &Price, bytes: u64, wanted: u64, budget: Option<Usd>) -> Result<u64, Stop> {
+        let Some(most) = budget else { return Ok(wanted) };
+        let full = price.bound(bytes, wanted);
+        let left = most.saturating_sub(self.cost);
+        if full <= left {
+            return Ok(wanted);
+        }
+        let for_output = left.saturating_sub(price.bound(bytes, 0));
+        let one = price.bound(0, 1).pico().max(1);
+        // One token less, for what rounding may add.
+        let output = (for_output.pico() / one).saturating_sub(1);
+        if output < wanted.min(SHORTEST) {
+            return Err(Stop::Budget(format!(
+                "the next call may cost {full}, and {} of {most} is spent: lower `max_tokens` or raise `budget.cost`",
+                self.cost
+            )));
+        }
+        self.notice(format!("`budget.cost` pays for {output} tokens of this answer rather than {wanted}"));
+        Ok(output)
     }
 
     pub(super) fn settle(&mut self, held: &Held, cost: Usd) -> Result<(), Stop> {

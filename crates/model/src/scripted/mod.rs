@@ -9,8 +9,8 @@ mod rule;
 pub use rule::RuleError;
 
 use crate::chat::{Message, Request, Role};
-use crate::{Model, ModelError, Piece, Price, Session};
-use aic_base::{Clock, Delay, Usage};
+use crate::{Again, Ended, Finish, Model, ModelError, Piece, Price, Session, TokenUsage, Waited};
+use aic_base::{Clock, Delay};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use reply::Fault;
 use rule::{Rule, Situation};
@@ -95,21 +95,28 @@ impl ScriptedSession {
 
         let usage = reply.usage.unwrap_or_else(|| {
             let output = Message::assistant(reply.chunks.concat(), reply.tool_calls.clone()).estimated_tokens();
-            Usage { input_tokens: request.estimated_tokens(), output_tokens: output, estimated: true }
+            TokenUsage {
+                input: request.estimated_tokens().0,
+                output: output.0,
+                estimated: true,
+                ..TokenUsage::default()
+            }
         });
         let mut pieces: Vec<Result<Piece, ModelError>> =
             reply.chunks.into_iter().map(|text| Ok(Piece::Text(text))).collect();
+        let finish = if reply.tool_calls.is_empty() { Finish::Stop } else { Finish::Tools };
         pieces.extend(reply.tool_calls.into_iter().map(|call| Ok(Piece::ToolCall(call))));
-        pieces.push(Ok(Piece::End(usage)));
+        pieces.push(Ok(Piece::End(Ended { usage: Some(usage), finish, ..Ended::default() })));
         match reply.fault {
             None => {}
             Some(Fault::ResetAfter(count)) => {
                 pieces.truncate(count);
                 pieces.push(Err(ModelError::Reset { pieces: pieces.len() }));
             }
-            Some(Fault::Timeout) => pieces = vec![Err(ModelError::Timeout)],
-            Some(Fault::Status { status, retry_after }) => {
-                pieces = vec![Err(ModelError::Status { status, retry_after })]
+            Some(Fault::Timeout) => pieces = vec![Err(ModelError::Timeout(Waited::Scripted))],
+            Some(Fault::Status { status, message, retry_after }) => {
+                let again = Again { after: retry_after, should: None };
+                pieces = vec![Err(ModelError::Status { status, message, again })]
             }
         }
         Ok((reply.delay, pieces))
@@ -193,7 +200,8 @@ mod tests {
         ]);
         for _ in 0..2 {
             let mut session = session(rules.clone());
-            let limited = ModelError::Status { status: 429, retry_after: Some(Duration::from_secs(1)) };
+            let again = Again { after: Some(Duration::from_secs(1)), should: None };
+            let limited = ModelError::Status { status: 429, message: String::new(), again };
             assert_eq!(ask(&mut session, &user("flaky")).await, [Err(limited)]);
             assert_eq!(text_of(&ask(&mut session, &user("flaky")).await), "ok");
         }
@@ -268,11 +276,11 @@ mod tests {
             {"match": {}, "reply": {"echo": "prompt"}},
         ]));
         let end = |pieces: Vec<Result<Piece, ModelError>>| match pieces.into_iter().next_back() {
-            Some(Ok(Piece::End(usage))) => usage,
+            Some(Ok(Piece::End(ended))) => ended.usage.unwrap(),
             other => panic!("{other:?}"),
         };
         let exact = end(ask(&mut session, &user("a")).await);
-        assert_eq!((exact.input_tokens.0, exact.output_tokens.0, exact.estimated), (900, 40, false));
+        assert_eq!((exact.input, exact.output, exact.estimated), (900, 40, false));
         assert!(end(ask(&mut session, &user("b")).await).estimated);
     }
 

@@ -2,8 +2,9 @@
 
 use super::rule::{Situation, known_keys};
 use crate::chat::{Request, Role, ToolCall};
+use crate::price::TokenUsage;
 use aic_base::matcher::Captures;
-use aic_base::{Tokens, Usage, units};
+use aic_base::units;
 use serde_json::{Map, Value};
 use std::time::Duration;
 
@@ -13,16 +14,24 @@ pub(super) struct Reply {
     text: Option<String>,
     chunks: Vec<String>,
     echo: bool,
-    tool_calls: Vec<(String, Value)>,
-    usage: Option<Usage>,
+    tool_calls: Vec<Asked>,
+    usage: Option<TokenUsage>,
     delay: Duration,
     fault: Option<Fault>,
+}
+
+/// A tool call as written.
+#[derive(Debug, Clone)]
+struct Asked {
+    id: Option<String>,
+    name: String,
+    args: Value,
 }
 
 /// How an answer goes wrong.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Fault {
-    Status { status: u16, retry_after: Option<Duration> },
+    Status { status: u16, message: String, retry_after: Option<Duration> },
     Timeout,
     ResetAfter(usize),
 }
@@ -32,7 +41,7 @@ pub(super) enum Fault {
 pub(super) struct Rendered {
     pub chunks: Vec<String>,
     pub tool_calls: Vec<ToolCall>,
-    pub usage: Option<Usage>,
+    pub usage: Option<TokenUsage>,
     pub delay: Duration,
     pub fault: Option<Fault>,
 }
@@ -91,12 +100,13 @@ impl Reply {
             .tool_calls
             .iter()
             .enumerate()
-            .map(|(i, (name, args))| {
-                let schema = request.tools.iter().find(|tool| tool.name == *name).map(|tool| &tool.parameters);
+            .map(|(i, call)| {
+                let schema = request.tools.iter().find(|tool| tool.name == call.name).map(|tool| &tool.parameters);
                 Ok(ToolCall {
-                    id: format!("call_{}", calls_before + i + 1),
-                    name: name.clone(),
-                    args: fill_value(args, schema, &lookup, 0)?,
+                    id: call.id.clone().unwrap_or_else(|| format!("call_{}", calls_before + i + 1)),
+                    name: call.name.clone(),
+                    args: fill_value(&call.args, schema, &lookup, 0)?,
+                    opaque: None,
                 })
             })
             .collect::<Result<_, String>>()?;
@@ -104,7 +114,7 @@ impl Reply {
     }
 }
 
-fn tool_calls(value: Option<&Value>) -> Result<Vec<(String, Value)>, String> {
+fn tool_calls(value: Option<&Value>) -> Result<Vec<Asked>, String> {
     let list = match value {
         None => return Ok(Vec::new()),
         Some(Value::Array(list)) => list,
@@ -113,22 +123,27 @@ fn tool_calls(value: Option<&Value>) -> Result<Vec<(String, Value)>, String> {
     list.iter()
         .map(|call| {
             let map = call.as_object().ok_or("a tool call is a map with `name` and `args`")?;
-            known_keys(map, &["name", "args"])?;
+            known_keys(map, &["id", "name", "args"])?;
             let name = map.get("name").and_then(Value::as_str).ok_or("a tool call needs a `name`")?;
-            Ok((name.to_owned(), map.get("args").cloned().unwrap_or_else(|| Value::Object(Map::new()))))
+            Ok(Asked {
+                id: map.get("id").and_then(Value::as_str).map(str::to_owned),
+                name: name.to_owned(),
+                args: map.get("args").cloned().unwrap_or_else(|| Value::Object(Map::new())),
+            })
         })
         .collect()
 }
 
-fn usage(value: Option<&Value>) -> Result<Option<Usage>, String> {
+fn usage(value: Option<&Value>) -> Result<Option<TokenUsage>, String> {
     let Some(value) = value else { return Ok(None) };
     let map = value.as_object().ok_or("`usage` is a map with `input_tokens` and `output_tokens`")?;
     known_keys(map, &["input_tokens", "output_tokens"])?;
     let count = |key: &str| match map.get(key) {
-        None => Ok(Tokens(0)),
-        Some(value) => value.as_u64().map(Tokens).ok_or_else(|| format!("`{key}` is a whole number")),
+        None => Ok(0),
+        Some(value) => value.as_u64().ok_or_else(|| format!("`{key}` is a whole number")),
     };
-    Ok(Some(Usage { input_tokens: count("input_tokens")?, output_tokens: count("output_tokens")?, estimated: false }))
+    let (input, output) = (count("input_tokens")?, count("output_tokens")?);
+    Ok(Some(TokenUsage { input, output, ..TokenUsage::default() }))
 }
 
 fn duration(value: &Value) -> Result<Duration, String> {
@@ -146,14 +161,18 @@ fn fault(value: &Value) -> Result<Fault, String> {
     match value {
         Value::String(word) if word == "timeout" => Ok(Fault::Timeout),
         Value::Object(map) => {
-            known_keys(map, &["status", "retry_after", "reset_after"])?;
+            known_keys(map, &["status", "message", "retry_after", "reset_after", "timeout"])?;
+            if map.get("timeout") == Some(&Value::Bool(true)) {
+                return Ok(Fault::Timeout);
+            }
             if let Some(count) = map.get("reset_after") {
                 let count = count.as_u64().and_then(|count| usize::try_from(count).ok()).ok_or(FORMS)?;
                 return Ok(Fault::ResetAfter(count));
             }
             let status = map.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok());
             let retry_after = map.get("retry_after").map(duration).transpose()?;
-            Ok(Fault::Status { status: status.ok_or(FORMS)?, retry_after })
+            let message = map.get("message").and_then(Value::as_str).unwrap_or("").to_owned();
+            Ok(Fault::Status { status: status.ok_or(FORMS)?, message, retry_after })
         }
         _ => Err(FORMS.into()),
     }

@@ -26,10 +26,10 @@ static SERVED: &[Key] = &[
 static SAMPLING: &[Key] = &[
     key("api_key_env", "The NAME of the variable that holds the key", Shape::EnvName),
     key("temperature", "Sampling temperature, 0 to 2", Shape::Number(0.0, 2.0)),
-    key("top_p", "Nucleus sampling, 0 to 1", Shape::Number(0.0, 1.0)).not_yet(),
+    key("top_p", "Nucleus sampling, 0 to 1", Shape::Number(0.0, 1.0)),
     key("max_tokens", "The most tokens of an answer", Shape::Integer(1, i64::MAX)),
     key("seed", "The provider's seed", Shape::Integer(i64::MIN, i64::MAX)),
-    key("stop", "Texts at which it stops", Shape::OneOrMore(&Shape::Text)).not_yet(),
+    key("stop", "Texts at which it stops", Shape::OneOrMore(&Shape::Text)),
     key("reasoning_effort", "How long it thinks: low, medium, high", Shape::Text).not_yet(),
     key("tool_choice", "auto, none, required, or the name of a tool", Shape::Text).not_yet(),
     key("parallel_tool_calls", "Whether it may ask for several calls at once", Shape::Bool).not_yet(),
@@ -38,9 +38,8 @@ static SAMPLING: &[Key] = &[
         "timeout",
         "How long to wait: one duration, or first_token and total",
         Shape::Either(&[Shape::Duration, Shape::Record(&TIMEOUT)]),
-    )
-    .not_yet(),
-    key("retries", "Additional attempts", Shape::Integer(0, 20)).default("2").not_yet(),
+    ),
+    key("retries", "Additional attempts", Shape::Integer(0, 20)).default("2"),
     key("pricing", "A price for what the catalog lacks", Shape::Record(&PRICING)),
     key("base_url", "Where it is served", Shape::Text),
 ];
@@ -75,8 +74,7 @@ pub(super) static MODEL_ENTRIES: Record = Record {
             "fallback",
             "One model or a list, tried in order when `primary` cannot answer",
             Shape::OneOrMore(&ONE_MODEL),
-        )
-        .not_yet(),
+        ),
         key("judge", "The model that grades in tests", ONE_MODEL),
         key("challenger", "A model to compare with", ONE_MODEL),
         key("embedder", "The model that embeds documents", ONE_MODEL),
