@@ -55,7 +55,20 @@ impl Args {
     /// All tests below the current folder.
     pub fn below_here(environment: Option<String>, vars: Vec<(String, String)>) -> Self {
         let paths = vec![".".into()];
-        Self { paths, filter: None, tag: None, environment, vars, realtime: false, format: Format::default() }
+        Self {
+            paths,
+            filter: None,
+            tag: None,
+            environment,
+            vars,
+            realtime: false,
+            record: false,
+            replay: false,
+            record_stale: false,
+            live: false,
+            max_cost: None,
+            format: Format::default(),
+        }
     }
 }
 
