@@ -267,6 +267,8 @@ pub enum Overlay {
     },
     /// A question.
     Ask(Question),
+    /// A problem that has no place in a file, in full.
+    Problem(String),
 }
 
 /// A question and what its answers mean.

@@ -1,7 +1,7 @@
 //! Moving about: selections, scrolling, opening what is selected, finding.
 
 use super::{page, say};
-use crate::tui::state::{Pane, State, TestRow};
+use crate::tui::state::{Overlay, Pane, State, TestRow};
 use crate::tui::views;
 use aic_base::{LineIndex, RelPath, Span};
 
@@ -91,6 +91,10 @@ pub(super) fn open(state: &mut State) {
             if at < state.specs.len() {
                 select_spec(state, at);
                 state.focus = Pane::Spec;
+                return;
+            }
+            if let Some((_, text)) = views::own_problem(state) {
+                state.overlay = Some(Overlay::Problem(text));
                 return;
             }
             let problem = state.spec().and_then(|spec| spec.problems().get(at - state.specs.len()));

@@ -110,6 +110,8 @@ fn over(state: &mut State, overlay: Overlay, key: Key) -> Vec<Effect> {
             state.overlay = Some(Overlay::Find { query });
         }
         Overlay::Ask(question) => return answer(state, question, plain),
+        // Any key closes it.
+        Overlay::Problem(_) => {}
     }
     Vec::new()
 }

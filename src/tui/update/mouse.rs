@@ -24,7 +24,7 @@ pub(super) fn mouse(state: &mut State, event: MouseEvent) -> Vec<Effect> {
         let (found, last) = match overlay {
             Overlay::Palette { query, .. } => (query.clone(), 0),
             Overlay::Help { .. } => (String::new(), palette::help_last(state.size.1)),
-            Overlay::Find { .. } | Overlay::Ask(_) => return Vec::new(),
+            Overlay::Find { .. } | Overlay::Ask(_) | Overlay::Problem(_) => return Vec::new(),
         };
         let found = palette::find(state, &found).len();
         match &mut state.overlay {

@@ -492,3 +492,15 @@ fn copying_takes_what_the_pane_is_about() {
     assert_eq!(copied("3 y"), samples::RED.lines().next().unwrap());
     assert_eq!(copied("1 y"), "broken.ai.yml");
 }
+
+#[test]
+fn a_problem_that_is_in_no_file_can_be_read_in_full_and_copied() {
+    let mut state = samples::tested();
+    let long = "the store cannot be written to ".repeat(9);
+    update(&mut state, Msg::Trouble(long.clone()));
+    press(&mut state, "1 G enter");
+    assert_eq!(state.overlay, Some(Overlay::Problem(long.clone())));
+    press(&mut state, "x");
+    assert_eq!(state.overlay, None);
+    assert_eq!(press(&mut state, "y"), [Effect::Clipboard(long)]);
+}

@@ -17,7 +17,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 /// The most runs that a chart shows: the last ones.
 const MOST_RUNS: usize = 200;
-/// The least rows of a chart: two for its axis, and something to see.
+/// The least rows of a chart: one for what it is, two for its axis, and something to see.
 const LEAST_CHART: u16 = 6;
 
 /// The numbers of a spec.
@@ -209,8 +209,14 @@ fn draw_chart(
     if !limit.is_empty() {
         sets.push(Dataset::default().marker(Marker::Braille).graph_type(GraphType::Line).style(theme.bad).data(limit));
     }
-    // What it is stands below the axis: in the chart it would lie over the line.
-    let first = format!("{title}, last {}", count(points.len(), "run"));
+    // What it is stands above the chart: in it, it would lie over the line.
+    let what = Line::from(vec![
+        Span::styled(title, theme.title),
+        Span::styled(format!(" of the last {}", count(points.len(), "run")), theme.dim),
+    ]);
+    buffer.set_line(area.x, area.y, &what, area.width);
+    let area = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    let first = format!("-{}", points.len());
     let x = Axis::default()
         .style(theme.border)
         .bounds([0.0, last])

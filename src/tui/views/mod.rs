@@ -15,6 +15,7 @@ mod yaml;
 mod snapshots;
 
 pub use frame::tab_at;
+pub use specs::own_problem;
 pub use text::gutter_width;
 
 use crate::output::harmless;

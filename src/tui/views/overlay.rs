@@ -29,6 +29,10 @@ pub fn draw(buffer: &mut Buffer, area: Rect, state: &State) -> Option<Position> 
             ask(buffer, area, state, *question);
             None
         }
+        Overlay::Problem(text) => {
+            told(buffer, area, state, "Problem", text, "any key closes this · y in the list copies it");
+            None
+        }
     }
 }
 
@@ -118,6 +122,11 @@ fn ask(buffer: &mut Buffer, area: Rect, state: &State, question: Question) {
             "m keeps mine and saves it · d takes the one on the disk · Esc decides later",
         ),
     };
+    told(buffer, area, state, title, text, keys);
+}
+
+/// A box with a text, and the keys that it takes.
+fn told(buffer: &mut Buffer, area: Rect, state: &State, title: &str, text: &str, keys: &str) {
     let width = 64.min(area.width);
     let text = wrapped(text, usize::from(width.saturating_sub(4)).max(1));
     let keys = wrapped(keys, usize::from(width.saturating_sub(4)).max(1));

@@ -45,13 +45,18 @@ pub fn copied(state: &State, spec: &SpecState) -> Option<(&'static str, String)>
         return Some(("the path", chosen.path.to_string()));
     }
     let at = state.specs_at - state.specs.len();
-    let own = |at: usize| Some(("the problem", state.own_problems().nth(at)?.clone()));
-    let Some(problem) = spec.problems().get(at) else { return own(at - spec.problems().len()) };
+    let Some(problem) = spec.problems().get(at) else { return own_problem(state) };
     let text = spec.loaded.as_ref().and_then(|loaded| loaded.text(&problem.file));
     let place = text.map(|text| LineIndex::new(text).line_col(text, problem.span.start as usize));
     let place = place.map_or_else(String::new, |place| format!(":{}:{}", place.line, place.column));
     let help = problem.help.as_ref().map_or_else(String::new, |help| format!("\n{help}"));
     Some(("the problem", format!("{}{place}: {}{help}", problem.file, problem.message)))
+}
+
+/// The selected problem, if it is none of a spec: of the configuration, the store, the workspace.
+pub fn own_problem(state: &State) -> Option<(&'static str, String)> {
+    let before = state.specs.len() + state.spec()?.problems().len();
+    Some(("the problem", state.own_problems().nth(state.specs_at.checked_sub(before)?)?.clone()))
 }
 
 /// How a spec stands: it runs, is broken, red, green, or was not looked at yet.
