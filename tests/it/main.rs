@@ -9,6 +9,7 @@ mod guard_cmd;
 mod hostile_guards;
 mod init;
 mod interrupted;
+mod language;
 mod run_cmd;
 mod samples;
 mod support;

@@ -196,7 +196,12 @@ impl Maker {
     fn guardrail(&mut self) -> Value {
         let names: Vec<&str> =
             Builtin::ALL.into_iter().map(Builtin::name).chain(["cost_limit", "audit_logging"]).collect();
-        let common = self.properties(&GUARDRAIL);
+        // Each stands once: every built-in has them all.
+        let mut common = self.properties(&GUARDRAIL);
+        for (key, schema) in &mut common {
+            let name = format!("guardrail-{key}");
+            self.defs.insert(name.clone(), std::mem::replace(schema, reference(&name)));
+        }
         let mut whole = common.clone();
         let mut direct = Map::new();
         for name in &names {

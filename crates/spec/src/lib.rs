@@ -38,7 +38,7 @@ pub use files::{FileKind, file_kind, find_files, find_specs, is_spec_file};
 pub use fix::{apply, apply_counted};
 pub use format::{FormatError, format};
 pub use inherit::MAX_CHAIN;
-pub use inherit::tighten::{ROWS as TIGHTENING, Row as TighteningRow, Tighter};
+pub use inherit::tighten::{ROWS as TIGHTENING, Row as TighteningRow, Tighter, table as tightening_table};
 pub use json_schema::json_schema;
 pub use load::{LoadOptions, Loaded, load};
 pub use resolved::resolved;

@@ -119,3 +119,18 @@ fn the_page_of_the_documentation_is_up_to_date() {
     let stands = std::fs::read_to_string(path).unwrap_or_default();
     assert!(stands == made, "docs/diagnostics.md is out of date: run this test with UPDATE_DOCS=1");
 }
+
+#[test]
+fn the_language_page_holds_the_table_of_what_tightens() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/language.md");
+    let table = aic_spec::tightening_table();
+    let mut page = std::fs::read_to_string(path).unwrap();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        let head = table.lines().next().unwrap();
+        let start = page.find(head).or_else(|| page.find("TIGHTENING\n")).expect("a place for the table");
+        let end = page[start..].find("\n\n").map_or(page.len(), |end| start + end + 1);
+        page.replace_range(start..end, &table);
+        std::fs::write(path, &page).unwrap();
+    }
+    assert!(page.contains(&table), "docs/language.md is out of date: run this test with UPDATE_DOCS=1");
+}

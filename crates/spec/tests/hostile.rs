@@ -9,6 +9,16 @@ use proptest::prelude::*;
 
 const SPEC: &str = include_str!("fixtures/support.aicontainer.yml");
 const TESTS: &str = include_str!("fixtures/page.aictest.yml");
+const SAMPLES: [&str; 8] = [
+    SPEC,
+    TESTS,
+    include_str!("fixtures/page.aicontainer.yml"),
+    include_str!("fixtures/page.compose.ai.yml"),
+    include_str!("../../../sample-specs/user-management/.aicontainer.yml"),
+    include_str!("../../../sample-specs/quickstart/quickstart.ai.yml"),
+    include_str!("../../../sample-specs/inheritance/company.aicontainer.yml"),
+    include_str!("../../../sample-specs/inheritance/support.ai.yml"),
+];
 
 fn sound(text: &str, span: aic_base::Span) -> bool {
     span.range().end <= text.len()
@@ -49,6 +59,34 @@ fn check(text: &str) {
     check_loaded(&load_with(text, &[("b.aictest.yml", TESTS)]));
 }
 
+/// Everything that is done with a text: read alone, as a base, as a workflow, as tests; laid out; written out.
+fn check_everywhere(text: &str) {
+    check(text);
+    let child =
+        "inherits: ./base.ai.yml\nmodel: {temperature: 1}\nguardrails: [secrets]\nprompts: {system: \"${A}\"}\n";
+    let files = [("a.ai.yml", child), ("base.ai.yml", text), ("a.compose.ai.yml", text), ("t.aictest.yml", text)];
+    let files = source(&files);
+    let options = aic_spec::LoadOptions { environment: Some("production".into()), ..options() };
+    for name in ["a.ai.yml", "base.ai.yml", "a.compose.ai.yml"] {
+        let loaded = aic_spec::load(&files, &path(name), &options);
+        for found in &loaded.diagnostics {
+            let Some(text) = loaded.text(&found.file) else { continue };
+            assert!(sound(text, found.span), "{found:?}");
+            assert!(found.fix.iter().flat_map(|fix| &fix.edits).all(|(span, _)| sound(text, *span)), "{found:?}");
+        }
+        for test in loaded.spec.iter().flat_map(|spec| &spec.tests) {
+            assert!(loaded.text(&test.file).is_none_or(|text| sound(text, test.span)), "{test:?}");
+        }
+        let _ = aic_spec::resolved(&files, &path(name), &options);
+    }
+    let _ = aic_spec::ide::load_tests(&files, &path("t.aictest.yml"), &options);
+    if let Ok(laid_out) = aic_spec::format(text) {
+        let json = |text: &str| parse(text).root.map(|root| root.to_json());
+        assert_eq!(json(text), json(&laid_out), "{text}");
+        assert_eq!(aic_spec::format(&laid_out).as_ref(), Ok(&laid_out), "{text}");
+    }
+}
+
 /// The sample with something put in the place of some of its bytes.
 fn edited(sample: &str, edits: &[(usize, usize, String)]) -> String {
     let mut text = sample.to_owned();
@@ -74,8 +112,8 @@ proptest! {
     }
 
     #[test]
-    fn an_edited_spec_is_read(edits in prop::collection::vec((any::<usize>(), 0_usize..40, "[ \\-:,\\[\\]{}\"'a-z\n\t$#&*!|>é0-9]{0,6}"), 1..4)) {
-        check(&edited(SPEC, &edits));
+    fn an_edited_sample_is_read_whatever_is_done_with_it(sample in 0..SAMPLES.len(), edits in prop::collection::vec((any::<usize>(), 0_usize..40, "[ \\-:,\\[\\]{}\"'a-z\n\t$#&*!|>é0-9]{0,6}"), 1..4)) {
+        check_everywhere(&edited(SAMPLES[sample], &edits));
     }
 
     #[test]

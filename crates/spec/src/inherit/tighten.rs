@@ -101,6 +101,32 @@ pub const ROWS: &[Row] = rows! {
     "deployment.canary.max_cost_per_request" Lower, "∞";
 };
 
+/// The table in Markdown, as the language page shows it.
+pub fn table() -> String {
+    let mut out = String::from("| path | may only be | where the base says nothing |\n|---|---|---|\n");
+    for row in ROWS {
+        let tighter = match row.tighter {
+            Lower => "lower".to_owned(),
+            Higher => "higher".to_owned(),
+            Fewer => "fewer of them".to_owned(),
+            More => "more of them".to_owned(),
+            Free => "anything".to_owned(),
+            Later(words) => {
+                let words: Vec<String> =
+                    words.iter().filter(|word| !word.is_empty()).map(|word| format!("`{word}`")).collect();
+                format!("later in {}", words.join(" < "))
+            }
+        };
+        let absent = match row.absent {
+            "∞" => "no limit",
+            "" => "nothing",
+            word => word,
+        };
+        out.push_str(&format!("| `{}` | {tighter} | {absent} |\n", row.path));
+    }
+    out
+}
+
 /// The row of a path.
 pub(super) fn row(path: &[String]) -> Option<&'static Row> {
     ROWS.iter().find(|row| {
