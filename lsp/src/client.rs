@@ -49,6 +49,10 @@ pub(crate) struct Can {
     pub(crate) refresh_lenses: bool,
     /// It asks for hints again when told so.
     pub(crate) refresh_hints: bool,
+    /// It takes documentation of completions that says of which form it is; others take text.
+    pub(crate) markup_in_completion: bool,
+    /// It takes hovers that say of which form they are.
+    pub(crate) markup_in_hover: bool,
     /// It draws Markdown beside completions.
     pub(crate) markdown_in_completion: bool,
     /// It draws Markdown in hovers.
@@ -62,6 +66,7 @@ impl Can {
         let all = serde_json::to_value(client).unwrap_or(Value::Null);
         let is = |path: &str| all.pointer(path).and_then(Value::as_bool).unwrap_or(false);
         let has = |path: &str| all.pointer(path).is_some();
+        let some = |path: &str| all.pointer(path).and_then(Value::as_array).is_some_and(|words| !words.is_empty());
         let lists = |path: &str, word: &str| {
             all.pointer(path).and_then(Value::as_array).is_some_and(|words| words.iter().any(|one| one == word))
         };
@@ -93,6 +98,8 @@ impl Can {
             progress: is("/window/workDoneProgress"),
             refresh_lenses: is("/workspace/codeLens/refreshSupport"),
             refresh_hints: is("/workspace/inlayHint/refreshSupport"),
+            markup_in_completion: some("/textDocument/completion/completionItem/documentationFormat"),
+            markup_in_hover: some("/textDocument/hover/contentFormat"),
             markdown_in_completion: lists("/textDocument/completion/completionItem/documentationFormat", "markdown"),
             markdown_in_hover: lists("/textDocument/hover/contentFormat", "markdown"),
         }

@@ -101,7 +101,10 @@ pub(crate) fn completion(offer: Completion, lines: &Lines<'_>, can: Can) -> lsp:
             CompletionKind::Folder => lsp::CompletionItemKind::FOLDER,
         }),
         detail: offer.detail,
-        documentation: (!offer.doc.is_empty()).then(|| lsp::Documentation::MarkupContent(markup(offer.doc, markdown))),
+        documentation: (!offer.doc.is_empty()).then(|| match can.markup_in_completion {
+            true => lsp::Documentation::MarkupContent(markup(offer.doc, markdown)),
+            false => lsp::Documentation::String(plain(&offer.doc)),
+        }),
         text_edit: Some(lsp::TextEdit::new(lines.range(offer.replace), snippet.unwrap_or(offer.insert)).into()),
         filter_text: Some(offer.label.clone()),
         label: offer.label,
@@ -110,11 +113,12 @@ pub(crate) fn completion(offer: Completion, lines: &Lines<'_>, can: Can) -> lsp:
 }
 
 /// What is known of a place.
-pub(crate) fn hover(found: Hover, lines: &Lines<'_>, markdown: bool) -> lsp::Hover {
-    lsp::Hover {
-        contents: lsp::HoverContents::Markup(markup(found.markdown, markdown)),
-        range: Some(lines.range(found.span)),
-    }
+pub(crate) fn hover(found: Hover, lines: &Lines<'_>, can: Can) -> lsp::Hover {
+    let contents = match can.markup_in_hover {
+        true => lsp::HoverContents::Markup(markup(found.markdown, can.markdown_in_hover)),
+        false => lsp::HoverContents::Scalar(lsp::MarkedString::String(plain(&found.markdown))),
+    };
+    lsp::Hover { contents, range: Some(lines.range(found.span)) }
 }
 
 /// Markdown, or the same words without its signs for a client that does not draw it.
@@ -122,6 +126,10 @@ pub(crate) fn markup(text: String, markdown: bool) -> lsp::MarkupContent {
     if markdown {
         return lsp::MarkupContent { kind: lsp::MarkupKind::Markdown, value: text };
     }
-    let value = text.replace("**", "").replace('`', "").replace("\n*", "\n").replace(".*", ".");
-    lsp::MarkupContent { kind: lsp::MarkupKind::PlainText, value }
+    lsp::MarkupContent { kind: lsp::MarkupKind::PlainText, value: plain(&text) }
+}
+
+/// Markdown without its signs.
+fn plain(text: &str) -> String {
+    text.replace("**", "").replace('`', "").replace("\n*", "\n").replace(".*", ".")
 }

@@ -121,6 +121,43 @@ mod tests {
             prop_assert_eq!(&*document.text, String::from_utf16(&spliced).unwrap());
         }
 
+        /// Somebody who keeps the text as a list of characters and counts for himself comes to the same text.
+        #[test]
+        fn any_sequence_of_edits_leads_to_the_text_that_the_client_has(
+            text in "[a-c\u{e9}\u{1F600}\n]{0,40}",
+            edits in proptest::collection::vec((0usize..60, 0usize..12, "[xy\u{1F600}\n]{0,5}"), 1..12)
+        ) {
+            for encoding in [Encoding::Utf8, Encoding::Utf16, Encoding::Utf32] {
+                let mut model: Vec<char> = text.chars().collect();
+                let mut document = document(&text);
+                let mut changes = Vec::new();
+                for (from, len, with) in &edits {
+                    let from = (*from).min(model.len());
+                    let to = (from + len).min(model.len());
+                    let place = |at: usize| {
+                        let before = &model[..at];
+                        let line = before.iter().filter(|c| **c == '\n').count();
+                        let start = before.iter().rposition(|c| *c == '\n').map_or(0, |last| last + 1);
+                        let units = before[start..].iter().map(|c| match encoding {
+                            Encoding::Utf8 => c.len_utf8(),
+                            Encoding::Utf16 => c.len_utf16(),
+                            Encoding::Utf32 => 1,
+                        });
+                        Position::new(line as u32, units.sum::<usize>() as u32)
+                    };
+                    changes.push(edit(Some(Range::new(place(from), place(to))), with));
+                    model.splice(from..to, with.chars());
+                }
+                // Some at once, the others one by one: both are how editors do it.
+                let rest = changes.split_off(changes.len() / 2);
+                document.change(changes, 2, encoding);
+                for (at, change) in rest.into_iter().enumerate() {
+                    document.change(vec![change], 3 + at as i32, encoding);
+                }
+                prop_assert_eq!(&*document.text, model.into_iter().collect::<String>());
+            }
+        }
+
         #[test]
         fn no_range_makes_an_edit_panic(
             text in "\\PC{0,20}\n?\\PC{0,20}", a in 0u32..4, b in 0u32..30, c in 0u32..4, d in 0u32..30

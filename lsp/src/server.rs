@@ -230,7 +230,7 @@ impl LanguageServer for Server {
         let found = answer(&self.0, &at.text_document.uri, move |snapshot, lines| {
             let Snapshot { document, source, host, can, .. } = snapshot;
             let found = host.hover(&**source, &document.home.path, &document.text, lines.offset(at.position))?;
-            Some(convert::hover(found, lines, can.markdown_in_hover))
+            Some(convert::hover(found, lines, *can))
         });
         found.await
     }

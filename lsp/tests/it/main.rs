@@ -8,3 +8,4 @@ mod protocol;
 mod runs;
 mod session;
 mod specs;
+mod typing;

@@ -11,15 +11,19 @@ promts: {system: Hi}
 ";
 
 #[test]
-#[ignore = "needs nvim"]
-fn neovim_shows_findings_completion_and_hover() {
+#[ignore = "needs nvim, and aic built beside aic-lsp"]
+fn neovim_does_with_the_recipe_what_its_version_can() {
     let folder = workspace(&[("agent.aicontainer.yml", SPEC)]);
     let out = folder.path().join("out.json");
+    // The whole program: this crate alone runs no tests.
+    let aic = std::path::Path::new(env!("CARGO_BIN_EXE_aic-lsp")).with_file_name("aic");
+    assert!(aic.is_file(), "{} is not there: run `cargo build` first", aic.display());
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/neovim.lua");
     let status = Command::new("nvim")
         .args(["--headless", "--clean", "-n", "-i", "NONE", "-c"])
         .arg(format!("luafile {script}"))
-        .env("AIC_LSP", env!("CARGO_BIN_EXE_aic-lsp"))
+        .env("AIC", aic)
+        .env("AIC_RECIPE", concat!(env!("CARGO_MANIFEST_DIR"), "/editors/neovim"))
         .env("AIC_SPEC", folder.path().join("agent.aicontainer.yml"))
         .env("AIC_OUT", &out)
         // No settings and no state of whoever runs this.
@@ -43,5 +47,13 @@ fn neovim_shows_findings_completion_and_hover() {
     let labels = out["labels"].as_array().unwrap();
     assert!(labels.contains(&"sandbox".into()) && !labels.contains(&"prompts".into()), "{out}");
     assert!(out["hover"].as_str().unwrap().contains("built-in guardrail"), "{out}");
+    let all = |key: &str| out[key].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect::<Vec<_>>();
+    assert_eq!((&out["jumped"], &out["column"]), (&true.into(), &18.into()), "{out}");
+    assert_eq!(out["renamed"], true, "{out}");
+    assert_eq!(all("symbols"), ["models", "prompts", "guardrails", "tools", "tests"]);
+    assert_eq!(all("hints"), ["≈ 1 tokens (estimate)"]);
+    assert_eq!(all("before"), ["▶ run all", "▶ run test", "▶ run test"]);
+    assert_eq!(out["message"], "says hi: 1/1 passed · $0", "{out}");
+    assert_eq!(all("after"), ["▶ run all", "▶ run test · last 1/1 · $0", "▶ run test"], "{out}");
     assert_eq!(out["stopped"], true, "{out}");
 }

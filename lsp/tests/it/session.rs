@@ -37,8 +37,7 @@ async fn a_client_that_announces_nothing_is_served_in_plain_words() {
     client.open(&uri, "model: gpt-4o-2024-08-06\npromts: {system: Hi}\n").await;
     assert!(client.codes(&uri, Some(1)).await.contains(&"ABS001".to_owned()));
     let hover = client.at("textDocument/hover", &uri, 0, 2).await;
-    assert_eq!(hover["contents"]["kind"], "plaintext");
-    assert!(!hover["contents"]["value"].as_str().unwrap().contains('*'), "{hover}");
+    assert!(!hover["contents"].as_str().unwrap().contains('*'), "{hover}");
     client.leave().await;
 }
 
