@@ -195,8 +195,8 @@ fn a_cap_on_cost_refuses_before_anything_is_spent() {
 
 #[test]
 fn what_was_spent_counts_against_the_cap_in_the_next_process() {
-    // A call holds about 0.0003 dollars for its 500 tokens and settles at a hundredth of that.
-    let workspace = mini_with("{name: cost_control, max_cost_per_hour: 0.000305}");
+    // A call holds about 0.00031 dollars for its 500 tokens and its bytes, and settles at a fiftieth of that.
+    let workspace = mini_with("{name: cost_control, max_cost_per_hour: 0.00031}");
     let codes: Vec<_> = (0..4).map(|_| workspace.aic(&["run", "Hello!"]).status.code().unwrap()).collect();
     assert_eq!((codes[0], codes[3]), (0, 1), "{codes:?}");
 }
