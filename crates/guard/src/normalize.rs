@@ -79,6 +79,8 @@ impl Folded {
         let before = self.text.len();
         if c.is_ascii() {
             self.text.push(if folding.keep_case { c } else { c.to_ascii_lowercase() });
+        } else if composed(c) && (!folding.confusables || c < '\u{130}') {
+            if folding.keep_case { self.text.push(c) } else { self.text.extend(c.to_lowercase()) }
         } else {
             for part in std::iter::once(c).nfkc() {
                 let part = if folding.confusables { unconfused(part) } else { part };
@@ -101,6 +103,11 @@ impl Folded {
         };
         Span { start, end: end.max(start) }
     }
+}
+
+/// Letters of European languages and CJK ideographs that compatibility folding leaves as they are: no table is asked.
+fn composed(c: char) -> bool {
+    matches!(c, '\u{c0}'..='\u{12f}' | '\u{14a}'..='\u{17e}' | '\u{410}'..='\u{44f}' | '\u{4e00}'..='\u{9fff}')
 }
 
 /// Characters without a mark of their own, which are used to cut words in two or to smuggle text.
@@ -222,6 +229,21 @@ mod tests {
         assert_eq!(folded("dеlеtе"), "delete");
         assert_eq!(folded("&lt;script&#x3e; %3Cb%3e %c3%a9"), "<script> <b> é");
         assert_eq!(folded("100% of &nothing; %zz"), "100% of &nothing; %zz");
+    }
+
+    #[test]
+    fn letters_that_are_not_looked_up_fold_to_themselves() {
+        for c in ('\u{c0}'..='\u{9fff}').filter(|c| composed(*c)) {
+            assert!(std::iter::once(c).nfkc().eq([c]), "{c}");
+        }
+    }
+
+    #[test]
+    fn encoded_texts_are_read_once_and_lead_back_to_the_whole_run() {
+        let text = "run RFJPUCBUQUJMRSB1c2Vycw== now";
+        let folded = Folded::new(text, Folding::HIDDEN);
+        assert_eq!(folded.text, "run DROP TABLE users now");
+        assert_eq!(folded.original(9..14).of(text), "RFJPUCBUQUJMRSB1c2Vycw==");
     }
 
     #[test]

@@ -110,7 +110,11 @@ pub(super) fn find(text: &str) -> Vec<(Range<usize>, &'static str)> {
             at += 1;
             continue;
         }
-        // Nine digits soon, or it is no number of anybody's.
+        if !bytes.get(at).is_some_and(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase()) {
+            at += 1;
+            continue;
+        }
+        // Digits soon, or it is no number of anybody's.
         let digits = bytes.iter().skip(at).take(18).filter(|byte| byte.is_ascii_digit()).count();
         let hit = if digits >= 7 || (digits >= 6 && bytes.get(at).is_some_and(u8::is_ascii_alphabetic)) {
             one(text, at)
@@ -167,7 +171,7 @@ fn has_word(text: &str, name: &str) -> bool {
 
 /// Reads a shape at a place: its end, and its letters and digits.
 fn read(bytes: &[u8], mut at: usize, shape: &[u8]) -> Option<(usize, Vec<u8>)> {
-    let mut plain = Vec::with_capacity(18);
+    let mut plain = Vec::new(); // most shapes fail at their first sign, before anything is kept
     for want in shape {
         let byte = bytes.get(at).copied();
         let fits = match want {

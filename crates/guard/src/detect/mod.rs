@@ -6,6 +6,8 @@ mod code;
 mod destructive;
 mod ids;
 mod injection;
+#[cfg(test)]
+mod laws;
 pub mod model;
 mod pattern;
 pub(crate) mod pii;

@@ -4,6 +4,7 @@
 //! and most texts lack what most patterns need. So a pattern is parsed first, which takes a twentieth of the time, and
 //! what every match must contain is read off its tree; a text without it is answered without building anything.
 
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use regex::{CaptureMatches, Captures, Match, Matches, Regex};
 use regex_syntax::hir::{Class, Hir, HirKind};
 use std::borrow::Cow;
@@ -13,6 +14,8 @@ use std::sync::OnceLock;
 const LONGEST_LOOKED_THROUGH: usize = 4096;
 /// More alternatives than this say little about a text and take long to look for.
 const MOST_ALTERNATIVES: usize = 400;
+/// Up to so many literals are looked for one after the other.
+const MOST_ONE_BY_ONE: usize = 3;
 /// Classes of at most so many characters are alternatives; larger ones need nothing in particular.
 const MOST_OF_A_CLASS: usize = 10;
 /// The letters beyond ASCII that are `s` and `k` where case does not matter.
@@ -43,7 +46,7 @@ impl Pattern {
 
     /// What every match of it contains: of each group at least one, in ASCII lower case.
     pub(super) fn needs(&self) -> &[Vec<String>] {
-        &self.needs.get_or_init(|| Needs::of(&ascii(&(self.source)()))).0
+        &self.needs.get_or_init(|| Needs::of(&ascii(&(self.source)()))).groups
     }
 
     /// The pattern, built, unless this text cannot match it.
@@ -101,8 +104,48 @@ impl Pattern {
 }
 
 /// What every match of a pattern contains: of each group at least one alternative, in ASCII lower case.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Needs(Vec<Alternatives>);
+#[derive(Debug, Default)]
+struct Needs {
+    groups: Vec<Alternatives>,
+    /// Finds them all in one pass, where they are many.
+    search: Option<Search>,
+}
+
+/// The literals of all groups, and the group of each.
+#[derive(Debug)]
+struct Search {
+    literals: AhoCorasick,
+    group_of: Vec<usize>,
+}
+
+impl Search {
+    fn of(groups: &[Alternatives]) -> Option<Self> {
+        let all = || groups.iter().enumerate().flat_map(|(at, group)| group.iter().map(move |text| (at, text)));
+        if all().count() <= MOST_ONE_BY_ONE {
+            return None;
+        }
+        let mut builder = AhoCorasick::builder();
+        // The cheapest to build: most patterns are asked for a few texts only.
+        builder.ascii_case_insensitive(true).kind(Some(AhoCorasickKind::NoncontiguousNFA));
+        let literals = builder.build(all().map(|(_, text)| text)).ok()?;
+        Some(Self { literals, group_of: all().map(|(at, _)| at).collect() })
+    }
+
+    fn finds_all(&self, groups: usize, text: &str) -> bool {
+        let (mut seen, mut left) = (vec![false; groups], groups);
+        for hit in self.literals.find_overlapping_iter(text) {
+            let group = self.group_of.get(hit.pattern().as_usize()).and_then(|at| seen.get_mut(*at));
+            if let Some(group) = group.filter(|seen| !**seen) {
+                *group = true;
+                left -= 1;
+                if left == 0 {
+                    return true;
+                }
+            }
+        }
+        left == 0
+    }
+}
 
 /// Texts of which one must occur.
 type Alternatives = Vec<String>;
@@ -110,16 +153,25 @@ type Alternatives = Vec<String>;
 impl Needs {
     fn of(pattern: &str) -> Self {
         // A pattern that cannot be parsed is reported when it is built.
-        regex_syntax::parse(pattern).map_or_else(|_| Self::default(), |tree| Self(needs_of(&tree)))
+        let groups = regex_syntax::parse(pattern).map_or_else(|_| Vec::new(), |tree| needs_of(&tree));
+        Self { search: Search::of(&groups), groups }
     }
 
     fn are_in(&self, text: &str) -> bool {
-        if text.contains([LONG_S, KELVIN]) {
+        if odd(text) {
             return true;
         }
+        if let Some(search) = &self.search {
+            return search.finds_all(self.groups.len(), text);
+        }
         let lower = text.to_ascii_lowercase();
-        self.0.iter().all(|group| group.iter().any(|needed| lower.contains(needed.as_str())))
+        self.groups.iter().all(|group| group.iter().any(|needed| lower.contains(needed.as_str())))
     }
+}
+
+/// Whether a text has one of the letters that are ASCII ones only where case does not matter.
+pub(super) fn odd(text: &str) -> bool {
+    !text.is_ascii() && text.contains([LONG_S, KELVIN])
 }
 
 fn needs_of(tree: &Hir) -> Vec<Alternatives> {
@@ -250,7 +302,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn needs(pattern: &str) -> Vec<Vec<String>> {
-        Needs::of(&ascii(pattern)).0
+        Needs::of(&ascii(pattern)).groups
     }
 
     #[test]

@@ -6,9 +6,6 @@ use crate::normalize::{Folded, Folding};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
-static EMAIL: Pattern = pattern!(
-    r"(?i)[\p{L}\p{N}._%+'-]{1,64}@(?:[\p{L}\p{N}](?:[\p{L}\p{N}-]{0,62})\.)+(?:[a-z]{2,24}|xn--[a-z0-9-]{2,59})"
-);
 static DIGITS: Pattern = pattern!(r"\d(?:[ -]?\d){11,18}");
 static CARD_CONTEXT: Pattern =
     pattern!(r"(?i)\b(?:credit|debit|payment|bank)?\s*card(?:s|\s+(?:number|no\.?|#))?\b[^\d\n]{0,16}$");
@@ -119,21 +116,52 @@ fn last(text: &str, count: usize) -> String {
 
 fn emails(found: &mut Found<'_>, wanted: bool) {
     let text = &found.folded.text;
-    let all: Vec<(Range<usize>, String)> = EMAIL
-        .find_iter(text)
-        .filter_map(|hit| {
-            let (local, domain) = hit.as_str().split_once('@')?;
+    let all: Vec<(Range<usize>, String)> = text
+        .match_indices('@')
+        .filter_map(|(at, _)| mailbox(text, at))
+        .filter_map(|range| {
+            let (local, domain) = text.get(range.clone())?.split_once('@')?;
             let first = local.chars().next()?;
             // Images of retina screens (`icon@2x.png`) and versions (`pkg@1.2.js`) are no mailboxes.
             let file = ["png", "jpg", "jpeg", "gif", "svg", "webp", "js", "ts", "css"]
                 .iter()
                 .any(|end| domain.ends_with(&format!(".{end}")));
-            (!file).then(|| (hit.range(), format!("{first}•••@{domain}")))
+            (!file).then(|| (range, format!("{first}•••@{domain}")))
         })
         .collect();
     for (range, replacement) in all {
         found.add(range, wanted, "an e-mail address", replacement);
     }
+}
+
+/// The address around a sign, read outwards from it: a name of at most 64 characters, labels of letters, digits and
+/// hyphens, and a top-level domain of letters, or one in Punycode.
+fn mailbox(text: &str, at: usize) -> Option<Range<usize>> {
+    let named = |c: &char| c.is_alphanumeric() || matches!(c, '.' | '_' | '%' | '+' | '\'' | '-');
+    let head = text.get(..at)?;
+    let length: usize = head.chars().rev().take(64).take_while(named).map(char::len_utf8).sum();
+    let name = head.get(at - length..)?.trim_start_matches(['\'', '.']);
+    let tail = text.get(at + 1..)?;
+    let length: usize =
+        tail.chars().take(320).take_while(|c| c.is_alphanumeric() || matches!(c, '.' | '-')).map(char::len_utf8).sum();
+    let (mut end, mut from) = (None, 0);
+    for label in tail.get(..length)?.split('.') {
+        if from > 0 {
+            let letters = label.bytes().take_while(u8::is_ascii_alphabetic).count();
+            let coded = label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--"));
+            if coded && label.len() > 5 {
+                end = Some(from + label.trim_end_matches('-').len());
+            } else if (2..=24).contains(&letters) {
+                end = Some(from + letters);
+            }
+        }
+        let valid = label.starts_with(char::is_alphanumeric) && label.chars().count() <= 63;
+        if !valid {
+            break;
+        }
+        from += label.len() + 1;
+    }
+    (!name.is_empty()).then_some(at - name.len()..at + 1 + end?)
 }
 
 /// Luhn's check digit (ISO/IEC 7812-1).

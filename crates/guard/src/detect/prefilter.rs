@@ -3,7 +3,7 @@
 //! Every pattern needs some literal texts (see [`super::pattern`]). All of a table's are looked for at once; what a
 //! pattern needs and the text lacks costs nothing more. A text that needs none of the patterns is read once.
 
-use super::pattern::Pattern;
+use super::pattern::{Pattern, odd};
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use std::sync::OnceLock;
 
@@ -39,8 +39,7 @@ impl Prefilter {
             }
         }
         let has = |group: &u32| seen.get(*group as usize).copied().unwrap_or(true);
-        // `ſ` and `K` are letters of patterns too, where case does not matter.
-        let odd = text.contains(['\u{17f}', '\u{212a}']);
+        let odd = odd(text);
         built.needs.iter().map(|needs| odd || needs.iter().all(has)).collect()
     }
 }

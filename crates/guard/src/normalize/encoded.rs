@@ -28,10 +28,11 @@ pub(super) fn readable(run: &str) -> Option<String> {
     }
     let bytes = hex(run).or_else(|| base64(run))?;
     let text = String::from_utf8(bytes).ok()?;
+    // Bytes at random are hardly ever twelve characters that can be shown.
     let all = text.chars().count();
     let plain = text.chars().filter(|c| c.is_alphanumeric() || *c == ' ').count();
     let shown = text.chars().all(|c| !c.is_control() || c.is_whitespace());
-    (shown && plain * 10 >= all * 6).then_some(text)
+    (shown && plain * 10 >= all * 3).then_some(text)
 }
 
 fn hex(run: &str) -> Option<Vec<u8>> {
@@ -41,7 +42,7 @@ fn hex(run: &str) -> Option<Vec<u8>> {
         run.strip_prefix("0x").unwrap_or(run).bytes().collect()
     };
     let value = |byte: u8| char::from(byte).to_digit(16);
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return None;
     }
     digits
