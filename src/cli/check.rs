@@ -151,6 +151,8 @@ fn report(args: &Args, all: &[Checked], context: &mut Context) -> u8 {
             let words = context.out.styled(if failed { Style::Bad } else { Style::Good }, words);
             context.out.line(format_args!("{words} in {}", count(all.len(), "spec")));
         }
+        // Under watch a document is a line, so that a reader knows where it ends.
+        CheckFormat::Json if args.watch => context.out.line(json::with_schema(document(all, failed))),
         CheckFormat::Json => json::write(&mut context.out, document(all, failed)),
         CheckFormat::Sarif => context.out.line(format_args!("{:#}", sarif::document(all))),
         CheckFormat::Github => context.out.text(github::annotations(all)),

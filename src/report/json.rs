@@ -11,11 +11,16 @@ use serde_json::{Map, Value, json};
 const SCHEMA: u32 = 1;
 
 /// Writes a document.
-pub fn write(out: &mut Out, mut document: Value) {
+pub fn write(out: &mut Out, document: Value) {
+    out.line(format_args!("{:#}", with_schema(document)));
+}
+
+/// A document that says which schema it follows.
+pub fn with_schema(mut document: Value) -> Value {
     if let Value::Object(map) = &mut document {
         map.shift_insert(0, "schema".into(), SCHEMA.into());
     }
-    out.line(format_args!("{document:#}"));
+    document
 }
 
 /// An error that kept a command from running.

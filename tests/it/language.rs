@@ -126,7 +126,7 @@ fn a_change_of_a_base_is_another_version() {
     let first = version(&workspace);
     assert_eq!(version(&workspace), first);
     let base = workspace.read("company.aicontainer.yml");
-    workspace.write("company.aicontainer.yml", &base.replace("steps: 8", "steps: 7"));
+    workspace.write("company.aicontainer.yml", base.replace("steps: 8", "steps: 7"));
     assert_ne!(version(&workspace), first);
 }
 

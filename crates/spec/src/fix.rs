@@ -18,7 +18,7 @@ pub fn apply_counted<'f>(text: &str, fixes: impl IntoIterator<Item = &'f Fix>) -
         let free = |span: &Span| {
             taken
                 .iter()
-                .all(|(other, _)| span.end <= other.start && span != other || other.end <= span.start && span != other)
+                .all(|(other, _)| span != other && (span.end <= other.start || other.end <= span.start))
         };
         if fix.edits.iter().all(|(span, _)| sound(span) && free(span)) {
             taken.extend(&fix.edits);

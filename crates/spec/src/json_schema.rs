@@ -99,7 +99,7 @@ impl Maker {
         let shape = if key.required { shape } else { or_null(shape) };
         let mut schema = match shape {
             Value::Object(map) if !map.contains_key("$ref") => map,
-            other if other == json!(true) => Map::new(),
+            Value::Bool(true) => Map::new(),
             other => Map::from_iter([("anyOf".to_owned(), json!([other]))]),
         };
         let mut said = key.doc.to_owned();

@@ -40,8 +40,11 @@ pub(super) fn check(cx: &mut Cx<'_>, whole: &Whole<'_>) {
     steps(&mut report, node.at(&["canary", "steps"]));
 }
 
+/// Writes a finding down: where, another place and why it matters, and what is wrong.
+type Report<'r> = dyn FnMut(Span, Option<(Span, &str)>, &str) + 'r;
+
 /// Shares of traffic grow, and end with all of it.
-fn steps(report: &mut dyn FnMut(Span, Option<(Span, &str)>, &str), node: Option<&Node>) {
+fn steps(report: &mut Report<'_>, node: Option<&Node>) {
     let Some(node) = node else { return };
     let shares: Vec<(f64, Span)> = node.items().iter().filter_map(|item| Some((share(item)?, item.span))).collect();
     if shares.len() != node.items().len() {
