@@ -5,8 +5,10 @@ use aic_spec::ide::{Host, load_tests};
 use aic_spec::{FileKind, LoadOptions, file_kind, find_specs, load};
 use std::path::Path;
 
-/// Reading the whole spec is the dearest, and sees the same text again at the next place.
-const LOAD_EVERY: usize = 23;
+/// Completion is asked at every place; the other questions see nearly the same text again at the next one. Both numbers
+/// are prime to the lengths of lines, so that all columns have their turn.
+const ASK_EVERY: usize = 7;
+const LOAD_EVERY: usize = 49;
 
 fn samples() -> (DiskSource, Vec<RelPath>) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sample-specs");
@@ -47,6 +49,9 @@ fn wherever_a_line_is_cut_every_question_is_answered_within_the_text() {
             let inside = |span: Span| text.get(span.range()).is_some();
             for offer in host.complete(&source, &path, &text, cursor) {
                 assert!(inside(offer.replace) && offer.replace.touches(cursor), "{offer:?}\n{text}");
+            }
+            if count % ASK_EVERY != 0 {
+                continue;
             }
             if let Some(hover) = host.hover(&source, &path, &text, cursor) {
                 assert!(inside(hover.span), "{hover:?}\n{text}");

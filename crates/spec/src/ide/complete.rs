@@ -3,7 +3,7 @@
 use super::docs;
 use super::host::Host;
 use super::inside::{self, Follows, Opened};
-use super::names::Roots;
+use super::names::{Own, Roots};
 use super::paths;
 use super::place::{Place, Spot, Wanted, find};
 use super::probe::{As, MARK, Probe, word_at};
@@ -38,7 +38,8 @@ impl Host {
         for taken in [As::Key, As::Written] {
             let Some(probe) = Probe::new(path, text, offset, taken) else { continue };
             let Some(place) = find(path, &probe.root, Wanted::Mark) else { continue };
-            let roots = Roots::of(world, path, Some(&probe.root));
+            let own = if probe.trimmed { Own::Text(text) } else { Own::Tree(&probe.root) };
+            let roots = Roots::of(world, path, own);
             let replace = probe.word;
             let mut offers =
                 Offers { source, path, text, offset, probe: &probe, roots, place: &place, replace, found: Vec::new() };
@@ -61,7 +62,7 @@ fn in_prompt(world: World<'_>, path: &RelPath, text: &str, offset: usize) -> Vec
     let Some(opened) = inside::opened(lead) else { return Vec::new() };
     let after = after.get(word.end as usize - offset..).unwrap_or("");
     let span = variable_span(opened, word, after);
-    let found = inside::variables_of(&Roots::of(world, path, None)).into_iter();
+    let found = inside::variables_of(&Roots::of(world, path, Own::Prompt)).into_iter();
     let offer = |(name, doc): (String, String)| {
         let (label, insert) = variable_texts(opened, &name, after);
         let kind = CompletionKind::Variable;

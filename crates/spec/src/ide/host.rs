@@ -14,6 +14,8 @@ const MAX_KEPT: usize = 256;
 #[derive(Debug, Default)]
 pub struct Host {
     docs: Mutex<HashMap<RelPath, Arc<Doc>>>,
+    /// Held while a text is parsed: who asks about the same text meanwhile waits for that rather than doing it twice.
+    parsing: Mutex<()>,
 }
 
 /// A parsed file.
@@ -41,6 +43,10 @@ impl Host {
 
     /// A document with this text.
     pub(super) fn doc(&self, path: &RelPath, text: &str) -> Arc<Doc> {
+        if let Some(doc) = self.kept(path).filter(|doc| &*doc.text == text) {
+            return doc;
+        }
+        let _parsing = self.parsing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(doc) = self.kept(path).filter(|doc| &*doc.text == text) {
             return doc;
         }

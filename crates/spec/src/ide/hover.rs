@@ -2,7 +2,7 @@
 
 use super::complete::builtin_of;
 use super::host::{Doc, Host};
-use super::names::{Roots, variable_at};
+use super::names::{Own, Roots, variable_at};
 use super::place::{Place, Spot, Wanted, find};
 use super::refs::{self, Names};
 use super::world::World;
@@ -25,7 +25,7 @@ impl Host {
         let world = World::new(self, source);
         let Some(root) = &doc.root else { return in_prompt(world, path, text, offset) };
         let place = find(path, root, Wanted::At(offset))?;
-        let roots = Roots::of(world, path, Some(root));
+        let roots = Roots::of(world, path, Own::Tree(root));
         let about = About { source, path, text, offset, roots, place: &place };
         let mut found = match place.spot {
             Spot::Key { map, entry } => about.key(map, &entry.key, &entry.value),
@@ -56,7 +56,7 @@ pub(super) struct Hovered<'a> {
 /// A variable of a prompt that has a file of its own.
 fn in_prompt(world: World<'_>, path: &RelPath, text: &str, offset: usize) -> Option<Hover> {
     let variable = variable_at(text, offset)?;
-    let doc = inside::variables_of(&Roots::of(world, path, None)).swap_remove(&variable.name)?;
+    let doc = inside::variables_of(&Roots::of(world, path, Own::Prompt)).swap_remove(&variable.name)?;
     Some(Hover { markdown: format!("**`${{{}}}`** · variable\n\n{doc}", variable.name), span: variable.span })
 }
 

@@ -23,6 +23,7 @@ mod snippet;
 mod symbols;
 mod tests_alone;
 mod tokens;
+mod trim;
 mod world;
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::tree::{Kind, Node};
 use aic_base::RelPath;
 use aic_guard::Builtin;
 use indexmap::IndexMap;
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 /// The kinds of things that a spec declares and refers to.
@@ -43,31 +44,64 @@ pub(super) const BUILT_IN_VARIABLES: [(&str, &str); 5] = [
 
 /// The trees that a document's names come from: its own, those of the specs that include it (tests kept apart, prompts),
 /// and those of the bases that these inherit from.
+///
+/// They are read when the first name is asked for: most completions are of keys, which the table knows.
 pub(super) struct Roots<'t> {
-    own: Option<&'t Node>,
-    others: Vec<Arc<Doc>>,
+    world: World<'t>,
+    path: &'t RelPath,
+    own: Own<'t>,
+    others: OnceCell<Vec<Arc<Doc>>>,
+}
+
+/// The tree of a document itself.
+pub(super) enum Own<'t> {
+    /// This one.
+    Tree(&'t Node),
+    /// That of this text, as the host has it.
+    Text(&'t str),
+    /// A prompt has none.
+    Prompt,
 }
 
 impl<'t> Roots<'t> {
     /// The trees of a document.
-    pub(super) fn of(world: World<'_>, path: &RelPath, own: Option<&'t Node>) -> Self {
-        let mut others = Vec::new();
-        match (file_kind(path.file_name()), own) {
-            (Some(FileKind::Container | FileKind::Compose), Some(own)) => others.extend(world.bases(path, own)),
-            (Some(FileKind::Container | FileKind::Compose), None) => {}
-            _ => {
-                for spec in world.specs_naming(path) {
-                    let bases = spec.root.as_ref().map(|root| world.bases(&spec.path, root)).unwrap_or_default();
-                    others.push(spec);
+    pub(super) fn of(world: World<'t>, path: &'t RelPath, own: Own<'t>) -> Self {
+        Self { world, path, own, others: OnceCell::new() }
+    }
+
+    /// The trees of others; of the document itself too where only its text was given.
+    fn others(&self) -> &[Arc<Doc>] {
+        self.others.get_or_init(|| {
+            let mut others = Vec::new();
+            if let Own::Text(text) = self.own {
+                others.push(self.world.host.doc(self.path, text));
+            }
+            let bases_of =
+                |path: &RelPath, root: Option<&Node>| root.map(|root| self.world.bases(path, root)).unwrap_or_default();
+            match file_kind(self.path.file_name()) {
+                Some(FileKind::Container | FileKind::Compose) => {
+                    let own = match self.own {
+                        Own::Tree(root) => Some(root),
+                        _ => others.first().and_then(|doc| doc.root.as_ref()),
+                    };
+                    let bases = bases_of(self.path, own);
                     others.extend(bases);
                 }
+                _ => {
+                    for spec in self.world.specs_naming(self.path) {
+                        let bases = bases_of(&spec.path, spec.root.as_ref());
+                        others.push(spec);
+                        others.extend(bases);
+                    }
+                }
             }
-        }
-        Self { own, others }
+            others
+        })
     }
 
     fn all(&self) -> impl Iterator<Item = &Node> {
-        self.own.into_iter().chain(self.others.iter().filter_map(|doc| doc.root.as_ref()))
+        let own = if let Own::Tree(root) = self.own { Some(root) } else { None };
+        own.into_iter().chain(self.others().iter().filter_map(|doc| doc.root.as_ref()))
     }
 
     /// The first value at the end of these keys.

@@ -1,9 +1,11 @@
 //! The document with a mark where the cursor stands, so that the place is found in a tree, although the line at the cursor
 //! is not finished: the word that is being typed becomes a key or a value, and the parser says where it stands.
 
+use super::trim::dispensable;
 use crate::toml;
 use crate::tree::{Node, parse};
 use aic_base::{RelPath, Span};
+use std::ops::Range;
 
 /// Stands for the word at the cursor.
 pub(super) const MARK: &str = "aicCursorStands0Here";
@@ -20,6 +22,8 @@ pub(super) struct Probe {
     pub(super) quote: bool,
     /// Whether the document is TOML.
     pub(super) toml: bool,
+    /// Whether parts of the document were left out.
+    pub(super) trimmed: bool,
     /// Bytes of the original, how many were taken away there, and how many put in.
     edits: Vec<(usize, usize, usize)>,
 }
@@ -61,22 +65,27 @@ impl Probe {
             }
         };
         let (start, end) = (word.start as usize, word.end as usize);
+        let mut changes: Vec<(Range<usize>, String)> = vec![(start..end, format!("{before}{MARK}"))];
+        changes.extend(after.map(|(at, with)| (at..at, with.to_owned())));
+        let line = start - line.lead.len()..end + line.tail.len();
+        let dropped = if is_toml { Vec::new() } else { dispensable(text, offset) };
+        let dropped: Vec<_> =
+            dropped.into_iter().filter(|part| part.end <= line.start || part.start >= line.end).collect();
+        let trimmed = !dropped.is_empty();
+        changes.extend(dropped.into_iter().map(|part| (part, String::new())));
+        changes.sort_by_key(|(range, _)| (range.start, range.end));
         let mut marked = String::with_capacity(text.len() + MARK.len() + 4);
-        marked.push_str(text.get(..start)?);
-        marked.push_str(before);
-        marked.push_str(MARK);
-        let mut edits = vec![(start, end - start, before.len() + MARK.len())];
-        match after {
-            Some((at, with)) => {
-                marked.push_str(text.get(end..at)?);
-                marked.push_str(with);
-                marked.push_str(text.get(at..)?);
-                edits.push((at, 0, with.len()));
-            }
-            None => marked.push_str(text.get(end..)?),
+        let mut edits = Vec::with_capacity(changes.len());
+        let mut at = 0;
+        for (range, with) in changes {
+            marked.push_str(text.get(at..range.start)?);
+            marked.push_str(&with);
+            edits.push((range.start, range.len(), with.len()));
+            at = range.end;
         }
+        marked.push_str(text.get(at..)?);
         let root = if is_toml { toml::parse(&marked).root } else { parse(&marked).root }?;
-        Some(Self { root, word, blank, quote, toml: is_toml, edits })
+        Some(Self { root, word, blank, quote, toml: is_toml, trimmed, edits })
     }
 
     /// Bytes of the marked document, in bytes of the original.

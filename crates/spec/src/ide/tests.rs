@@ -102,6 +102,32 @@ fn keys_are_those_of_the_place_by_indentation() {
 }
 
 #[test]
+fn in_a_long_document_the_same_is_offered_as_in_a_short_one() {
+    let head =
+        "models:\n  primary:\n    provider: openai\ntools:\n  allowed:\n    - name: refund\n      effect: egress\n";
+    let item = |at: usize| format!("  - name: t{at}\n    input: x\n    expect: [tool_ran: refund]\n");
+    let filler: String = (0..300).map(item).collect();
+    for at in [
+        "  - name: here\n    inp$0\n    expect: [contains: x]\n",
+        "  - name: here\n    expect: [tool_ran: $0]\n",
+        "  - name: here\n    expect:\n      - tool_ran: {name: refund, $0}\n",
+        "  - name: here\n    input: Hi ${$0}\n",
+        "  - $0\n",
+        "bud$0\n",
+    ] {
+        let short = format!("{head}tests:\n{}{at}", item(0));
+        let long = format!("{head}tests:\n{filler}{at}{filler}guardrails: [pii_protection]\n");
+        let mut expected = labels(&short);
+        expected.retain(|label| label != "guardrails");
+        assert!(!expected.is_empty(), "{at}");
+        assert_eq!(labels(&long), expected, "{at}");
+        let taken = offers(&long).first().map(|offer| offer.replace.of(&long.replacen("$0", "", 1)).to_owned());
+        let wanted = offers(&short).first().map(|offer| offer.replace.of(&short.replacen("$0", "", 1)).to_owned());
+        assert_eq!(taken, wanted, "{at}");
+    }
+}
+
+#[test]
 fn what_must_be_there_comes_first_and_what_is_not_enforced_last() {
     let offers = offers("tools:\n  allowed:\n    - $0\n");
     assert_eq!(offers.first().map(|offer| offer.label.as_str()), Some("name"));
