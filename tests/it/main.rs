@@ -8,6 +8,7 @@ mod doctor;
 mod hostile_guards;
 mod init;
 mod interrupted;
+mod models_cmd;
 mod run_cmd;
 mod samples;
 mod support;
