@@ -10,6 +10,7 @@ mod hostile_guards;
 mod init;
 mod interrupted;
 mod language;
+mod models_cmd;
 mod run_cmd;
 mod samples;
 mod support;

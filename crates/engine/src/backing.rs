@@ -284,3 +284,29 @@ pub(crate) fn price_of(model: &ModelSpec) -> Option<Price> {
     let own = model.pricing.map(|own| Price::flat(own.input_per_mtok, own.output_per_mtok));
     own.or_else(|| facts_of(model).map(Price::from))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_the_form_of_a_secret_is_taken_out_of_a_recording() {
+        let key = "hf_x7Rq2LmZ9tVbN4cKsYw1PdFhJg3AeUoTiX";
+        let text = without_secrets(&format!("my token is {key}, thanks"));
+        assert!(!text.contains(key) && text.ends_with(", thanks"), "{text}");
+        assert_eq!(without_secrets("nothing here"), "nothing here");
+    }
+
+    #[test]
+    fn a_purse_never_holds_more_than_is_in_it() {
+        let dollars = Usd::from_dollars;
+        let purse = Purse::new(dollars(1.0));
+        assert!(purse.reserve(dollars(0.75)).is_ok());
+        assert!(purse.reserve(dollars(0.5)).is_err());
+        purse.settle(dollars(0.75), dollars(0.25));
+        assert!(purse.reserve(dollars(0.75)).is_ok());
+        // A provider that reports more than was held is counted in full.
+        purse.settle(dollars(0.75), dollars(5.0));
+        assert!(purse.reserve(dollars(0.01)).is_err());
+    }
+}

@@ -108,6 +108,10 @@ impl Container {
         if scripted_tool || self.guards.iter().any(|guard| matches!(guard.kind, GuardKind::Script { .. })) {
             self.scripts.warm_up();
         }
+        // What is recorded is searched for secrets.
+        if self.tape().is_some() {
+            crate::backing::without_secrets("warm-up 1");
+        }
         // Backwards: a run that is under way began at the front, and the two meet in the middle.
         for guard in self.guards.iter().rev().filter(|guard| matches!(guard.kind, GuardKind::Detector(_))) {
             for stage in &guard.stages {
