@@ -16,9 +16,7 @@ pub fn apply_counted<'f>(text: &str, fixes: impl IntoIterator<Item = &'f Fix>) -
     for fix in fixes {
         let sound = |span: &Span| text.get(span.range()).is_some();
         let free = |span: &Span| {
-            taken
-                .iter()
-                .all(|(other, _)| span != other && (span.end <= other.start || other.end <= span.start))
+            taken.iter().all(|(other, _)| span != other && (span.end <= other.start || other.end <= span.start))
         };
         if fix.edits.iter().all(|(span, _)| sound(span) && free(span)) {
             taken.extend(&fix.edits);
