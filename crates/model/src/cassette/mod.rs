@@ -1,8 +1,8 @@
 //! Cassettes: exchanges with a model, written down once and answered from ever after.
 //!
-//! An exchange is found by the digest of what was asked ([`asked`]); the nth time that the same is asked in one
+//! An exchange is found by the digest of what was asked (`asked`); the nth time that the same is asked in one
 //! conversation takes the nth recording. The file ([`format`]) is made to be read in a diff. Nothing secret is written
-//! ([`redact`]). [`TapeModel`] stands in a model's place and records, replays, or both.
+//! (`redact`). [`TapeModel`] stands in a model's place and records, replays, or both.
 
 mod asked;
 mod format;
