@@ -3,8 +3,10 @@
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, Once, PoisonError};
 use std::thread::ThreadId;
+
+use ratatui::backend::{Backend, CrosstermBackend};
 
 /// Takes the terminal: the other screen, bracketed paste, focus reports, no cursor, and the question for its background
 /// (OSC 11), whose answer comes among the keys, if at all.
@@ -21,7 +23,14 @@ const FRAME_BEGINS: &[u8] = b"\x1b[?2026h";
 const FRAME_ENDS: &[u8] = b"\x1b[?2026l";
 
 /// What is collected for a frame in which no cell differs from the last one: colours and cursor as they are anyway.
-const NO_CELLS: &[u8] = b"\x1b[39m\x1b[49m\x1b[59m\x1b[0m\x1b[?25l";
+/// Asked of the backend rather than written down: under `NO_COLOR` it resets colours by other bytes.
+static NO_CELLS: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut bytes = Vec::new();
+    let mut backend = CrosstermBackend::new(&mut bytes);
+    // A vector takes everything that is written to it.
+    let _ = backend.draw(std::iter::empty()).and_then(|()| backend.hide_cursor());
+    bytes
+});
 
 /// Whether the terminal is ours now: giving it back twice would disturb whoever has it by then.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -139,7 +148,7 @@ impl FrameWriter {
     /// If the terminal is gone.
     pub fn commit(&self, out: &mut impl Write) -> io::Result<()> {
         let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
-        if bytes.is_empty() || *bytes == NO_CELLS {
+        if bytes.is_empty() || *bytes == *NO_CELLS {
             bytes.clear();
             return Ok(());
         }
@@ -181,7 +190,6 @@ mod tests {
 
     #[test]
     fn a_frame_that_changes_nothing_is_not_written() {
-        use ratatui::backend::CrosstermBackend;
         let writer = FrameWriter::default();
         let mut terminal = ratatui::Terminal::with_options(
             CrosstermBackend::new(writer.clone()),
