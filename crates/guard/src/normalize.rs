@@ -217,6 +217,7 @@ fn percent(bytes: &[u8]) -> Option<(char, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn folded(text: &str) -> String {
         Folded::new(text, Folding::ATTACKS).text
@@ -262,5 +263,22 @@ mod tests {
         assert_eq!(folded.original(at..at + 1).of(text), "%27");
         let plain = Folded::new("abc", Folding::WORDS);
         assert_eq!(plain.original(1..2), Span::new(1, 2));
+    }
+
+    proptest! {
+        #[test]
+        fn every_folded_character_leads_back_to_whole_characters(
+            text in "(\\PC|[\u{200b}\u{ad}Ａ-ｚА-я]|&[#a-z0-9]{1,5};|%[0-9a-fA-F]{2}|[A-Za-z0-9+/]{16,24}={0,2}|(\\\\x[0-9a-f]{2}){4,8}){0,24}",
+        ) {
+            for folding in [Folding::WORDS, Folding::ATTACKS, Folding::FORMATS, Folding::HIDDEN] {
+                let folded = Folded::new(&text, folding);
+                for (at, c) in folded.text.char_indices() {
+                    let span = folded.original(at..at + c.len_utf8());
+                    prop_assert!(text.get(span.range()).is_some_and(|origin| !origin.is_empty()), "{:?} of {:?}", span, text);
+                }
+                let starts = folded.text.char_indices().map(|(at, _)| folded.original(at..at + 1).start);
+                prop_assert!(starts.is_sorted(), "{:?}", text);
+            }
+        }
     }
 }

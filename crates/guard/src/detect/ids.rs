@@ -510,6 +510,12 @@ mod tests {
             ("11010519491231002X", "Chinese"),
             ("S1234567D", "Singaporean"),
             ("TFN 123 456 782", "Australian"),
+            ("15108695088", "Norwegian"),
+            ("NIF 501 964 843", "Portuguese"),
+            ("Israeli id 039337423", "Israeli"),
+            ("971013-9019902", "Korean"),
+            ("CURP BOXW310820HNERXN09", "Mexican"),
+            ("Aadhaar 2341 2341 2346", "Indian"),
         ] {
             assert!(whats(text).iter().any(|what| what.contains(country)), "{text}: {:?}", whats(text));
         }

@@ -57,8 +57,8 @@ pub(super) fn find(text: &str, sensitivity: f64) -> Option<Finding> {
     weighed.is_enough(sensitivity).then(|| weighed.finding(&folded, "the text tries to steer the model"))
 }
 
-/// From which score on the model says anything, and what a step beyond is worth beside the signs; chosen on half of the
-/// labelled texts.
+/// From which score on the model says anything, and what a step beyond is worth beside the signs. Recall hardly depends on
+/// either between 0 and 0.6, and 0.1 and 0.7.
 const SURE: f64 = 0.3;
 const MODEL: f64 = 0.4;
 

@@ -118,4 +118,22 @@ proptest! {
             }
         }
     }
+
+    #[test]
+    fn no_mix_of_tokens_makes_a_detector_panic(
+        parts in proptest::collection::vec(prop_oneof![
+            "[a-z0-9]{1,6}", "['\"`;,()=<>|&!*/#@{}.+-]{1,4}", Just(" or ".into()), Just(" union select ".into()), Just("--".into()),
+            Just("/*".into()), Just("*/".into()), Just("\n".into()), Just("delete from ".into()), Just("rm -rf ".into()),
+            Just("password: ".into()), Just("@example.com".into()), Just("ignore all previous ".into()), "\\PC{1,3}", "[0-9]{9,18}",
+        ], 0..24),
+    ) {
+        let text = parts.concat();
+        let detectors = [
+            Detector::SqlInjection(0.5), Detector::CodeExecution(0.5), Detector::PromptInjection(0.5), Detector::Destructive,
+            Detector::DbMutations(Vec::new()), Detector::Data(Types::all()), Detector::MaxLength(9),
+        ];
+        for finding in detectors.iter().flat_map(|detector| detector.find(&text, &Scope::default())) {
+            prop_assert!(finding.span.is_none_or(|span| text.get(span.range()).is_some()), "{:?} of {}", finding, text);
+        }
+    }
 }
