@@ -1,7 +1,7 @@
 //! Findings as annotations of GitHub's workflows: `::error file=…,line=…::message`.
 
+use super::places::Places;
 use crate::cli::Checked;
-use aic_base::LineIndex;
 use aic_spec::Severity;
 use std::fmt::Write as _;
 
@@ -9,16 +9,14 @@ use std::fmt::Write as _;
 pub fn annotations(all: &[Checked]) -> String {
     let mut out = String::new();
     for checked in all {
+        let mut places = Places::new(&checked.loaded);
         for found in &checked.loaded.diagnostics {
             let kind = match found.severity {
                 Severity::Error => "error",
                 Severity::Warning => "warning",
                 Severity::Hint => "notice",
             };
-            let text = checked.loaded.text(&found.file).unwrap_or("");
-            let index = LineIndex::new(text);
-            let (start, end) =
-                (index.line_col(text, found.span.start as usize), index.line_col(text, found.span.end as usize));
+            let (start, end) = places.of(&found.file, found.span);
             // Columns are shown only where both are on one line.
             let columns = if start.line == end.line {
                 format!(",col={},endColumn={}", start.column, end.column)

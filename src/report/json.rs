@@ -1,8 +1,8 @@
 //! The same for programs: one JSON document a command. `schema` counts up when a field changes its meaning.
 
+use super::places::Places;
 use crate::output::Out;
 use crate::workspace::Workspace;
-use aic_base::LineIndex;
 use aic_behavior::{CaseReport, TestReport};
 use aic_engine::TurnReport;
 use aic_spec::{Diagnostic, Loaded};
@@ -30,14 +30,13 @@ pub fn error(message: &str) -> Value {
 
 /// The findings of a spec.
 pub fn diagnostics(loaded: &Loaded) -> Vec<Value> {
-    loaded.diagnostics.iter().map(|diagnostic| one(loaded, diagnostic)).collect()
+    let mut places = Places::new(loaded);
+    loaded.diagnostics.iter().map(|diagnostic| one(loaded, &mut places, diagnostic)).collect()
 }
 
-fn one(loaded: &Loaded, diagnostic: &Diagnostic) -> Value {
-    let at = loaded.text(&diagnostic.file).map(|text| {
-        let index = LineIndex::new(text);
-        let start = index.line_col(text, diagnostic.span.start as usize);
-        let end = index.line_col(text, diagnostic.span.end as usize);
+fn one<'l>(loaded: &Loaded, places: &mut Places<'l>, diagnostic: &'l Diagnostic) -> Value {
+    let at = loaded.text(&diagnostic.file).map(|_| {
+        let (start, end) = places.of(&diagnostic.file, diagnostic.span);
         json!({ "start": start, "end": end })
     });
     json!({

@@ -1,7 +1,7 @@
 //! Findings as a JUnit report: a suite a spec, a case a finding; what does not fail is a case that passed and says so.
 
+use super::places::Places;
 use crate::cli::Checked;
-use aic_base::LineIndex;
 use aic_spec::Diagnostic;
 use std::fmt::Write as _;
 
@@ -20,8 +20,9 @@ pub fn document(all: &[Checked], fails: &dyn Fn(&Diagnostic) -> bool) -> String 
         if found.is_empty() {
             let _ = writeln!(out, "    <testcase classname=\"{spec}\" name=\"no findings\"/>");
         }
+        let mut places = Places::new(&checked.loaded);
         for found in found {
-            one(&mut out, checked, found, &spec, fails(found));
+            one(&mut out, checked, &mut places, found, &spec, fails(found));
         }
         out.push_str("  </testsuite>\n");
     }
@@ -29,9 +30,15 @@ pub fn document(all: &[Checked], fails: &dyn Fn(&Diagnostic) -> bool) -> String 
     out
 }
 
-fn one(out: &mut String, checked: &Checked, found: &Diagnostic, spec: &str, fails: bool) {
-    let text = checked.loaded.text(&found.file).unwrap_or("");
-    let at = LineIndex::new(text).line_col(text, found.span.start as usize);
+fn one<'l>(
+    out: &mut String,
+    checked: &Checked,
+    places: &mut Places<'l>,
+    found: &'l Diagnostic,
+    spec: &str,
+    fails: bool,
+) {
+    let (at, _) = places.of(&found.file, found.span);
     let file = escaped(&checked.workspace.shown(&found.file));
     let title = found.code.doc().map_or("", |doc| doc.title);
     let (code, message) = (found.code, escaped(&found.message));

@@ -4,6 +4,7 @@ pub mod diagnostics;
 pub mod github;
 pub mod json;
 pub mod junit;
+mod places;
 pub mod sarif;
 pub mod tests;
 pub mod trace;

@@ -1,9 +1,11 @@
 //! Findings as SARIF 2.1.0, the exchange format of static analysis (OASIS), which code scanning services read.
 
+use super::places::Places;
 use crate::cli::Checked;
-use aic_base::{LineIndex, RelPath, Span};
+use aic_base::{RelPath, Span};
 use aic_spec::{CODES, Diagnostic, Severity};
 use serde_json::{Value, json};
+use std::collections::HashSet;
 
 /// One run over all specs.
 pub fn document(all: &[Checked]) -> Value {
@@ -24,11 +26,13 @@ pub fn document(all: &[Checked]) -> Value {
         })
         .collect();
     let mut results: Vec<Value> = Vec::new();
+    let mut seen: HashSet<String> = HashSet::new();
     for checked in all {
+        let mut places = Places::new(&checked.loaded);
         for found in &checked.loaded.diagnostics {
-            let result = result(checked, found);
+            let result = result(checked, &mut places, found);
             // A base that several inherit from is looked at with each of them.
-            if !results.contains(&result) {
+            if seen.insert(result.to_string()) {
                 results.push(result);
             }
         }
@@ -52,7 +56,7 @@ const fn level(severity: Severity) -> &'static str {
     }
 }
 
-fn result(checked: &Checked, found: &Diagnostic) -> Value {
+fn result<'l>(checked: &'l Checked, places: &mut Places<'l>, found: &'l Diagnostic) -> Value {
     let mut message = found.message.clone();
     if let Some(help) = &found.help {
         message.push_str(&format!(" ({help})"));
@@ -61,14 +65,14 @@ fn result(checked: &Checked, found: &Diagnostic) -> Value {
         "ruleId": found.code.0,
         "level": level(found.severity),
         "message": {"text": message},
-        "locations": [location(checked, &found.file, found.span)],
+        "locations": [location(checked, places, &found.file, found.span)],
     });
     if let Some(at) = CODES.iter().position(|doc| doc.code == found.code) {
         result["ruleIndex"] = at.into();
     }
     if !found.related.is_empty() {
         let related = found.related.iter().enumerate().map(|(id, related)| {
-            let mut location = location(checked, &related.file, related.span);
+            let mut location = location(checked, places, &related.file, related.span);
             location["id"] = id.into();
             location["message"] = json!({"text": related.message});
             location
@@ -77,7 +81,7 @@ fn result(checked: &Checked, found: &Diagnostic) -> Value {
     }
     if let Some(fix) = &found.fix {
         let replacements = fix.edits.iter().map(
-            |(span, text)| json!({"deletedRegion": region(checked, &found.file, *span), "insertedContent": {"text": text}}),
+            |(span, text)| json!({"deletedRegion": region(places, &found.file, *span), "insertedContent": {"text": text}}),
         );
         result["fixes"] = json!([{
             "description": {"text": fix.title},
@@ -90,17 +94,15 @@ fn result(checked: &Checked, found: &Diagnostic) -> Value {
     result
 }
 
-fn location(checked: &Checked, file: &RelPath, span: Span) -> Value {
+fn location<'l>(checked: &Checked, places: &mut Places<'l>, file: &'l RelPath, span: Span) -> Value {
     json!({"physicalLocation": {
         "artifactLocation": {"uri": uri(checked, file)},
-        "region": region(checked, file, span),
+        "region": region(places, file, span),
     }})
 }
 
-fn region(checked: &Checked, file: &RelPath, span: Span) -> Value {
-    let text = checked.loaded.text(file).unwrap_or("");
-    let index = LineIndex::new(text);
-    let (start, end) = (index.line_col(text, span.start as usize), index.line_col(text, span.end as usize));
+fn region<'l>(places: &mut Places<'l>, file: &'l RelPath, span: Span) -> Value {
+    let (start, end) = places.of(file, span);
     json!({
         "startLine": start.line, "startColumn": start.column, "endLine": end.line, "endColumn": end.column,
         "byteOffset": span.start, "byteLength": span.len(),

@@ -2,6 +2,7 @@
 
 use crate::Fix;
 use aic_base::Span;
+use std::collections::BTreeMap;
 
 /// The text with these fixes applied. A fix that overlaps one that was applied is left out as a whole: its place is no longer
 /// what it was made for.
@@ -11,19 +12,20 @@ pub fn apply<'f>(text: &str, fixes: impl IntoIterator<Item = &'f Fix>) -> String
 
 /// As [`apply`], and how many were applied.
 pub fn apply_counted<'f>(text: &str, fixes: impl IntoIterator<Item = &'f Fix>) -> (String, usize) {
-    let mut taken: Vec<&(Span, String)> = Vec::new();
+    let mut taken: BTreeMap<Span, &str> = BTreeMap::new();
     let mut applied = 0;
     for fix in fixes {
-        let sound = |span: &Span| text.get(span.range()).is_some();
         let free = |span: &Span| {
-            taken.iter().all(|(other, _)| span != other && (span.end <= other.start || other.end <= span.start))
+            let before = taken.range(..=*span).next_back();
+            let after = taken.range(*span..).next();
+            before.is_none_or(|(other, _)| other != span && other.end <= span.start)
+                && after.is_none_or(|(other, _)| other.start >= span.end)
         };
-        if fix.edits.iter().all(|(span, _)| sound(span) && free(span)) {
-            taken.extend(&fix.edits);
+        if fix.edits.iter().all(|(span, _)| text.get(span.range()).is_some() && free(span)) {
+            taken.extend(fix.edits.iter().map(|(span, with)| (*span, with.as_str())));
             applied += 1;
         }
     }
-    taken.sort_by_key(|(span, _)| *span);
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
     for (span, with) in taken {

@@ -233,7 +233,15 @@ fn finals(root: &Node) -> Vec<Final> {
     let listed = root.get("final").map(Node::items).unwrap_or_default();
     let mut finals: Vec<Final> = listed
         .iter()
-        .filter_map(|node| Some(Final { steps: node.text()?.split('.').map(str::to_owned).collect(), span: node.span }))
+        .filter_map(|node| {
+            let mut steps: Vec<String> = node.text()?.split('.').map(str::to_owned).collect();
+            // A guardrail by its name, whichever stage it stands on.
+            let named = steps.get(1).is_some_and(|step| step != "*" && !long::is_heading(step));
+            if named && steps.first().map(String::as_str) == Some("guardrails") {
+                steps.insert(1, "*".to_owned());
+            }
+            Some(Final { steps, span: node.span })
+        })
         .collect();
     let stages = root.get("guardrails").map(Node::entries).unwrap_or_default();
     for stage in stages {

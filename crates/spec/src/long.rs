@@ -12,6 +12,11 @@ use aic_guard::{Builtin, Group, Guard, direct_key};
 const HEADINGS: [(&str, Group); 3] =
     [("pre_execution", Group::PreExecution), ("runtime", Group::Runtime), ("post_execution", Group::PostExecution)];
 
+/// Whether `guardrails` has a heading of this name.
+pub(crate) fn is_heading(name: &str) -> bool {
+    HEADINGS.iter().any(|(heading, _)| *heading == name)
+}
+
 pub(crate) fn text_node(text: &str, span: Span) -> Node {
     Node::new(Kind::Str(text.to_owned()), span, Style::Plain)
 }

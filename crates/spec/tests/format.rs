@@ -49,6 +49,13 @@ fn a_sample_that_was_indented_wider_is_as_it_was() {
 }
 
 #[test]
+fn long_runs_of_comments_blanks_and_dashes_take_time_that_grows_with_them() {
+    for text in ["# a\n".repeat(200_000), "-\n".repeat(50_000), format!("a: |\n  x\n{}", "     \n".repeat(200_000))] {
+        assert!(format(&text).is_ok());
+    }
+}
+
+#[test]
 fn the_samples_of_the_repository_are_formatted() {
     for text in &SAMPLES[5..11] {
         assert_eq!(&format(text).unwrap(), text);

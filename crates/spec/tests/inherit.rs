@@ -346,6 +346,22 @@ fn a_single_guardrail_says_for_itself_that_it_is_final() {
 }
 
 #[test]
+fn a_guardrail_is_final_by_its_name_whichever_stage_it_stands_on() {
+    let base = "guardrails: {post_execution: [{name: secrets, action: block}, {name: max_length, max: 5}]}\n";
+    let child = "guardrails: {post_execution: [{name: secrets, action: warn}, {name: max_length, max: 50}]}\n";
+    let found = against("[guardrails.secrets]", base, child);
+    assert!(found.len() == 1 && found[0].contains("`warn`"), "{found:?}");
+}
+
+#[test]
+fn bases_of_thousands_of_entries_merge_in_time_that_grows_with_them() {
+    let many = |what: &str| (0..20_000).map(|at| format!("  - {{name: {what}{at}}}\n")).collect::<String>();
+    let base = format!("{SCRIPTED}tools:\n  blocked: [x]\n  allowed:\n{}", many("a"));
+    let child = format!("tools:\n  blocked: [y]\n  allowed:\n{}", many("b"));
+    assert_eq!(over(&base, &child).spec.map(|spec| spec.tools.allowed.len()), Some(40_000));
+}
+
+#[test]
 fn what_is_final_stays_so_down_the_chain() {
     let files = [
         (CHILD, "inherits: ../mid.ai.yml\nbudget: {cost: 3}\n"),

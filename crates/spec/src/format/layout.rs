@@ -16,6 +16,8 @@ struct Layout<'t> {
     columns: BTreeMap<usize, usize>,
     /// How far the other lines of what spans several move; for texts without brackets, where they begin.
     moves: BTreeMap<usize, Move>,
+    /// How far the content of the literal that holds a line is indented.
+    content: Vec<usize>,
     /// Blanks between tokens: a range of the text and what stands there.
     gaps: BTreeMap<usize, (usize, &'static str)>,
 }
@@ -29,8 +31,16 @@ enum Move {
 pub(super) fn layout(text: &str, root: &Node) -> String {
     let starts = starts(text);
     let inside = inside(&starts, root);
-    let mut layout =
-        Layout { text, starts, inside, columns: BTreeMap::new(), moves: BTreeMap::new(), gaps: BTreeMap::new() };
+    let content = vec![0; starts.len()];
+    let mut layout = Layout {
+        text,
+        starts,
+        inside,
+        columns: BTreeMap::new(),
+        moves: BTreeMap::new(),
+        content,
+        gaps: BTreeMap::new(),
+    };
     layout.node(root, 0, None);
     layout.write()
 }
@@ -114,8 +124,12 @@ impl<'t> Layout<'t> {
         } else {
             column as isize - self.indent(line) as isize
         };
+        let indent = self.indent(line);
         for line in header + 1..=last {
             self.moves.entry(line).or_insert(Move::By(by));
+            if let Some(content) = self.content.get_mut(line) {
+                *content = indent;
+            }
             if let Some(inside) = self.inside.get_mut(line) {
                 *inside = Inside::Literal;
             }
@@ -223,7 +237,7 @@ impl<'t> Layout<'t> {
             let indent = new_indents.get(line).copied().unwrap_or(0);
             if kind == Inside::Literal && text.trim_matches(' ').is_empty() {
                 // Blanks beyond the indentation are content.
-                let beyond = text.len().saturating_sub(indent_before(self, line));
+                let beyond = text.len().saturating_sub(self.content.get(line).copied().unwrap_or(0));
                 let kept = if beyond > 0 && !text.is_empty() { " ".repeat(indent + beyond) } else { String::new() };
                 return (kept, kind);
             }
@@ -252,21 +266,54 @@ impl<'t> Layout<'t> {
     }
 
     fn indents(&self) -> Vec<usize> {
+        let below = self.structure_below();
         let mut new: Vec<usize> = Vec::with_capacity(self.starts.len());
+        // The lines above that hold the current one or stand beside it: old column and new, ascending.
+        let mut open: Vec<(usize, usize)> = Vec::new();
         for line in 0..self.starts.len() {
             let old = self.indent(line);
             let kind = self.inside.get(line).copied().unwrap_or_default();
+            let alike =
+                open.binary_search_by_key(&old, |(old, _)| *old).ok().and_then(|at| open.get(at)).map(|at| at.1);
+            let next = below.get(line).copied().flatten();
+            let column = |line: usize| self.columns.get(&line).copied().unwrap_or_else(|| self.indent(line));
             let indent = match (self.columns.get(&line), self.moves.get(&line)) {
-                _ if self.is_comment(line) && kind == Inside::Nothing => self.comment(line, &new),
+                // A comment stands like the line that it is above of, else like what it follows.
+                _ if self.is_comment(line) && kind == Inside::Nothing => match next {
+                    Some(next) if self.indent(next) == old => column(next),
+                    _ => alike.or_else(|| next.map(column)).unwrap_or(0),
+                },
                 (Some(column), _) => *column,
                 (None, Some(Move::To(column))) => *column,
                 (None, Some(Move::By(by))) => old.saturating_add_signed(*by),
                 // Merges, dashes without an item, marks of documents: as the lines around that begin where it does.
-                (None, None) => self.alike(line, &new).unwrap_or(old),
+                (None, None) => {
+                    let beside = next.filter(|next| self.indent(*next) == old);
+                    alike.or_else(|| beside.map(column)).unwrap_or(old)
+                }
             };
+            if self.is_structure(line) {
+                open.truncate(open.partition_point(|(known, _)| *known < old));
+                open.push((old, indent));
+            }
             new.push(indent);
         }
         new
+    }
+
+    /// For each line the next one below that begins something.
+    fn structure_below(&self) -> Vec<Option<usize>> {
+        let mut below = vec![None; self.starts.len()];
+        let mut next = None;
+        for line in (0..self.starts.len()).rev() {
+            if let Some(known) = below.get_mut(line) {
+                *known = next;
+            }
+            if self.is_structure(line) {
+                next = Some(line);
+            }
+        }
+        below
     }
 
     fn is_comment(&self, line: usize) -> bool {
@@ -277,53 +324,4 @@ impl<'t> Layout<'t> {
         let kind = self.inside.get(line).copied().unwrap_or_default();
         kind == Inside::Nothing && !self.is_comment(line) && !self.line_text(line).trim().is_empty()
     }
-
-    /// The new column of the nearest line above that began at the same one.
-    fn alike(&self, line: usize, new: &[usize]) -> Option<usize> {
-        let old = self.indent(line);
-        for above in (0..line).rev().filter(|above| self.is_structure(*above)) {
-            match self.indent(above) {
-                indent if indent == old => return new.get(above).copied(),
-                indent if indent < old => break,
-                _ => {}
-            }
-        }
-        (line + 1..self.starts.len())
-            .take_while(|below| !self.is_structure(*below) || self.indent(*below) >= old)
-            .find(|below| self.is_structure(*below) && self.indent(*below) == old)
-            .and_then(|below| self.columns.get(&below).copied())
-    }
-
-    /// A comment stands like the line that it is above of, else like what it follows.
-    fn comment(&self, line: usize, new: &[usize]) -> usize {
-        let old = self.indent(line);
-        let below = (line + 1..self.starts.len()).find(|below| self.is_structure(*below));
-        let column = |line: usize| self.columns.get(&line).copied().unwrap_or_else(|| self.indent(line));
-        match below {
-            Some(below) if self.indent(below) == old => column(below),
-            _ => self.alike_above(line, new).or_else(|| below.map(column)).unwrap_or(0),
-        }
-    }
-
-    fn alike_above(&self, line: usize, new: &[usize]) -> Option<usize> {
-        let old = self.indent(line);
-        for above in (0..line).rev().filter(|above| self.is_structure(*above)) {
-            match self.indent(above) {
-                indent if indent == old => return new.get(above).copied(),
-                indent if indent < old => return None,
-                _ => {}
-            }
-        }
-        None
-    }
-}
-
-/// How far the content of the literal that holds a line is indented.
-fn indent_before(layout: &Layout<'_>, line: usize) -> usize {
-    let kind = |line: usize| layout.inside.get(line).copied().unwrap_or_default();
-    let first = (0..line).rev().take_while(|above| kind(*above) == Inside::Literal).last().unwrap_or(line);
-    (first..layout.starts.len())
-        .take_while(|line| kind(*line) == Inside::Literal)
-        .find(|line| !layout.line_text(*line).trim().is_empty())
-        .map_or(0, |line| layout.indent(line))
 }

@@ -7,7 +7,7 @@ use crate::schema::RUN_KINDS;
 use crate::tree::{Entry, Kind, Node};
 use aic_base::Span;
 use aic_guard::Builtin;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Lists to which a child only adds.
 const APPENDED: [&[&str]; 6] = [
@@ -122,10 +122,12 @@ impl Merger {
     fn maps(&mut self, base: &Node, child: &Node, path: &mut Vec<String>) -> Node {
         let base = without_what_the_child_replaces(base, child, path);
         let mut merged: Vec<Entry> = Vec::new();
+        let of_child: HashMap<_, _> = child.entries().iter().map(|entry| (entry.key.key_text(), entry)).collect();
+        let of_base: HashSet<_> = base.entries().iter().map(|entry| entry.key.key_text()).collect();
         for entry in base.entries() {
             let key = entry.key.key_text();
             path.push(key.clone().into_owned());
-            match child.entry(&key) {
+            match of_child.get(&key).copied() {
                 None => merged.push(entry.clone()),
                 Some(deleted) if deleted.value.is_null() => {
                     if !entry.value.is_null() {
@@ -145,7 +147,7 @@ impl Merger {
         }
         for entry in child.entries() {
             let key = entry.key.key_text();
-            if base.entry(&key).is_some() || entry.value.is_null() {
+            if of_base.contains(&key) || entry.value.is_null() {
                 continue;
             }
             path.push(key.into_owned());
@@ -160,9 +162,14 @@ impl Merger {
         let name = |item: &Node| item.get("name").and_then(Node::text).map(str::to_owned);
         let mut items: Vec<Node> = Vec::new();
         let mut merged: BTreeSet<String> = BTreeSet::new();
+        let mut of_child: HashMap<String, &Node> = HashMap::new();
+        for item in child.items() {
+            if let Some(name) = name(item) {
+                of_child.entry(name).or_insert(item);
+            }
+        }
         for item in base.items() {
-            let over = name(item)
-                .and_then(|of| Some((child.items().iter().find(|over| name(over).as_ref() == Some(&of))?, of)));
+            let over = name(item).and_then(|of| Some((*of_child.get(&of)?, of)));
             match over {
                 Some((over, of)) => {
                     path.push(of.clone());
@@ -337,11 +344,8 @@ fn push_at(node: &mut Node, path: &[&str], item: Node) {
 /// Items of both, each once.
 fn append(base: &Node, child: &Node) -> Node {
     let mut items = base.items().to_vec();
-    for item in child.items() {
-        if !base.items().iter().any(|known| known.to_json() == item.to_json()) {
-            items.push(item.clone());
-        }
-    }
+    let known: HashSet<String> = base.items().iter().map(|item| item.to_json().to_string()).collect();
+    items.extend(child.items().iter().filter(|item| !known.contains(&item.to_json().to_string())).cloned());
     seq(items, child.span)
 }
 
