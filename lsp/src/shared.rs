@@ -61,8 +61,10 @@ pub(crate) struct State {
     working: bool,
     dropped: u32,
     found: HashMap<Key, Findings>,
-    /// Files whose findings may have changed since the client was told.
-    touched: BTreeSet<Key>,
+    /// Files that were read since the client was told, and whether their findings are others than before.
+    untold: BTreeMap<Key, bool>,
+    /// Whether a client that asks has reason to ask again.
+    ask_again: bool,
     /// What is wrong with each file, of whatever entry.
     merged: HashMap<Key, Arc<Merged>>,
     /// Counts the results, so that each has a name of its own.
@@ -264,7 +266,6 @@ impl Shared {
     }
 
     /// What is known of earlier runs, if that was read; and the number under which it may be kept if not.
-    #[expect(clippy::option_option, reason = "not read, or read and nothing there")]
     pub(crate) fn known_history(&self, key: &Key) -> (Option<Option<Arc<History>>>, u64) {
         let state = self.state();
         (state.history.get(key).cloned(), state.epoch)
@@ -342,8 +343,8 @@ impl State {
         let files = |key: &Key, found: &Findings| {
             found.by_file.keys().map(|file| (key.0.clone(), file.clone())).collect::<Vec<_>>()
         };
-        let Self { found: all, touched, .. } = self;
-        all.retain(|key, found| {
+        let mut touched: BTreeSet<Key> = BTreeSet::new();
+        self.found.retain(|key, found| {
             let stays = outcome.entries.contains(key);
             if !stays {
                 touched.extend(files(key, found));
@@ -352,24 +353,26 @@ impl State {
         });
         for (key, found) in outcome.read {
             touched.extend(files(&key, &found));
-            if let Some(old) = all.insert(key.clone(), found) {
+            if let Some(old) = self.found.insert(key.clone(), found) {
                 touched.extend(files(&key, &old));
             }
         }
+        for key in touched {
+            let changed = self.merge(&key);
+            self.ask_again |= changed && !outcome.changed.contains(&key);
+            *self.untold.entry(key).or_default() |= changed;
+        }
+        // Who asks gets what there is; who is told is not told what is out of date already.
         let newer = self.generation > outcome.generation;
         if newer && self.dropped < MAX_DROPPED {
             self.dropped += 1;
             return (Vec::new(), false);
         }
         self.dropped = 0;
-        let touched = std::mem::take(&mut self.touched);
-        let (mut publish, mut refresh) = (Vec::new(), false);
-        for key in touched {
-            let changed = self.merge(&key);
-            refresh |= changed && !outcome.changed.contains(&key);
-            publish.extend(self.publish(&key, changed, documents));
-        }
-        (publish, refresh && self.can.pull && self.can.refresh_findings)
+        let untold = std::mem::take(&mut self.untold);
+        let publish = untold.into_iter().filter_map(|(key, changed)| self.publish(&key, changed, documents)).collect();
+        let ask_again = std::mem::take(&mut self.ask_again);
+        (publish, ask_again && self.can.pull && self.can.refresh_findings)
     }
 
     /// Brings together the findings of a file, of whatever entry; whether they are others than before.
