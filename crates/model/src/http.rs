@@ -2,11 +2,11 @@
 
 use crate::assemble::Assembler;
 use crate::chat::{Request, Settings};
+use crate::endpoint::{Endpoint, Timeouts, address};
 use crate::error::{Again, ModelError, Waited};
 use crate::keys::{KeySource, Scrub};
 use crate::network::{Network, is_near};
 use crate::price::Price;
-use crate::providers::{Anthropic, Google, Ollama, OpenAi, Responses};
 use crate::wire::frames::{Frame, Frames};
 use crate::wire::lenient::{again, error_message, shortened};
 use crate::wire::{Decode, Framing, StreamEvent, Wire};
@@ -30,94 +30,6 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How much of an error's page is read, in bytes, and for how long.
 const ERROR_PAGE: usize = 64 << 10;
 const ERROR_TIME: Duration = Duration::from_secs(5);
-
-/// The formats that this version speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// OpenAI's chat completions.
-    OpenAi,
-    /// OpenAI's responses API.
-    Responses,
-    /// Anthropic's messages.
-    Anthropic,
-    /// Google's generateContent.
-    Google,
-    /// Ollama's chat.
-    Ollama,
-    /// Chat completions of another server.
-    Compatible,
-}
-
-impl Kind {
-    /// The provider's word in the language.
-    pub const fn provider(self) -> &'static str {
-        match self {
-            Self::OpenAi | Self::Responses => "openai",
-            Self::Anthropic => "anthropic",
-            Self::Google => "google",
-            Self::Ollama => "ollama",
-            Self::Compatible => "openai_compatible",
-        }
-    }
-
-    /// Where it is served, unless the spec says otherwise.
-    const fn home(self) -> Option<&'static str> {
-        match self {
-            Self::OpenAi | Self::Responses => Some("https://api.openai.com/v1"),
-            Self::Anthropic => Some("https://api.anthropic.com"),
-            Self::Google => Some("https://generativelanguage.googleapis.com"),
-            Self::Ollama => Some("http://127.0.0.1:11434"),
-            Self::Compatible => None,
-        }
-    }
-
-    /// The variables that usually hold its key.
-    const fn key_names(self) -> &'static [&'static str] {
-        match self {
-            Self::OpenAi | Self::Responses => &["OPENAI_API_KEY"],
-            Self::Anthropic => &["ANTHROPIC_API_KEY"],
-            Self::Google => &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
-            Self::Ollama | Self::Compatible => &[],
-        }
-    }
-
-    fn wire(self) -> Arc<dyn Wire> {
-        match self {
-            Self::OpenAi => Arc::new(OpenAi { own: true }),
-            Self::Compatible => Arc::new(OpenAi { own: false }),
-            Self::Responses => Arc::new(Responses),
-            Self::Anthropic => Arc::new(Anthropic),
-            Self::Google => Arc::new(Google),
-            Self::Ollama => Arc::new(Ollama),
-        }
-    }
-}
-
-/// How long to wait for one attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Timeouts {
-    /// For the first token, thinking included; none: as long as for the whole.
-    pub first_token: Option<Duration>,
-    /// For the whole answer; none: ten minutes.
-    pub total: Option<Duration>,
-}
-
-/// Where a model is, and on what terms.
-#[derive(Debug, Clone)]
-pub struct Endpoint {
-    /// The format.
-    pub kind: Kind,
-    /// The provider's name for the model.
-    pub model: String,
-    /// Where it is served; none: at the provider's home.
-    pub base_url: Option<String>,
-    /// The NAME of the variable with the key.
-    pub key_env: Option<String>,
-    /// How long to wait.
-    pub timeouts: Timeouts,
-    /// What it costs, where that is known.
-    pub price: Option<Price>,
-}
 
 /// A model behind HTTP.
 #[derive(Clone)]
@@ -216,34 +128,6 @@ impl HttpModel {
             ModelError::Reset { pieces: 0 }
         }
     }
-}
-
-/// The address of a call, by the base URL and the format's path.
-fn address(endpoint: &Endpoint, path: &str) -> Result<Url, ModelError> {
-    let setup = |message: String| ModelError::Setup { message };
-    let Some(base) = endpoint.base_url.as_deref().or(endpoint.kind.home()) else {
-        return Err(setup("`base_url` is missing: say where the server is".into()));
-    };
-    if endpoint.kind == Kind::Google
-        && !endpoint.model.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._/".contains(&byte))
-    {
-        return Err(setup(format!("`{}` cannot be a model of Google's: it stands in an address", endpoint.model)));
-    }
-    let base = base.trim_end_matches('/');
-    // `https://host/v1` is what people write, and what some formats begin their own path with.
-    let version = path.split('/').next().unwrap_or("");
-    let base = base.strip_suffix(version).filter(|rest| rest.ends_with('/')).unwrap_or(base).trim_end_matches('/');
-    let url = Url::parse(&format!("{base}/{path}"))
-        .map_err(|error| setup(format!("`base_url` is no address: {error}. Write it like https://host/v1")))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(setup("`base_url` begins with http:// or https://".into()));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(setup(
-            "`base_url` holds a password: put the key into a variable and name it in `api_key_env`".into(),
-        ));
-    }
-    Ok(url)
 }
 
 /// What the deepest error says; the ones above repeat the address.
