@@ -19,8 +19,14 @@ pub use lockdown::{Landlock, WorkerReport};
 const GUEST_THREAD_STACK: usize = guest::WASM_STACK + (8 << 20);
 
 /// Runs a worker until its stdin closes: what `aic __worker` does. Call it first thing in `main`, before any thread
-/// is started or file opened: it closes every descriptor it inherited but the first three.
+/// is started or file opened: it closes every descriptor it inherited but the first three. With the arguments
+/// `keeper FOLDER` at its end it is the keeper of a sandbox instead.
 pub fn worker_main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    if let Some(folder) = keeper_of(std::env::args_os()) {
+        drop(lockdown::close_inherited());
+        return crate::jail::keeper_main(&folder);
+    }
     let mut report = lockdown::at_start();
     let mut input = io::stdin().lock();
     let open = match wire::read_frame(&mut input) {
@@ -60,6 +66,14 @@ pub fn worker_main() -> ExitCode {
             Ok(_) | Err(_) => return ExitCode::from(2),
         }
     }
+}
+
+/// The folder of the sandbox to keep, where that is what the arguments ask for.
+#[cfg(target_os = "linux")]
+fn keeper_of(arguments: impl Iterator<Item = std::ffi::OsString>) -> Option<std::path::PathBuf> {
+    let mut last: Vec<_> = arguments.skip(1).collect();
+    let folder = last.pop()?;
+    (last.pop()? == crate::jail::KEEPER).then(|| folder.into())
 }
 
 /// Loads or compiles the guest and gives up every right that is not needed any more. `None`: nothing more to do.
