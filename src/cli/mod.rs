@@ -10,6 +10,8 @@ mod init;
 mod lsp;
 mod rollback;
 mod run;
+#[cfg(target_os = "linux")]
+mod sandbox;
 mod test;
 mod versions;
 mod watch;
@@ -63,6 +65,9 @@ enum Command {
     Rollback(rollback::Args),
     /// Say what works on this machine
     Doctor(doctor::Args),
+    /// Make, use and remove sandboxes by hand
+    #[cfg(target_os = "linux")]
+    Sandbox(sandbox::Args),
     /// Write a completion script for a shell
     Completions(completions::Args),
     /// Serve an editor: findings, completion and hover as specs are typed
@@ -204,6 +209,8 @@ async fn dispatch(command: Command, cancel: CancellationToken) -> u8 {
         Command::Versions(args) => versions::run(&args, &mut context),
         Command::Rollback(args) => rollback::run(&args, &mut context).await,
         Command::Doctor(args) => doctor::run(&args, &mut context),
+        #[cfg(target_os = "linux")]
+        Command::Sandbox(args) => sandbox::run(&args, &mut context),
         Command::Completions(args) => completions::run(&args, &mut context),
         Command::Lsp(args) => lsp::run(&args, &mut context).await,
     };
@@ -225,6 +232,8 @@ impl Command {
             Self::Versions(args) => args.format,
             Self::Rollback(args) => args.format,
             Self::Doctor(args) => args.format,
+            #[cfg(target_os = "linux")]
+            Self::Sandbox(args) => args.format,
             Self::Completions(_) | Self::Lsp(_) => Format::Human,
         }
     }

@@ -24,7 +24,7 @@ mod worker;
 pub use cancel::{Cancel, Watch};
 pub use host::ScriptHost;
 #[cfg(target_os = "linux")]
-pub use jail::{Jails, StateDir};
+pub use jail::{Jails, Named, StateDir};
 pub use probe::{Health, Machine, Probe, probe};
 pub use process::WorkerCommand;
 pub use runtime::{Runtime, RuntimeError, RuntimeKind, Wasm};

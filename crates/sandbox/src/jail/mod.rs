@@ -12,6 +12,7 @@ pub(crate) mod proc;
 #[path = "../../agent/protocol.rs"]
 mod protocol;
 mod session;
+mod supervisor;
 mod wall;
 mod workspace;
 
@@ -27,9 +28,10 @@ pub(crate) use keeper::{KEEPER, keeper_main};
 use session::Session;
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+pub use supervisor::Named;
+pub(crate) use supervisor::{SUPERVISOR, supervisor_main};
 
 /// The user that programs run as unless they must be another.
 const NOBODY: u32 = 65_534;
@@ -64,7 +66,7 @@ struct Jail {
     workspace: crate::runtime::Workspace,
     owner: Option<u32>,
     /// What was no file in the workspace before it was shared.
-    special: Vec<PathBuf>,
+    special: Vec<workspace::Known>,
     kept: Vec<Kept>,
     life: Mutex<Life>,
 }

@@ -1,147 +1,224 @@
 //! The folder that a sandbox sees: copied, measured, and cleaned of what must not stay on the host.
 //!
-//! Whatever lies in it was perhaps put there by a guest. So nothing here follows a link, opens anything but plain
-//! files, or goes deeper than a path can.
+//! Whatever lies in it was perhaps put there by a guest, and a guest of another sandbox may be changing it right now. So
+//! every step goes from an open folder to a name in it and follows no link: a folder that becomes a link in between is
+//! an error, not a way out. Only plain files are ever opened.
 
-use std::fs::{self, File, OpenOptions};
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Stat, Uid, chownat, fchmod, fchown, fstat, mkdirat, openat,
+    readlinkat, statat, symlinkat, unlinkat,
+};
+use std::ffi::CString;
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown, lchown};
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
-/// Folders in folders; more than any path the kernel takes.
-const DEEPEST: usize = 2048;
-/// `O_NOFOLLOW | O_NONBLOCK`: a link fails, and a FIFO does not wait for its other end.
-const CAREFUL: i32 = 0o400_000 | 0o4_000;
+/// Folders in folders. Each takes a descriptor while it is visited.
+const DEEPEST: usize = 200;
+
+fn at(what: &str, error: impl Into<io::Error>) -> io::Error {
+    let error = error.into();
+    io::Error::new(error.kind(), format!("{what}: {error}"))
+}
+
+fn name_of(name: &CString) -> String {
+    name.to_string_lossy().into_owned()
+}
+
+/// Opens a folder in a folder, and nothing else.
+fn enter(folder: impl AsFd, name: &CString) -> io::Result<OwnedFd> {
+    let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(openat(folder, name, how, Mode::empty())?)
+}
+
+/// The root of a visit, which the host's user named: links on the way there are his.
+fn root(path: &Path) -> io::Result<OwnedFd> {
+    let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(CWD, path, how, Mode::empty()).map_err(|error| at(&path.display().to_string(), error))
+}
+
+/// The names in a folder.
+fn names(folder: impl AsFd) -> io::Result<Vec<CString>> {
+    let entries = Dir::read_from(folder)?;
+    let names = entries.map(|entry| entry.map(|entry| entry.file_name().to_owned()));
+    let names: Result<Vec<CString>, _> = names.collect();
+    Ok(names?.into_iter().filter(|name| !matches!(name.as_bytes(), b"." | b"..")).collect())
+}
+
+fn look(folder: impl AsFd, name: &CString) -> io::Result<(FileType, Stat)> {
+    let found = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok((FileType::from_raw_mode(found.st_mode), found))
+}
+
+/// Opens a plain file without waiting for whatever it became since it was looked at.
+fn open_file(folder: impl AsFd, name: &CString) -> io::Result<Option<(File, Stat)>> {
+    let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = openat(folder, name, how, Mode::empty())?;
+    let found = fstat(&file)?;
+    Ok(FileType::from_raw_mode(found.st_mode).is_file().then(|| (file.into(), found)))
+}
 
 /// Copies a folder: folders, plain files and links as they are; FIFOs, sockets and devices are left out.
 ///
 /// # Errors
 /// When something cannot be read or written, or all together is more than `most` bytes.
 pub(crate) fn copy(from: &Path, to: &Path, most: u64, owner: Option<u32>) -> io::Result<()> {
-    let mut left = most;
-    copy_folder(from, to, &mut left, owner, 0)
+    let source = root(from)?;
+    std::fs::create_dir(to)?;
+    let mut copier = Copier { left: most, owner: owner.map(|owner| (Uid::from_raw(owner), Gid::from_raw(owner))) };
+    let target = root(to)?;
+    copier.folder(&source, &target, 0).map_err(|error| at(&from.display().to_string(), error))?;
+    copier.close(&source, &target)
 }
 
-fn copy_folder(from: &Path, to: &Path, left: &mut u64, owner: Option<u32>, depth: usize) -> io::Result<()> {
-    let at = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", from.display()));
-    if depth > DEEPEST {
-        return Err(at(io::Error::other("folders lie too deep in each other")));
+struct Copier {
+    left: u64,
+    owner: Option<(Uid, Gid)>,
+}
+
+impl Copier {
+    fn folder(&mut self, from: &OwnedFd, to: &OwnedFd, depth: usize) -> io::Result<()> {
+        if depth > DEEPEST {
+            return Err(io::Error::other("folders lie too deep in each other"));
+        }
+        for name in names(from)? {
+            self.entry(from, to, &name, depth).map_err(|error| at(&name_of(&name), error))?;
+        }
+        Ok(())
     }
-    fs::create_dir(to).map_err(at)?;
-    for entry in fs::read_dir(from).map_err(at)? {
-        let entry = entry.map_err(at)?;
-        let (source, target) = (entry.path(), to.join(entry.file_name()));
-        let kind = entry.file_type().map_err(at)?;
-        if kind.is_dir() {
-            copy_folder(&source, &target, left, owner, depth + 1)?;
-        } else if kind.is_symlink() {
-            std::os::unix::fs::symlink(fs::read_link(&source).map_err(at)?, &target).map_err(at)?;
-            if let Some(owner) = owner {
-                lchown(&target, Some(owner), Some(owner)).map_err(at)?;
+
+    fn entry(&mut self, from: &OwnedFd, to: &OwnedFd, name: &CString, depth: usize) -> io::Result<()> {
+        match look(from, name)?.0 {
+            FileType::Directory => {
+                let source = enter(from, name)?;
+                mkdirat(to, name, Mode::RWXU)?;
+                let target = enter(to, name)?;
+                self.folder(&source, &target, depth + 1)?;
+                self.close(&source, &target)
             }
-        } else if kind.is_file() {
-            copy_file(&source, &target, left, owner)
-                .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", source.display())))?;
+            FileType::Symlink => {
+                symlinkat(readlinkat(from, name, Vec::new())?, to, name)?;
+                let (Some(user), group) = (self.owner.map(|owner| owner.0), self.owner.map(|owner| owner.1)) else {
+                    return Ok(());
+                };
+                Ok(chownat(to, name, Some(user), group, AtFlags::SYMLINK_NOFOLLOW)?)
+            }
+            FileType::RegularFile => match open_file(from, name)? {
+                Some((file, found)) => self.file(file, &found, to, name),
+                None => Ok(()),
+            },
+            _ => Ok(()),
         }
     }
-    // Last, so that a folder that may not be written can be filled.
-    let mode = fs::symlink_metadata(from).map_err(at)?.permissions().mode() & 0o777;
-    fs::set_permissions(to, fs::Permissions::from_mode(mode | 0o700)).map_err(at)?;
-    if let Some(owner) = owner {
-        lchown(to, Some(owner), Some(owner)).map_err(at)?;
-    }
-    Ok(())
-}
 
-fn copy_file(from: &Path, to: &Path, left: &mut u64, owner: Option<u32>) -> io::Result<()> {
-    let source = OpenOptions::new().read(true).custom_flags(CAREFUL).open(from)?;
-    let found = source.metadata()?;
-    // It may have become something else since it was listed.
-    if !found.is_file() {
-        return Ok(());
+    fn file(&mut self, from: File, found: &Stat, to: &OwnedFd, name: &CString) -> io::Result<()> {
+        let how = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut target: File = openat(to, name, how, Mode::RUSR | Mode::WUSR)?.into();
+        let copied = io::copy(&mut io::Read::take(from, self.left.saturating_add(1)), &mut target)?;
+        self.left = self.left.checked_sub(copied).ok_or_else(|| {
+            io::Error::other("the workspace is larger than `limits.disk`: raise it, or share less than all of it")
+        })?;
+        self.finish(&target, found.st_mode & 0o777)
     }
-    let mode = found.permissions().mode() & 0o777;
-    let mut target = OpenOptions::new().write(true).create_new(true).mode(mode).open(to)?;
-    let copied = io::copy(&mut io::Read::take(source, left.saturating_add(1)), &mut target)?;
-    *left = left.checked_sub(copied).ok_or_else(|| {
-        io::Error::other("the workspace is larger than `limits.disk`: raise it, or share less than all of it")
-    })?;
-    if let Some(owner) = owner {
-        fchown(&target, Some(owner), Some(owner))?;
+
+    /// Last, so that a folder that may not be written can be filled.
+    fn close(&self, from: &OwnedFd, to: &OwnedFd) -> io::Result<()> {
+        self.finish(to, fstat(from)?.st_mode & 0o777 | 0o700)
     }
-    Ok(())
+
+    fn finish(&self, to: impl AsFd, mode: u32) -> io::Result<()> {
+        fchmod(&to, Mode::from_raw_mode(mode))?;
+        if let Some((user, group)) = self.owner {
+            fchown(&to, Some(user), Some(group))?;
+        }
+        Ok(())
+    }
 }
 
 /// The bytes that a folder takes on disk. Stops counting when it is more than `enough`.
 pub(crate) fn size(folder: &Path, enough: u64) -> u64 {
     let mut sum = 0u64;
-    walk(folder, &mut |_, found| {
-        sum = sum.saturating_add(found.blocks().saturating_mul(512));
+    walk(folder, &mut |_, _, found| {
+        sum = sum.saturating_add(u64::try_from(found.st_blocks).unwrap_or_default().saturating_mul(512));
         sum <= enough
     });
     sum
 }
 
+/// A file by its device and number.
+pub(crate) type Known = (u64, u64);
+
+fn known_as(found: &Stat) -> Known {
+    (found.st_dev, found.st_ino)
+}
+
 /// Takes from a folder what is a danger to the host's users once the sandbox is gone: set-user-ID and set-group-ID
-/// bits of files, device nodes, and FIFOs and sockets that were not there before. Returns how many.
-pub(crate) fn strip(folder: &Path, known: &[PathBuf]) -> usize {
+/// bits of files, and devices, FIFOs and sockets that were not there before. Returns how many.
+pub(crate) fn strip(folder: &Path, known: &[Known]) -> usize {
     let mut taken = 0;
-    walk(folder, &mut |path, found| {
-        let kind = found.file_type();
-        if kind.is_file() && found.permissions().mode() & 0o6000 != 0 {
-            taken += usize::from(clear(path).is_ok());
-        } else if (kind.is_char_device() || kind.is_block_device() || kind.is_fifo() || kind.is_socket())
-            && !known.iter().any(|known| known == path)
-        {
-            taken += usize::from(fs::remove_file(path).is_ok());
+    walk(folder, &mut |folder, name, found| {
+        let kind = FileType::from_raw_mode(found.st_mode);
+        if kind.is_file() && found.st_mode & 0o6000 != 0 {
+            taken += usize::from(clear(folder, name).is_ok());
+        } else if !(kind.is_file() || kind.is_dir() || kind.is_symlink()) && !known.contains(&known_as(found)) {
+            taken += usize::from(unlinkat(folder, name, AtFlags::empty()).is_ok());
         }
         true
     });
     taken
 }
 
-fn clear(path: &Path) -> io::Result<()> {
-    let file: File = OpenOptions::new().read(true).custom_flags(CAREFUL).open(path)?;
-    let found = file.metadata()?;
-    file.set_permissions(fs::Permissions::from_mode(found.permissions().mode() & 0o1777))
+fn clear(folder: &OwnedFd, name: &CString) -> io::Result<()> {
+    if let Some((file, found)) = open_file(folder, name)? {
+        fchmod(&file, Mode::from_raw_mode(found.st_mode & 0o1777))?;
+    }
+    Ok(())
 }
 
 /// What is neither file nor folder nor link, before a sandbox sees the folder.
-pub(crate) fn special(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn special(folder: &Path) -> Vec<Known> {
     let mut all = Vec::new();
-    walk(folder, &mut |path, found| {
-        let kind = found.file_type();
+    walk(folder, &mut |_, _, found| {
+        let kind = FileType::from_raw_mode(found.st_mode);
         if !(kind.is_file() || kind.is_dir() || kind.is_symlink()) {
-            all.push(path.to_owned());
+            all.push(known_as(found));
         }
         true
     });
     all
 }
 
-/// Visits everything below a folder, until the visitor says that it is enough.
-fn walk(folder: &Path, visit: &mut impl FnMut(&Path, &fs::Metadata) -> bool) {
-    let mut next = vec![(folder.to_owned(), 0)];
-    while let Some((folder, depth)) = next.pop() {
-        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-            // Of the entry itself: this follows no link.
-            let Ok(found) = entry.metadata() else { continue };
-            let path = entry.path();
-            if !visit(&path, &found) {
-                return;
-            }
-            if found.is_dir() && depth < DEEPEST {
-                next.push((path, depth + 1));
+/// Visits everything below a folder, until the visitor says that it is enough. What cannot be read is passed over.
+fn walk(folder: &Path, visit: &mut impl FnMut(&OwnedFd, &CString, &Stat) -> bool) {
+    if let Ok(folder) = root(folder) {
+        walk_in(&folder, visit, 0);
+    }
+}
+
+fn walk_in(folder: &OwnedFd, visit: &mut impl FnMut(&OwnedFd, &CString, &Stat) -> bool, depth: usize) -> bool {
+    for name in names(folder).unwrap_or_default() {
+        let Ok((kind, found)) = look(folder, &name) else { continue };
+        if !visit(folder, &name, &found) {
+            return false;
+        }
+        if kind.is_dir() && depth < DEEPEST {
+            let Ok(below) = enter(folder, &name) else { continue };
+            if !walk_in(&below, visit, depth + 1) {
+                return false;
             }
         }
     }
+    true
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
     use std::os::unix::net::UnixListener;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     fn sample() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
@@ -175,7 +252,7 @@ mod tests {
         let folder = sample();
         let file = folder.path().join("sub/a");
         let known = special(folder.path());
-        assert_eq!(known, [folder.path().join("socket")]);
+        assert_eq!(known.len(), 1);
         fs::set_permissions(&file, fs::Permissions::from_mode(0o6755)).unwrap();
         drop(UnixListener::bind(folder.path().join("sub/new")).unwrap());
         assert_eq!(strip(folder.path(), &known), 2);
@@ -190,5 +267,53 @@ mod tests {
         fs::write(folder.path().join("sub/big"), vec![1; 100_000]).unwrap();
         assert!(size(folder.path(), u64::MAX) >= 100_000);
         assert!(size(folder.path(), 10) > 10);
+    }
+
+    /// Copies while a folder and a link take turns under one name; whether a copy ever held the secret.
+    fn raced(copy: impl Fn(&Path, &Path) -> bool) -> bool {
+        let (outside, folder, to) =
+            (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(outside.path().join("secret"), "secret").unwrap();
+        let (name, real, link) = (folder.path().join("name"), folder.path().join("real"), folder.path().join("link"));
+        fs::create_dir(&real).unwrap();
+        symlink(outside.path(), &link).unwrap();
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    for turn in [&real, &link] {
+                        drop(fs::rename(turn, &name));
+                        drop(fs::rename(&name, turn));
+                    }
+                }
+            });
+            let leaked = (0..1000).any(|round| {
+                let target = to.path().join(round.to_string());
+                let leaked = copy(folder.path(), &target);
+                drop(fs::remove_dir_all(&target));
+                leaked
+            });
+            over.store(true, Ordering::Relaxed);
+            leaked
+        })
+    }
+
+    #[test]
+    fn a_folder_that_is_swapped_for_a_link_again_and_again_never_leads_out() {
+        let ours = |from: &Path, to: &Path| {
+            drop(copy(from, to, 1000, None));
+            ["name", "real", "link"].iter().any(|name| {
+                let kind = fs::symlink_metadata(to.join(name));
+                kind.is_ok_and(|kind| kind.is_dir()) && to.join(name).join("secret").exists()
+            })
+        };
+        assert!(!raced(ours));
+        // The control: looking first and then going by the path is what gets caught.
+        let naive = |from: &Path, _: &Path| {
+            let name = from.join("name");
+            fs::symlink_metadata(&name).is_ok_and(|found| found.is_dir())
+                && fs::read_dir(&name).is_ok_and(|mut entries| entries.next().is_some())
+        };
+        assert!(raced(naive));
     }
 }

@@ -593,6 +593,14 @@ pub enum RuntimeError {
         /// Its end, as far as is known.
         why: String,
     },
+    /// Its supervisor, in another process, could not do it.
+    #[error("{why}")]
+    Refused {
+        /// The sandbox.
+        id: SandboxId,
+        /// What it said.
+        why: String,
+    },
     /// The caller gave up.
     #[error("it was cancelled")]
     Cancelled,
