@@ -10,6 +10,8 @@ mod init;
 mod interrupted;
 mod run_cmd;
 mod samples;
+#[cfg(target_os = "linux")]
+mod sandbox;
 mod support;
 mod test_cmd;
 mod tui;

@@ -1,8 +1,8 @@
 //! The system-call filter of programs: a list of what is denied, as code for the kernel's filter machine (classic BPF).
 //!
 //! Every program is kept from making files set-user-ID or set-group-ID and from making device nodes, because in a
-//! folder of the host's such a file would outlive the sandbox. Where the kernel behind the sandbox is the host's own,
-//! programs are also kept from sockets, from new namespaces, and from the calls that most escapes begin with.
+//! folder of the host's such a file would outlive the sandbox; and from namespaces of their own. Where the kernel behind
+//! the sandbox is the host's own, programs are also kept from sockets and the calls that most escapes begin with.
 
 use crate::sys::Instruction;
 
@@ -38,15 +38,17 @@ mod table {
     pub const OPAQUE: &[u32] = &[437, 425, 426, 427, 435];
     pub const SOCKET: u32 = 41;
     pub const CLONE: u32 = 56;
+    /// unshare, setns.
+    pub const NAMESPACE: &[u32] = &[272, 308];
     pub const IOCTL: u32 = 16;
     /// ptrace, syslog, pivot_root, chroot, acct, mount, umount2, swapon, swapoff, reboot, sethostname, setdomainname,
-    /// iopl, ioperm, init_module, delete_module, quotactl, add_key, request_key, keyctl, unshare, migrate_pages,
-    /// vmsplice, move_pages, perf_event_open, name_to_handle_at, open_by_handle_at, setns, process_vm_readv and
+    /// iopl, ioperm, init_module, delete_module, quotactl, add_key, request_key, keyctl, migrate_pages,
+    /// vmsplice, move_pages, perf_event_open, name_to_handle_at, open_by_handle_at, process_vm_readv and
     /// _writev, kcmp, finit_module, kexec_load, kexec_file_load, bpf, userfaultfd, open_tree to mount_setattr,
     /// personality, settimeofday, clock_settime, adjtimex, uselib, nfsservctl, lookup_dcookie, pidfd_getfd, fanotify_init.
     pub const DENIED: &[u32] = &[
-        101, 103, 155, 161, 163, 165, 166, 167, 168, 169, 170, 171, 172, 173, 175, 176, 179, 248, 249, 250, 272, 256,
-        278, 279, 298, 303, 304, 308, 310, 311, 312, 313, 246, 320, 321, 323, 428, 429, 430, 431, 432, 433, 442, 135,
+        101, 103, 155, 161, 163, 165, 166, 167, 168, 169, 170, 171, 172, 173, 175, 176, 179, 248, 249, 250, 256,
+        278, 279, 298, 303, 304, 310, 311, 312, 313, 246, 320, 321, 323, 428, 429, 430, 431, 432, 433, 442, 135,
         164, 227, 159, 134, 180, 212, 438, 300,
     ];
 }
@@ -59,10 +61,12 @@ mod table {
     pub const OPAQUE: &[u32] = &[437, 425, 426, 427, 435];
     pub const SOCKET: u32 = 198;
     pub const CLONE: u32 = 220;
+    /// unshare, setns.
+    pub const NAMESPACE: &[u32] = &[97, 268];
     pub const IOCTL: u32 = 29;
     pub const DENIED: &[u32] = &[
-        117, 116, 41, 51, 89, 40, 39, 224, 225, 142, 161, 162, 105, 106, 60, 217, 218, 219, 97, 238, 75, 239, 241, 264,
-        265, 268, 270, 271, 272, 273, 104, 294, 280, 282, 428, 429, 430, 431, 432, 433, 442, 92, 170, 112, 171, 18,
+        117, 116, 41, 51, 89, 40, 39, 224, 225, 142, 161, 162, 105, 106, 60, 217, 218, 219, 238, 75, 239, 241, 264,
+        265, 270, 271, 272, 273, 104, 294, 280, 282, 428, 429, 430, 431, 432, 433, 442, 92, 170, 112, 171, 18,
         438, 262,
     ];
 }
@@ -122,9 +126,13 @@ pub fn code(strict: bool) -> Vec<Instruction> {
     for &number in table::OPAQUE {
         case(number, &[answer(ENOSYS)]);
     }
+    // A namespace of one's own comes with all rights in it, and with them the larger half of any kernel.
+    case(table::CLONE, &[argument(0), step(ANY_BIT, 0, 1, NAMESPACES), answer(EPERM), allow]);
+    for &number in table::NAMESPACE {
+        case(number, &[answer(EPERM)]);
+    }
     if strict {
         case(table::SOCKET, &[answer(EACCES)]);
-        case(table::CLONE, &[argument(0), step(ANY_BIT, 0, 1, NAMESPACES), answer(EPERM), allow]);
         // Typing into the terminal, TIOCSTI and TIOCLINUX.
         let typing = [argument(1), step(EQUAL, 1, 0, 0x5412), step(EQUAL, 0, 1, 0x541c), answer(EPERM), allow];
         case(table::IOCTL, &typing);
@@ -210,12 +218,15 @@ mod tests {
     }
 
     #[test]
-    fn only_the_strict_filter_denies_sockets_and_namespaces() {
+    fn namespaces_are_always_denied_and_sockets_by_the_strict_filter() {
         let (plain, strict) = (code(false), code(true));
         assert_eq!(judge(&plain, table::SOCKET, [2, 1, 0, 0]), ALLOW);
         assert_eq!(judge(&strict, table::SOCKET, [2, 1, 0, 0]), ERRNO | EACCES);
-        assert_eq!(judge(&strict, table::CLONE, [0x1000_0000, 0, 0, 0]), DENY);
-        assert_eq!(judge(&strict, table::CLONE, [0x0100_0011, 0, 0, 0]), ALLOW);
+        for code in [&plain, &strict] {
+            assert_eq!(judge(code, table::CLONE, [0x1000_0000, 0, 0, 0]), DENY);
+            assert_eq!(judge(code, table::CLONE, [0x0100_0011, 0, 0, 0]), ALLOW);
+            assert!(table::NAMESPACE.iter().all(|number| judge(code, *number, [0; 4]) == DENY));
+        }
         assert_eq!(judge(&strict, table::IOCTL, [0, 0x5412, 0, 0]), DENY);
         assert_eq!(judge(&strict, table::IOCTL, [0, 0x5413, 0, 0]), ALLOW);
         for &number in table::DENIED {

@@ -45,7 +45,7 @@ impl Wall for Bubble {
         super::capabilities(false)
     }
 
-    fn overhead(&self) -> (u64, u64) {
+    fn overhead(&self, _: &Limits) -> (u64, u64) {
         (8 << 20, 4)
     }
 

@@ -26,6 +26,13 @@ pub(crate) struct Plan {
     wishes: Vec<(PathBuf, String)>,
 }
 
+/// Limits that a group met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Hits {
+    pub(crate) memory: bool,
+    pub(crate) pids: bool,
+}
+
 /// A hierarchy as it is mounted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Mounts {
@@ -140,6 +147,19 @@ impl Plan {
     /// Whether the memory of all processes together is held.
     pub(crate) fn holds_memory(&self) -> bool {
         self.settings.iter().any(|(file, _)| file.ends_with("memory.max") || file.ends_with("memory.limit_in_bytes"))
+    }
+
+    /// Which limits these groups had to hold by force: a process killed for want of memory, a fork refused.
+    pub(crate) fn hits(&self) -> Hits {
+        let count = |file: &str, word: &str| {
+            self.folders.iter().any(|folder| {
+                let text = fs::read_to_string(folder.join(file)).unwrap_or_default();
+                let number = text.lines().find_map(|line| line.strip_prefix(word)?.trim().parse::<u64>().ok());
+                number.is_some_and(|number| number > 0)
+            })
+        };
+        let memory = count("memory.events", "oom_kill ") || count("memory.oom_control", "oom_kill ");
+        Hits { memory, pids: count("pids.events", "max ") }
     }
 
     /// The files into which a process writes itself.

@@ -108,11 +108,20 @@ pub(super) fn run(
             }
             Ok(event) => got.take(event),
             Err(Waited::TooLong) => {}
-            Err(Waited::Broken(why)) => return Err(died(format!("{why}{}", session.complaint()))),
+            Err(Waited::Broken(why)) => {
+                jail.end(State::Dead, Some(why.clone()));
+                // Where there are no groups nothing was met.
+                match session.hits() {
+                    hits if hits.memory => break Ending::Broke(Limit::Memory),
+                    hits if hits.pids => break Ending::Broke(Limit::Pids),
+                    _ => return Err(died(format!("{why}{}", session.complaint()))),
+                }
+            }
         }
     };
     let exit = match ended {
         Ending::Itself(exit) => exit,
+        Ending::Broke(limit) => Exit::Over(limit),
         Ending::Over(limit) => {
             put_down(jail, session, &mailbox, &mut got);
             Exit::Over(limit)
@@ -130,6 +139,8 @@ pub(super) fn run(
 enum Ending {
     Itself(Exit),
     Over(Limit),
+    /// The kernel ended the sandbox at this limit.
+    Broke(Limit),
     Cancelled,
 }
 

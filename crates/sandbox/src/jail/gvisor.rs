@@ -19,8 +19,11 @@ use std::path::{Path, PathBuf};
 /// What gVisor's kernel takes itself, in bytes, as far as its own control group must have room for it: it is 14 MB
 /// idle, and its caches grow with the guest.
 const OVERHEAD: u64 = 96 << 20;
-/// Host tasks of an idle sandbox (about 46) and room for what it adds for each process of the guest's.
-const TASKS: u64 = 512;
+/// The same for each process that the guest may have: with 95 idle ones it was 3.5 MB for each.
+const OVERHEAD_EACH: u64 = 4 << 20;
+/// Host tasks of an idle sandbox (about 50), with room, and what each process of the guest's adds (about 5).
+const TASKS: u64 = 256;
+const TASKS_EACH: u64 = 8;
 
 /// gVisor, as it works here.
 #[derive(Debug, Clone)]
@@ -97,8 +100,12 @@ impl Wall for Gvisor {
         super::capabilities(true)
     }
 
-    fn overhead(&self) -> (u64, u64) {
-        (OVERHEAD, TASKS)
+    fn overhead(&self, limits: &Limits) -> (u64, u64) {
+        let pids = u64::from(limits.pids);
+        (
+            OVERHEAD.saturating_add(pids.saturating_mul(OVERHEAD_EACH)),
+            TASKS.saturating_add(pids.saturating_mul(TASKS_EACH)),
+        )
     }
 
     fn keeps(&self, limits: &Limits, groups: cgroup::Ability) -> Vec<Kept> {

@@ -24,6 +24,14 @@ pub(crate) const KEEPER: &str = "keeper";
 const LAUNCH: &str = "launch.json";
 /// In the sandbox's folder: what the runtime says when something is wrong.
 pub(crate) const LOG: &str = "log";
+/// In the sandbox's folder, once it ended: which limits its control groups met.
+const HITS: &str = "hits.json";
+
+/// Which limits the control groups of a sandbox that ended had met.
+pub(crate) fn hits(folder: &Path) -> cgroup::Hits {
+    fs::read(folder.join(HITS)).ok().and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default()
+}
+
 /// What the lifeline says where the folder is to stay.
 pub(crate) const STAY: u8 = b'k';
 
@@ -96,6 +104,9 @@ fn keep(folder: &Path) -> io::Result<ExitCode> {
     })?;
     let status = wait(&mut child, &living)?;
     sweep();
+    if let Ok(json) = serde_json::to_vec(&launch.groups.hits()) {
+        let _ = fs::write(folder.join(HITS), json);
+    }
     launch.groups.remove();
     launch.state.iter().for_each(|state| drop(remove(state)));
     // The workbench still lives and decides on the folder, unless it is gone.

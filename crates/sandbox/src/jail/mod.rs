@@ -156,7 +156,7 @@ impl Jails {
         }
         let agent = self.state.agent().map_err(|error| RuntimeError::file(self.state.path(), error))?;
         let limits = &record.spec.limits;
-        let (memory, tasks) = self.wall.overhead();
+        let (memory, tasks) = self.wall.overhead(limits);
         let groups = cgroup::plan(record.id.as_str(), self.groups, limits, memory, tasks);
         let room = wall::Room {
             id: record.id.as_str(),

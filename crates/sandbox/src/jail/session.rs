@@ -223,6 +223,11 @@ impl Session {
         lock(&self.keeper).end(stay, Duration::ZERO);
     }
 
+    /// Which limits its control groups had met when it ended.
+    pub(crate) fn hits(&self) -> super::cgroup::Hits {
+        super::keeper::hits(&self.folder)
+    }
+
     /// What the runtime wrote to its log, as the end of a sentence.
     pub(crate) fn complaint(&self) -> String {
         let text = tail(&self.folder.join(LOG)).unwrap_or_default();

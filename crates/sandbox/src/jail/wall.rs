@@ -37,8 +37,8 @@ pub(crate) trait Wall: Send + Sync + 'static {
 
     fn capabilities(&self) -> Capabilities;
 
-    /// Bytes of memory and host tasks that the wall needs for itself.
-    fn overhead(&self) -> (u64, u64);
+    /// Bytes of memory and host tasks that the wall needs for itself, on top of these limits.
+    fn overhead(&self, limits: &Limits) -> (u64, u64);
 
     /// How these limits hold with these groups.
     fn keeps(&self, limits: &Limits, groups: cgroup::Ability) -> Vec<Kept>;
@@ -61,7 +61,7 @@ pub(crate) trait Wall: Send + Sync + 'static {
 /// What holds all limits that do not depend on the wall: the rest is its own.
 pub(crate) fn keeps(limits: &Limits, groups: cgroup::Ability, agent: &str) -> Vec<Kept> {
     let memory = if groups.memory {
-        Kept::enforced(Limit::Memory, "control group, for all processes together")
+        Kept::enforced(Limit::Memory, "control group, for all processes and the sandbox itself together")
     } else {
         Kept::watched(Limit::Memory, "rlimit for each process; all together are looked at while a program runs")
     };
