@@ -19,9 +19,6 @@ const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 const GRACE: Duration = Duration::from_secs(2);
 /// How often limits are looked at that nothing enforces.
 const LOOK: Duration = Duration::from_millis(100);
-/// How much more than the limit a sandbox without a memory group may take, for its own kernel, before it is ended.
-const OWN_MEMORY: u64 = 96 << 20;
-
 const ENOENT: i32 = 2;
 const EACCES: i32 = 13;
 
@@ -213,7 +210,7 @@ struct Patrol<'a> {
 impl<'a> Patrol<'a> {
     fn new(jail: &'a Jail, session: &'a Session, limits: &Limits) -> Self {
         let watched = |limit: Limit| jail.kept.iter().any(|kept| kept.limit == limit && kept.hold == Hold::Watched);
-        let memory = watched(Limit::Memory).then(|| limits.memory.saturating_add(OWN_MEMORY));
+        let memory = watched(Limit::Memory).then(|| limits.memory.saturating_add(jail.overhead));
         let written = matches!(jail.workspace.access, Access::Copy | Access::ReadWrite);
         // What was there before is not the guest's.
         let disk = (written && watched(Limit::Disk)).then(|| match jail.workspace.access {

@@ -68,6 +68,8 @@ struct Jail {
     /// What was no file in the workspace before it was shared.
     special: Vec<workspace::Known>,
     kept: Vec<Kept>,
+    /// Memory that the wall needs for itself, in bytes.
+    overhead: u64,
     life: Mutex<Life>,
 }
 
@@ -386,8 +388,9 @@ impl Jails {
             Access::None | Access::ReadOnly => {}
         }
         let kept = self.keeps(&spec.limits);
+        let (overhead, _) = self.wall.overhead(&spec.limits);
         let life = Mutex::new(Life { state: State::Created, why: None, session: None });
-        Ok(Jail { record: Mutex::new(record), workspace, owner, special, kept, life })
+        Ok(Jail { record: Mutex::new(record), workspace, owner, special, kept, overhead, life })
     }
 }
 
