@@ -6,6 +6,9 @@
 //!
 //! It has no deadlines of its own: the host has them, and kills the whole sandbox if it is not obeyed.
 
+#![cfg(target_os = "linux")]
+#![cfg_attr(test, allow(dead_code, reason = "as a test target nothing calls `main`"))]
+
 mod filter;
 #[allow(dead_code, reason = "the host uses the other half")]
 mod protocol;

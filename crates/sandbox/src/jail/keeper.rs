@@ -263,7 +263,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap().keep();
         fs::create_dir_all(folder.join("a/b")).unwrap();
         std::os::unix::fs::symlink(outside.path(), folder.join("a/link")).unwrap();
-        fs::set_permissions(folder.join("a"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(folder.join("a"), fs::Permissions::from_mode(0o000)).unwrap();
         remove(&folder).unwrap();
         assert!(!folder.exists() && outside.path().join("kept").exists());
         remove(&folder).unwrap();

@@ -161,7 +161,7 @@ pub(crate) fn strip(folder: &Path, known: &[Known]) -> usize {
         let kind = FileType::from_raw_mode(found.st_mode);
         if kind.is_file() && found.st_mode & 0o6000 != 0 {
             taken += usize::from(clear(folder, name).is_ok());
-        } else if !(kind.is_file() || kind.is_dir() || kind.is_symlink()) && !known.contains(&known_as(found)) {
+        } else if !(kind.is_file() || kind.is_dir() || kind.is_symlink() || known.contains(&known_as(found))) {
             taken += usize::from(unlinkat(folder, name, AtFlags::empty()).is_ok());
         }
         true

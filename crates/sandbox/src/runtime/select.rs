@@ -276,7 +276,8 @@ mod tests {
         let emulation = || vec![offer_of(Wasm), offer_of(Gvisor), emulated(), offer_of(Process)];
         let bare = || vec![offer_of(Wasm), without(Gvisor), without(Microvm), offer_of(Process)];
         let needs = |needs: Needs| Ask { needs, ..Ask::default() };
-        let table: Vec<(&str, Ask, Vec<Offer>, Result<RuntimeKind, &str>)> = vec![
+        type Row = (&'static str, Ask, Vec<Offer>, Result<RuntimeKind, &'static str>);
+        let table: Vec<Row> = vec![
             ("a script gets the fastest", script(), all(), Ok(Wasm)),
             ("a command gets the fastest that runs commands", command(), all(), Ok(Gvisor)),
             ("high takes hardware", high(command()), all(), Ok(Microvm)),
