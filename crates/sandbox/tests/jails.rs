@@ -279,3 +279,83 @@ fn nothing_is_said_to_be_enforced_that_is_not() {
     assert_eq!(hold(NoGroups, Limit::Cpu, 1.0), Hold::Enforced);
     assert_eq!(hold(Rootless, Limit::Disk, 1.0), Hold::Watched);
 }
+
+#[test]
+#[ignore = "needs runsc"]
+fn a_hundred_sandboxes_at_once_all_answer_and_none_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let jails = Gvisor.open(folder.path());
+    let ids: Vec<_> = std::thread::scope(|scope| {
+        let made: Vec<_> = (0..4)
+            .map(|thread| {
+                let jails = &jails;
+                scope.spawn(move || -> Vec<_> {
+                    let one = |number: i32| {
+                        let id = jails.create(&spec(Gvisor)).unwrap();
+                        jails.start(&id).unwrap();
+                        (number, id)
+                    };
+                    (0..25).map(|index| one(thread * 25 + index)).collect()
+                })
+            })
+            .collect();
+        made.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    std::thread::scope(|scope| {
+        for (number, id) in &ids {
+            let jails = &jails;
+            scope.spawn(move || {
+                let exec = Exec::command(["echo", &number.to_string()]);
+                let result = jails.exec(id, &exec, &Cancel::new()).unwrap();
+                assert_eq!(text(&result), number.to_string());
+            });
+        }
+    });
+    assert_eq!(jails.list().len(), 100);
+    drop(jails);
+    nothing_left_of(folder.path(), &ids.into_iter().map(|(_, id)| id).collect::<Vec<_>>());
+}
+
+#[test]
+#[ignore = "needs runsc and bwrap; measures and prints, run it alone with --no-capture"]
+#[expect(clippy::print_stderr, reason = "printing is what it is for")]
+fn latency() {
+    let median = |mut times: Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    };
+    let millis = |since: std::time::Instant| since.elapsed().as_secs_f64() * 1e3;
+    for wall in ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let jails = wall.open(folder.path());
+        let (mut cold, mut first, mut gone, mut memory) = (Vec::new(), Vec::new(), Vec::new(), 0);
+        let exec = |id: &aic_sandbox::runtime::SandboxId| {
+            assert!(jails.exec(id, &Exec::command(["true"]), &Cancel::new()).unwrap().exit.is_success())
+        };
+        for _ in 0..10 {
+            let began = std::time::Instant::now();
+            let id = jails.create(&spec(wall)).unwrap();
+            jails.start(&id).unwrap();
+            cold.push(millis(began));
+            exec(&id);
+            first.push(millis(began));
+            memory = jails.stats(&id).unwrap().memory;
+            let began = std::time::Instant::now();
+            jails.delete(&id).unwrap();
+            gone.push(millis(began));
+        }
+        let id = jails.create(&spec(wall)).unwrap();
+        jails.start(&id).unwrap();
+        let warm = (0..50).map(|_| {
+            let began = std::time::Instant::now();
+            exec(&id);
+            millis(began)
+        });
+        let warm = median(warm.collect());
+        let (cold, first, gone) = (median(cold), median(first), median(gone));
+        let memory = memory as f64 / 1e6;
+        eprintln!(
+            "{wall:?}: started {cold:.0} ms, first answer {first:.0} ms, warm {warm:.1} ms, removed {gone:.0} ms, {memory:.1} MB"
+        );
+    }
+}

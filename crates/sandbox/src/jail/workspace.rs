@@ -269,51 +269,55 @@ mod tests {
         assert!(size(folder.path(), 10) > 10);
     }
 
-    /// Copies while a folder and a link take turns under one name; whether a copy ever held the secret.
-    fn raced(copy: impl Fn(&Path, &Path) -> bool) -> bool {
-        let (outside, folder, to) =
-            (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    /// A folder `name` and a link `link` that leads out to a secret.
+    fn trap() -> (tempfile::TempDir, tempfile::TempDir) {
+        let (outside, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         fs::write(outside.path().join("secret"), "secret").unwrap();
-        let (name, real, link) = (folder.path().join("name"), folder.path().join("real"), folder.path().join("link"));
-        fs::create_dir(&real).unwrap();
-        symlink(outside.path(), &link).unwrap();
+        fs::create_dir(folder.path().join("name")).unwrap();
+        symlink(outside.path(), folder.path().join("link")).unwrap();
+        (outside, folder)
+    }
+
+    #[test]
+    fn a_folder_that_becomes_a_link_after_it_was_looked_at_is_not_entered() {
+        let (_outside, trap) = trap();
+        let (folder, name) = (root(trap.path()).unwrap(), CString::from(c"name"));
+        assert_eq!(look(&folder, &name).unwrap().0, FileType::Directory);
+        fs::remove_dir(trap.path().join("name")).unwrap();
+        fs::rename(trap.path().join("link"), trap.path().join("name")).unwrap();
+        enter(&folder, &name).unwrap_err();
+        // The control: who goes by the path gets out.
+        assert!(trap.path().join("name").is_dir() && trap.path().join("name/secret").exists());
+    }
+
+    #[test]
+    fn a_copy_never_leads_out_while_a_folder_and_a_link_take_turns() {
+        let (_outside, trap) = trap();
+        let (name, link, aside) = (trap.path().join("name"), trap.path().join("link"), trap.path().join("aside"));
+        let to = tempfile::tempdir().unwrap();
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 while !over.load(Ordering::Relaxed) {
-                    for turn in [&real, &link] {
-                        drop(fs::rename(turn, &name));
-                        drop(fs::rename(&name, turn));
+                    for (from, to) in [(&name, &aside), (&link, &name), (&name, &link), (&aside, &name)] {
+                        drop(fs::rename(from, to));
                     }
                 }
             });
-            let leaked = (0..1000).any(|round| {
+            let leaks = |round: &i32| {
                 let target = to.path().join(round.to_string());
-                let leaked = copy(folder.path(), &target);
+                drop(copy(trap.path(), &target, 1000, None));
+                let leaked = ["name", "link", "aside"].iter().any(|name| {
+                    let copied = target.join(name);
+                    let is_folder = fs::symlink_metadata(&copied).is_ok_and(|found| found.is_dir());
+                    is_folder && copied.join("secret").exists()
+                });
                 drop(fs::remove_dir_all(&target));
                 leaked
-            });
+            };
+            let leaked = (0..1000).find(leaks);
             over.store(true, Ordering::Relaxed);
-            leaked
-        })
-    }
-
-    #[test]
-    fn a_folder_that_is_swapped_for_a_link_again_and_again_never_leads_out() {
-        let ours = |from: &Path, to: &Path| {
-            drop(copy(from, to, 1000, None));
-            ["name", "real", "link"].iter().any(|name| {
-                let kind = fs::symlink_metadata(to.join(name));
-                kind.is_ok_and(|kind| kind.is_dir()) && to.join(name).join("secret").exists()
-            })
-        };
-        assert!(!raced(ours));
-        // The control: looking first and then going by the path is what gets caught.
-        let naive = |from: &Path, _: &Path| {
-            let name = from.join("name");
-            fs::symlink_metadata(&name).is_ok_and(|found| found.is_dir())
-                && fs::read_dir(&name).is_ok_and(|mut entries| entries.next().is_some())
-        };
-        assert!(raced(naive));
+            assert_eq!(leaked, None);
+        });
     }
 }
