@@ -223,9 +223,8 @@ impl Machine {
     fn explain(&self, kind: RuntimeKind, found: &mut Probe) {
         let Some(jails) = self.jails.iter().find(|jails| jails.name() == kind) else { return };
         found.evidence = jails.means();
-        if found.is_usable() && !jails.has_groups() {
-            let why = "without all control groups some limits are watched rather than enforced";
-            found.health = Health::Degraded(why.into());
+        if let Some(lack) = jails.lacks().filter(|_| found.is_usable()) {
+            found.health = Health::Degraded(lack.into());
         }
     }
 

@@ -28,6 +28,7 @@ pub(crate) use keeper::{KEEPER, keeper_main};
 use session::Session;
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub use supervisor::Named;
@@ -56,6 +57,8 @@ pub struct Jails {
     command: WorkerCommand,
     state: StateDir,
     groups: cgroup::Ability,
+    /// The version of Landlock that held the programs of the sandbox started last; 0 for none.
+    landlock: AtomicU8,
     all: Mutex<HashMap<SandboxId, Arc<Jail>>>,
 }
 
@@ -102,7 +105,7 @@ impl Jails {
 
     fn new(wall: Box<dyn wall::Wall>, command: WorkerCommand, state: StateDir) -> Self {
         state.reap();
-        Self { wall, command, state, groups: cgroup::ability(), all: Mutex::default() }
+        Self { wall, command, state, groups: cgroup::ability(), landlock: AtomicU8::new(0), all: Mutex::default() }
     }
 
     /// Does without control groups, as on a machine that has none for this user.
@@ -119,11 +122,22 @@ impl Jails {
         let groups =
             if had.is_empty() { "no control groups".into() } else { format!("control groups for {}", had.join(", ")) };
         let root = if rustix::process::geteuid().is_root() { "as root" } else { "without root" };
-        format!("{root}, {groups}")
+        let landlock = match self.landlock.load(Ordering::Relaxed) {
+            0 => String::new(),
+            version => format!(", Landlock version {version}"),
+        };
+        format!("{root}, {groups}{landlock}")
     }
 
-    /// Whether limits are held by control groups, all of them.
-    pub fn has_groups(&self) -> bool {
+    /// What this kind of wall should have and this machine does not; nothing where all is there. Known after a start.
+    pub fn lacks(&self) -> Option<&'static str> {
+        if self.name() == RuntimeKind::Process && self.landlock.load(Ordering::Relaxed) == 0 {
+            return Some("the kernel has no Landlock, so files are held by mounts alone");
+        }
+        (!self.has_groups()).then_some("without all control groups some limits are watched rather than enforced")
+    }
+
+    fn has_groups(&self) -> bool {
         self.groups == cgroup::Ability { memory: true, pids: true, cpu: true }
     }
 
@@ -174,6 +188,7 @@ impl Jails {
         built.launch.processors = wall::binding(limits, self.groups);
         built.launch.write(&folder).map_err(|error| RuntimeError::file(&folder, error))?;
         let session = Session::start(&self.command, &folder, &built.setup, self.wall.ready_within()).map_err(cannot)?;
+        self.landlock.store(session.landlock, Ordering::Relaxed);
         record.keeper = session.process();
         self.state.write(&record).map_err(|error| RuntimeError::file(&folder, error))?;
         *lock(&jail.record) = record;
