@@ -16,6 +16,6 @@ pub(crate) fn script_host() -> Arc<ScriptHost> {
 }
 
 /// The user's cache folder for `aic`; none where the machine has none, and then each process compiles for itself.
-fn cache_dir() -> Option<PathBuf> {
+pub(crate) fn cache_dir() -> Option<PathBuf> {
     directories::ProjectDirs::from("", "", "aic").map(|dirs| dirs.cache_dir().to_owned())
 }

@@ -1,11 +1,11 @@
 //! `aic doctor`: what works on this machine, tried rather than claimed.
 
 use super::{Context, FINDINGS, FINE, Format};
-use crate::host::script_host;
+use crate::host::{cache_dir, script_host};
 use crate::output::Style;
 use crate::report::{duration, json};
 use crate::workspace::Workspace;
-use aic_sandbox::probe_all;
+use aic_sandbox::{Health, Machine, RuntimeKind};
 use aic_store::StoreError;
 use serde_json::json;
 use std::path::Path;
@@ -16,18 +16,38 @@ pub struct Args {
     /// How to speak
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+    /// Try every sandbox again, also those tried since the machine started
+    #[arg(long)]
+    pub fresh: bool,
 }
 
-pub fn run(_: &Args, context: &mut Context) -> u8 {
-    let host = script_host();
-    let sandboxes = probe_all(&host);
-    let ready = sandboxes.iter().any(|sandbox| sandbox.name == "wasm" && sandbox.probe.is_ready());
+pub fn run(args: &Args, context: &mut Context) -> u8 {
+    let sandboxes = Machine::new(script_host(), cache_dir()).probe_all(args.fresh);
+    // What specs need without asking for it.
+    let ready = sandboxes.iter().any(|sandbox| sandbox.kind == RuntimeKind::Wasm && sandbox.is_usable());
     let store = store();
     if context.format == Format::Json {
+        let ms = |time: Option<Duration>| time.map(|time| time.as_secs_f64() * 1e3);
         let all: Vec<_> = sandboxes
             .iter()
             .map(|sandbox| {
-                json!({ "name": sandbox.name, "ready": sandbox.probe.is_ready(), "summary": sandbox.probe.summary() })
+                let (health, why) = match &sandbox.health {
+                    Health::Ready => ("ready", None),
+                    Health::Degraded(why) => ("degraded", Some(why)),
+                    Health::Unusable(why) => ("unusable", Some(why)),
+                };
+                json!({
+                    "name": sandbox.kind.name(),
+                    "ready": sandbox.is_usable(),
+                    "health": health,
+                    "why": why,
+                    "evidence": sandbox.evidence,
+                    "cold_ms": ms(sandbox.cold),
+                    "warm_ms": ms(sandbox.warm),
+                    "install": sandbox.install,
+                    "cached": sandbox.cached,
+                    "summary": sandbox.summary(),
+                })
             })
             .collect();
         let kept = match &store {
@@ -38,9 +58,17 @@ pub fn run(_: &Args, context: &mut Context) -> u8 {
     } else {
         context.out.line(context.out.styled(Style::Bold, "sandboxes"));
         for sandbox in &sandboxes {
-            let (style, mark) = if sandbox.probe.is_ready() { (Style::Good, "✓") } else { (Style::Dim, "-") };
+            let (style, mark) = match sandbox.health {
+                Health::Ready => (Style::Good, "✓"),
+                Health::Degraded(_) => (Style::Warn, "!"),
+                Health::Unusable(_) => (Style::Dim, "-"),
+            };
             let mark = context.out.styled(style, mark);
-            context.out.line(format_args!("  {mark} {:<12} {}", sandbox.name, sandbox.probe.summary()));
+            let cached = if sandbox.cached { " (as tried before; --fresh tries again)" } else { "" };
+            context.out.line(format_args!("  {mark} {:<12} {}{cached}", sandbox.kind.name(), sandbox.summary()));
+            if let Some(install) = &sandbox.install {
+                context.out.line(format_args!("    {:<12} to have it: {install}", ""));
+            }
         }
         context.out.line(context.out.styled(Style::Bold, "store"));
         let (style, mark, text) = match &store {

@@ -15,6 +15,8 @@ mod lsp;
 mod models;
 mod rollback;
 mod run;
+#[cfg(target_os = "linux")]
+mod sandbox;
 mod schema;
 mod test;
 mod versions;
@@ -95,6 +97,9 @@ enum Command {
     Models(models::Args),
     /// Say what works on this machine
     Doctor(doctor::Args),
+    /// Make, use and remove sandboxes by hand
+    #[cfg(target_os = "linux")]
+    Sandbox(sandbox::Args),
     /// Show what the built-in guardrails say of a text, or measure them
     Guard(guard::Args),
     /// Write a completion script for a shell
@@ -245,6 +250,8 @@ async fn dispatch(command: Command, cancel: CancellationToken) -> u8 {
         Command::Cassette(args) => cassette::run(&args, &mut context).await,
         Command::Models(args) => models::run(&args, &mut context).await,
         Command::Doctor(args) => doctor::run(&args, &mut context),
+        #[cfg(target_os = "linux")]
+        Command::Sandbox(args) => sandbox::run(&args, &mut context),
         Command::Guard(args) => guard::run(&args, &mut context),
         Command::Completions(args) => completions::run(&args, &mut context),
         Command::Lsp(args) => lsp::run(&args, &mut context).await,
@@ -273,6 +280,8 @@ impl Command {
             Self::Cassette(args) => args.format,
             Self::Models(args) => args.format,
             Self::Doctor(args) => args.format,
+            #[cfg(target_os = "linux")]
+            Self::Sandbox(args) => args.format,
             Self::Guard(args) => args.format(),
             Self::Completions(_) | Self::Fmt(_) | Self::Lsp(_) | Self::Schema(_) => Format::Human,
         }

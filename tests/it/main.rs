@@ -13,6 +13,8 @@ mod language;
 mod models_cmd;
 mod run_cmd;
 mod samples;
+#[cfg(target_os = "linux")]
+mod sandbox;
 mod support;
 mod test_cmd;
 mod tui;

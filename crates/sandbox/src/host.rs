@@ -144,6 +144,14 @@ impl ScriptHost {
         self.shared.lock().idle.iter().map(|ready| ready.worker.id()).collect()
     }
 
+    /// What an idle worker did to itself, for diagnostics; nothing where none is idle.
+    pub fn evidence(&self) -> Option<String> {
+        let state = self.shared.lock();
+        let report = &state.idle.last()?.report;
+        let notes = report.notes.iter().map(|note| format!(", {note}"));
+        Some(format!("Landlock {:?}", report.landlock).to_lowercase() + &notes.collect::<String>())
+    }
+
     /// The program its workers run.
     pub fn command(&self) -> &WorkerCommand {
         &self.shared.command

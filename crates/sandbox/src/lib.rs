@@ -1,26 +1,32 @@
-//! Sandboxes of the AIContainer workbench: scripts that a spec names run here and nowhere else.
+//! Sandboxes of the AIContainer workbench: what a spec brings that is code runs here and nowhere else.
 //!
-//! This version runs JavaScript: QuickJS compiled to WebAssembly, in a worker process that can be killed. A script has
-//! no files, no network, no environment and no clock but the ones it is given; see [`ScriptHost`]. Two walls stand
-//! around it: WebAssembly, which gives it no function to reach anything with, and a process that gave up its own
-//! rights before it ran the first script ([`WorkerReport`] says which).
+//! - Scripts run in WASM: QuickJS in a worker process that can be killed; see [`ScriptHost`].
+//! - Programs run behind the wall of a [`Runtime`]: gVisor, or for developers without it namespaces of the host's
+//!   kernel. An agent inside starts them; a keeper outside sees to it that nothing outlives the workbench.
+//! - [`Machine`] says what this machine has, and calls nothing ready that did not run a real program.
+//!   [`runtime::select`] chooses.
 //!
-//! Not here yet: gVisor, microVMs, other people's WASM, commands, and system-call filtering. [`probe_all`] says what a
-//! machine has and never claims isolation that was not tried.
+//! Not here yet: microVMs, networks for programs, other people's WASM.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod cancel;
 mod host;
+#[cfg(target_os = "linux")]
+mod jail;
+mod probe;
 mod process;
-mod runtime;
+pub mod runtime;
 mod script;
 mod wire;
 mod worker;
 
 pub use cancel::{Cancel, Watch};
 pub use host::ScriptHost;
+#[cfg(target_os = "linux")]
+pub use jail::{Jails, Named, StateDir};
+pub use probe::{Health, Machine, Probe, probe};
 pub use process::WorkerCommand;
-pub use runtime::{Probe, ProbeReport, Runtime, Wasm, probe_all};
+pub use runtime::{Runtime, RuntimeError, RuntimeKind, Wasm};
 pub use script::{Enforcement, ScriptCall, ScriptError, ScriptResult};
 pub use worker::{Landlock, WorkerReport, worker_main};

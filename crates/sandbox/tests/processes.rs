@@ -3,12 +3,13 @@
 
 mod support;
 
-use aic_sandbox::{Cancel, Probe, ScriptError, ScriptHost, WorkerCommand, probe_all};
+use aic_sandbox::{Cancel, Health, RuntimeKind, ScriptError, ScriptHost, Wasm, WorkerCommand, probe};
 use serde_json::json;
 use std::ffi::OsString;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use support::{body, cache, command, host, run, until, works};
 
 /// The ids of the processes one of whose arguments is this.
@@ -248,13 +249,11 @@ fn without_a_cache_folder_a_host_keeps_its_own_and_cleans_up() {
 }
 
 #[test]
-fn wasm_is_ready_only_because_it_ran_and_nothing_else_is_claimed() {
-    let reports = probe_all(&host());
-    assert_eq!(reports[0].name, "wasm");
-    assert!(reports[0].probe.is_ready(), "{:?}", reports[0]);
-    assert!(reports[1..].iter().all(|report| matches!(report.probe, Probe::NotDriven { .. } | Probe::NotFound)));
-    let broken = probe_all(&shell("exit 3"));
-    assert!(matches!(&broken[0].probe, Probe::Broken { why } if why.contains("exit status: 3")), "{:?}", broken[0]);
+fn wasm_is_ready_only_because_it_ran() {
+    let found = probe(&Wasm::new(Arc::new(host())));
+    assert_eq!((found.kind, &found.health), (RuntimeKind::Wasm, &Health::Ready));
+    let broken = probe(&Wasm::new(Arc::new(shell("exit 3"))));
+    assert!(matches!(&broken.health, Health::Unusable(why) if why.contains("exit status: 3")), "{broken:?}");
 }
 
 #[test]

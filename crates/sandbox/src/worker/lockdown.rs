@@ -57,6 +57,9 @@ pub(super) fn before_guests(report: &mut WorkerReport) {
 }
 
 #[cfg(target_os = "linux")]
+pub(crate) use system::close_inherited;
+
+#[cfg(target_os = "linux")]
 mod system {
     use super::{Landlock, WorkerReport};
     use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetStatus, Scope};
@@ -82,7 +85,7 @@ mod system {
     }
 
     /// Whatever the parent forgot to mark close-on-exec.
-    fn close_inherited() -> Result<(), String> {
+    pub(crate) fn close_inherited() -> Result<(), String> {
         let entries = std::fs::read_dir("/proc/self/fd").map_err(|error| format!("/proc/self/fd: {error}"))?;
         let names = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
         // Collected first: the listing itself is one of them, and is closed when this line ends.

@@ -19,8 +19,14 @@ pub use lockdown::{Landlock, WorkerReport};
 const GUEST_THREAD_STACK: usize = guest::WASM_STACK + (8 << 20);
 
 /// Runs a worker until its stdin closes: what `aic __worker` does. Call it first thing in `main`, before any thread
-/// is started or file opened: it closes every descriptor it inherited but the first three.
+/// is started or file opened: it closes every descriptor it inherited but the first three. With the arguments
+/// `keeper FOLDER` or `supervisor FOLDER` at their end it keeps a sandbox, or owns a named one, instead.
 pub fn worker_main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    if let Some((role, folder)) = role(std::env::args_os()) {
+        drop(lockdown::close_inherited());
+        return role(&folder);
+    }
     let mut report = lockdown::at_start();
     let mut input = io::stdin().lock();
     let open = match wire::read_frame(&mut input) {
@@ -60,6 +66,21 @@ pub fn worker_main() -> ExitCode {
             Ok(_) | Err(_) => return ExitCode::from(2),
         }
     }
+}
+
+/// What else the process is, and the folder it is about, where the arguments ask for that.
+#[cfg(target_os = "linux")]
+#[expect(clippy::type_complexity, reason = "a function and its argument, used once")]
+fn role(
+    arguments: impl Iterator<Item = std::ffi::OsString>,
+) -> Option<(fn(&std::path::Path) -> ExitCode, std::path::PathBuf)> {
+    use crate::jail::{KEEPER, SUPERVISOR, keeper_main, supervisor_main};
+    let mut last: Vec<_> = arguments.skip(1).collect();
+    let folder = last.pop()?;
+    let word = last.pop()?;
+    let roles: [(&str, fn(&std::path::Path) -> ExitCode); 2] = [(KEEPER, keeper_main), (SUPERVISOR, supervisor_main)];
+    let (_, role) = roles.into_iter().find(|(name, _)| word == *name)?;
+    Some((role, folder.into()))
 }
 
 /// Loads or compiles the guest and gives up every right that is not needed any more. `None`: nothing more to do.

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+#[cfg(target_os = "linux")]
+pub mod jails;
+
 use aic_base::{Limits, Timestamp};
 use aic_sandbox::{Cancel, ScriptCall, ScriptError, ScriptHost, ScriptResult, WorkerCommand};
 use serde_json::{Value, json};

@@ -1,0 +1,201 @@
+//! The agent: the first process inside a sandbox. It starts programs when the host says so, hands their output on,
+//! and leaves nothing of them running.
+//!
+//! One thread, one loop over all pipes, nothing but the standard library: the program is built as one static file, so
+//! that it runs in any root file system, and starts in a few milliseconds where every system call is expensive.
+//!
+//! It has no deadlines of its own: the host has them, and kills the whole sandbox if it is not obeyed.
+
+#![cfg(target_os = "linux")]
+#![cfg_attr(test, allow(dead_code, reason = "as a test target nothing calls `main`"))]
+
+mod filter;
+#[allow(dead_code, reason = "the host uses the other half")]
+mod protocol;
+mod run;
+mod sys;
+
+use protocol::{Frame, Kind, Nonce, ReadError, Setup};
+use run::Run;
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Where a program may write, where Landlock confines it.
+const WRITABLE: [&str; 3] = ["/tmp", "/workspace", "/dev"];
+/// How often all processes are killed before the agent gives up waiting for them to be gone, a millisecond each.
+const MOST_KILLS: u32 = 2000;
+
+fn main() -> ExitCode {
+    sys::hide();
+    let Ok((mut input, output)) = sys::take_stdio() else { return ExitCode::from(3) };
+    let open = match protocol::read(&mut input) {
+        Ok(frame) if frame.kind == Kind::Open => frame,
+        Ok(_) | Err(ReadError::Garbage(_) | ReadError::Broken(_)) => return ExitCode::from(2),
+        Err(ReadError::Closed) => return ExitCode::SUCCESS,
+    };
+    let Some(setup) = Setup::decode(&open.payload) else { return ExitCode::from(2) };
+    let Ok((woken, wake)) = std::io::pipe() else { return ExitCode::from(3) };
+    sys::nonblocking(&woken);
+    sys::nonblocking(&wake);
+    sys::wake_on_child(wake.as_raw_fd());
+    let landlock = if setup.landlock { sys::landlock(&WRITABLE).ok() } else { None };
+    let report = [landlock.as_ref().map_or(0, |(_, abi)| *abi)];
+    let mut agent = Agent {
+        voice: Voice { output, nonce: open.nonce },
+        setup,
+        landlock: landlock.map(|(rules, _)| rules),
+        filter: filter::code(setup.filter).into(),
+        runs: Vec::new(),
+    };
+    agent.voice.say(Kind::Ready, 0, &report);
+    agent.serve(&mut input, woken)
+}
+
+/// The way to the host.
+pub struct Voice {
+    output: std::fs::File,
+    nonce: Nonce,
+}
+
+impl Voice {
+    /// Ends the agent, and with it the sandbox, where nobody listens any more.
+    pub fn say(&mut self, kind: Kind, id: u32, payload: &[u8]) {
+        if protocol::write(&mut self.output, kind, &self.nonce, id, payload).is_err() {
+            std::process::exit(0);
+        }
+    }
+
+    fn fail(&mut self, id: u32, error: &std::io::Error) {
+        let mut payload = error.raw_os_error().unwrap_or_default().to_le_bytes().to_vec();
+        let _ = write!(payload, "{error}");
+        self.say(Kind::Failed, id, &payload);
+    }
+}
+
+struct Agent {
+    voice: Voice,
+    setup: Setup,
+    landlock: Option<std::os::fd::OwnedFd>,
+    filter: Arc<[sys::Instruction]>,
+    runs: Vec<Run>,
+}
+
+impl Agent {
+    fn serve(&mut self, input: &mut std::fs::File, mut woken: std::io::PipeReader) -> ExitCode {
+        loop {
+            let mut fds = vec![
+                sys::PollFd { fd: input.as_raw_fd(), events: sys::POLLIN, revents: 0 },
+                sys::PollFd { fd: woken.as_raw_fd(), events: sys::POLLIN, revents: 0 },
+            ];
+            self.runs.iter().for_each(|run| run.wants(&mut fds));
+            if sys::wait(&mut fds, -1).is_err() {
+                return ExitCode::from(3);
+            }
+            let ready = |fd: i32| fds.iter().any(|polled| polled.fd == fd && polled.revents != 0);
+            for run in &mut self.runs {
+                run.pump(&ready, &mut self.voice);
+            }
+            let (asked, ended) = (ready(input.as_raw_fd()), ready(woken.as_raw_fd()));
+            if ended {
+                let mut bytes = [0; 256];
+                while matches!(std::io::Read::read(&mut woken, &mut bytes), Ok(1..)) {}
+                self.reap();
+            }
+            if asked {
+                match protocol::read(input) {
+                    Ok(frame) if frame.nonce == self.voice.nonce => self.obey(&frame),
+                    Err(ReadError::Closed) => return self.end(0),
+                    Ok(_) | Err(_) => return self.end(2),
+                }
+            }
+        }
+    }
+
+    /// Without its first process the sandbox ends; where the agent is not the first, this is what ends it.
+    fn end(&mut self, code: u8) -> ExitCode {
+        self.runs.clear();
+        self.sweep();
+        ExitCode::from(code)
+    }
+
+    fn obey(&mut self, frame: &Frame) {
+        let id = frame.id;
+        let run = self.runs.iter_mut().find(|run| run.id == id);
+        match (frame.kind, run) {
+            (Kind::Start, None) => match self.start(frame) {
+                Ok(run) => {
+                    self.voice.say(Kind::Started, id, &[]);
+                    self.runs.push(run);
+                }
+                Err(error) => self.voice.fail(id, &error),
+            },
+            (Kind::Stdin, Some(run)) => run.feed(&frame.payload),
+            (Kind::Eof, Some(run)) => run.end_of_input(),
+            (Kind::Kill, Some(run)) => run.kill(frame.payload.first().copied().unwrap_or(9)),
+            (Kind::Resize, Some(run)) => run.resize(&frame.payload),
+            (Kind::Count, _) => {
+                let count = u32::try_from(processes()).unwrap_or(u32::MAX);
+                self.voice.say(Kind::Counted, id, &count.to_le_bytes());
+            }
+            // About an execution that ended while the frame was on its way.
+            _ => {}
+        }
+    }
+
+    fn start(&self, frame: &Frame) -> std::io::Result<Run> {
+        let start = protocol::Start::decode(&frame.payload).ok_or(std::io::ErrorKind::InvalidInput)?;
+        let landlock = self.landlock.as_ref().map(|rules| sys::duplicate(rules.as_raw_fd())).transpose()?;
+        Run::start(frame.id, start, &self.setup, Arc::clone(&self.filter), landlock)
+    }
+
+    /// Notes which programs ended, and tells the host of them when nothing of theirs is left.
+    fn reap(&mut self) {
+        while let Ok(Some((pid, status))) = sys::reap() {
+            if let Some(run) = self.runs.iter_mut().find(|run| run.pid == pid) {
+                run.status = Some(status);
+            }
+        }
+        let (mut over, going) = std::mem::take(&mut self.runs).into_iter().partition::<Vec<_>, _>(Run::is_over);
+        self.runs = going;
+        for run in &mut over {
+            run.kill(9);
+            run.drain(&mut self.voice);
+        }
+        if self.runs.is_empty() && !over.is_empty() {
+            self.sweep();
+        }
+        for run in over {
+            self.voice.say(Kind::Exit, run.id, &run.ended().encode());
+        }
+    }
+
+    /// Kills every process that is left, whatever group or session it went to, and waits for them to be gone. Only
+    /// the first process of a sandbox may do that; elsewhere it would hit the host's.
+    fn sweep(&mut self) {
+        if std::process::id() != 1 {
+            return;
+        }
+        for _ in 0..MOST_KILLS {
+            sys::send(-1, sys::SIGKILL);
+            loop {
+                match sys::reap() {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break,
+                    // No child is left.
+                    Err(_) => return,
+                }
+            }
+            if sys::wait(&mut [], 1).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn processes() -> usize {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return 0 };
+    let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    numbers.filter(|pid| *pid != std::process::id()).count()
+}

@@ -1,0 +1,226 @@
+//! One program that the agent runs: its pipes or its terminal, what it has printed, and its end.
+
+use crate::Voice;
+use crate::protocol::{self, CHUNK, Ended, Kind, Setup, Start};
+use crate::sys::{self, Descent, Instruction, POLLIN, POLLOUT, PollFd};
+use std::collections::VecDeque;
+use std::ffi::{CString, OsStr};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+/// The most that waits to be read by a program, in bytes; more from the host ends its input.
+const MOST_WAITING: usize = 64 << 20;
+
+/// Numbers of `RLIMIT_…`.
+const FSIZE: i32 = 1;
+const CORE: i32 = 4;
+const NPROC: i32 = 6;
+const NOFILE: i32 = 7;
+const AS: i32 = 9;
+
+pub struct Run {
+    pub id: u32,
+    pub pid: i32,
+    /// As `waitpid` gave it, once it ended.
+    pub status: Option<i32>,
+    input: Option<File>,
+    waiting: VecDeque<u8>,
+    input_ends: bool,
+    output: Option<File>,
+    errors: Option<File>,
+    terminal: bool,
+    /// What it may still print, in bytes.
+    left: u64,
+    truncated: bool,
+}
+
+impl Run {
+    pub fn start(
+        id: u32,
+        start: Start,
+        setup: &Setup,
+        filter: Arc<[Instruction]>,
+        landlock: Option<OwnedFd>,
+    ) -> io::Result<Self> {
+        let (program, arguments) = start.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+        let mut command = Command::new(OsStr::from_bytes(program));
+        command.args(arguments.iter().map(|argument| OsStr::from_bytes(argument))).env_clear();
+        command.envs(start.env.iter().map(|(name, value)| (OsStr::from_bytes(name), OsStr::from_bytes(value))));
+        let most = |most: u64| if most == 0 { u64::MAX } else { most };
+        let limits = vec![
+            (AS, most(setup.memory)),
+            (NPROC, most(setup.pids)),
+            (NOFILE, most(setup.files)),
+            (FSIZE, most(setup.file_size)),
+            (CORE, 0),
+        ];
+        let limits = limits.into_iter().filter(|(resource, most)| *resource == CORE || *most != u64::MAX).collect();
+        let folder = CString::new(start.folder).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let terminal = start.terminal.is_some();
+        sys::descend(&mut command, Descent { folder, user: setup.user, terminal, limits, filter, landlock });
+        let run = |pid: u32, input: OwnedFd, output: OwnedFd, errors: Option<OwnedFd>| {
+            for fd in [&input, &output].into_iter().chain(&errors) {
+                sys::nonblocking(fd);
+            }
+            Self {
+                id,
+                pid: pid.cast_signed(),
+                status: None,
+                input: Some(input.into()),
+                waiting: VecDeque::new(),
+                input_ends: false,
+                output: Some(output.into()),
+                errors: errors.map(File::from),
+                terminal,
+                left: start.output,
+                truncated: false,
+            }
+        };
+        if let Some((rows, columns)) = start.terminal {
+            let (master, other) = sys::terminal(rows, columns)?;
+            let copy = |fd: &OwnedFd| fd.try_clone().map(Stdio::from);
+            command.stdin(copy(&other)?).stdout(copy(&other)?).stderr(copy(&other)?);
+            let child = command.spawn()?;
+            let input = master.try_clone()?;
+            return Ok(run(child.id(), input, master, None));
+        }
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(input), Some(output), Some(errors)) = pipes else {
+            return Err(io::Error::other("no pipes"));
+        };
+        Ok(run(child.id(), input.into(), output.into(), Some(errors.into())))
+    }
+
+    /// What this program's pipes wait for.
+    pub fn wants(&self, fds: &mut Vec<PollFd>) {
+        let streams = [&self.output, &self.errors].into_iter().flatten();
+        fds.extend(streams.map(|stream| PollFd { fd: stream.as_raw_fd(), events: POLLIN, revents: 0 }));
+        if let Some(input) = self.input.as_ref().filter(|_| !self.waiting.is_empty()) {
+            fds.push(PollFd { fd: input.as_raw_fd(), events: POLLOUT, revents: 0 });
+        }
+    }
+
+    /// Moves what can be moved now.
+    pub fn pump(&mut self, ready: &impl Fn(i32) -> bool, voice: &mut Voice) {
+        let is_ready = |file: &Option<File>| file.as_ref().is_some_and(|file| ready(file.as_raw_fd()));
+        if is_ready(&self.output) {
+            self.read_once(Kind::Stdout, voice);
+        }
+        if is_ready(&self.errors) {
+            self.read_once(Kind::Stderr, voice);
+        }
+        if is_ready(&self.input) {
+            self.write_once();
+        }
+    }
+
+    /// Whether more may come on this stream at once.
+    fn read_once(&mut self, kind: Kind, voice: &mut Voice) -> bool {
+        let stream = if kind == Kind::Stdout { &mut self.output } else { &mut self.errors };
+        let Some(file) = stream else { return false };
+        let mut bytes = [0; CHUNK];
+        match file.read(&mut bytes) {
+            Ok(count @ 1..) => {
+                let kept = usize::try_from(self.left).unwrap_or(usize::MAX).min(count);
+                self.left -= kept as u64;
+                self.truncated |= kept < count;
+                if let Some(text) = bytes.get(..kept).filter(|text| !text.is_empty()) {
+                    voice.say(kind, self.id, text);
+                }
+                true
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
+            // A terminal whose other end is closed gives an error rather than an end.
+            Ok(0) | Err(_) => {
+                *stream = None;
+                false
+            }
+        }
+    }
+
+    fn write_once(&mut self) {
+        let Some(input) = &mut self.input else { return };
+        let (front, _) = self.waiting.as_slices();
+        match input.write(front) {
+            Ok(count) => drop(self.waiting.drain(..count)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // It reads no more, which is its right.
+            Err(_) => {
+                self.waiting.clear();
+                self.input_ends = true;
+            }
+        }
+        self.close_when_empty();
+    }
+
+    fn close_when_empty(&mut self) {
+        if self.input_ends && self.waiting.is_empty() {
+            self.input = None;
+        }
+    }
+
+    pub fn feed(&mut self, bytes: &[u8]) {
+        if self.input_ends || self.input.is_none() {
+            return;
+        }
+        if self.waiting.len() + bytes.len() > MOST_WAITING {
+            self.input_ends = true;
+            return;
+        }
+        self.waiting.extend(bytes);
+        self.write_once();
+    }
+
+    pub fn end_of_input(&mut self) {
+        if self.terminal {
+            // Control-D, which is how a terminal says so.
+            self.feed(&[4]);
+        } else {
+            self.input_ends = true;
+            self.close_when_empty();
+        }
+    }
+
+    pub fn kill(&self, signal: u8) {
+        // Its group and its session's leader; a program that made others is swept up when it ended.
+        sys::send(-self.pid, i32::from(signal));
+    }
+
+    pub fn resize(&self, payload: &[u8]) {
+        let mut fields = protocol::Fields(payload);
+        if let (Some(master), Some(rows), Some(columns)) = (&self.output, fields.array(), fields.array())
+            && self.terminal
+        {
+            sys::resize(master, u16::from_le_bytes(rows), u16::from_le_bytes(columns));
+        }
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.status.is_some()
+    }
+
+    /// Hands on what was printed before the end. What others hold the pipes open for does not count.
+    pub fn drain(&mut self, voice: &mut Voice) {
+        for kind in [Kind::Stdout, Kind::Stderr] {
+            // A pipe holds 64 KiB unless made larger, and then a mebibyte: a few rounds, not as many as somebody fills.
+            let mut rounds = 0;
+            while rounds < 64 && self.read_once(kind, voice) {
+                rounds += 1;
+            }
+        }
+    }
+
+    pub fn ended(&self) -> Ended {
+        let status = self.status.unwrap_or_default();
+        let signal = status & 0x7f;
+        let code = (signal == 0).then_some((status >> 8) & 0xff);
+        Ended { code, signal, truncated: self.truncated }
+    }
+}

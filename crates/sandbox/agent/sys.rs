@@ -1,0 +1,293 @@
+//! The few calls of the C library that the agent needs and the standard library does not have. All `unsafe` of the
+//! agent is here.
+#![expect(unsafe_code, reason = "this file is the agent's only door to the C library")]
+
+use std::ffi::{CStr, c_int, c_long, c_ulong};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+pub const SIGKILL: c_int = 9;
+const SIGCHLD: c_int = 17;
+const WNOHANG: c_int = 1;
+const F_SETFL: c_int = 4;
+const O_NONBLOCK: c_int = 0o4000;
+const O_NOCTTY: c_int = 0o400;
+const F_DUPFD_CLOEXEC: c_int = 1030;
+const PR_SET_DUMPABLE: c_int = 4;
+const PR_SET_SECCOMP: c_int = 22;
+const PR_CAPBSET_DROP: c_int = 24;
+const PR_SET_NO_NEW_PRIVS: c_int = 38;
+const TIOCSCTTY: c_ulong = 0x540E;
+const TIOCSWINSZ: c_ulong = 0x5414;
+const TIOCGPTN: c_ulong = 0x8004_5430;
+const TIOCSPTLCK: c_ulong = 0x4004_5431;
+
+/// What to wait for at a descriptor.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct PollFd {
+    pub fd: RawFd,
+    pub events: i16,
+    pub revents: i16,
+}
+
+pub const POLLIN: i16 = 1;
+pub const POLLOUT: i16 = 4;
+
+/// One instruction of a system-call filter.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Instruction {
+    pub code: u16,
+    pub jt: u8,
+    pub jf: u8,
+    pub k: u32,
+}
+
+#[repr(C)]
+struct Program {
+    length: u16,
+    code: *const Instruction,
+}
+
+unsafe extern "C" {
+    fn poll(fds: *mut PollFd, count: c_ulong, timeout: c_int) -> c_int;
+    fn signal(number: c_int, handler: usize) -> usize;
+    fn kill(pid: c_int, signal: c_int) -> c_int;
+    fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
+    fn prctl(option: c_int, ...) -> c_int;
+    fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
+    fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
+    fn setsid() -> c_int;
+    fn setpgid(pid: c_int, group: c_int) -> c_int;
+    fn chdir(path: *const std::ffi::c_char) -> c_int;
+    fn write(fd: c_int, bytes: *const u8, count: usize) -> isize;
+    fn umask(mask: u32) -> u32;
+    fn syscall(number: c_long, ...) -> c_long;
+    fn getrlimit(resource: c_int, limit: *mut [u64; 2]) -> c_int;
+    fn setrlimit(resource: c_int, limit: *const [u64; 2]) -> c_int;
+}
+
+#[cfg(target_arch = "x86_64")]
+mod numbers {
+    use std::ffi::c_long;
+    pub const CAPSET: c_long = 126;
+    pub const SETUID: c_long = 105;
+    pub const SETGID: c_long = 106;
+    pub const SETGROUPS: c_long = 116;
+}
+#[cfg(target_arch = "aarch64")]
+mod numbers {
+    use std::ffi::c_long;
+    pub const CAPSET: c_long = 91;
+    pub const SETUID: c_long = 146;
+    pub const SETGID: c_long = 144;
+    pub const SETGROUPS: c_long = 159;
+}
+const LANDLOCK_CREATE: c_long = 444;
+const LANDLOCK_ADD: c_long = 445;
+const LANDLOCK_RESTRICT: c_long = 446;
+
+/// All that an agent with a user of its own ever has: kill, setgid, setuid, setpcap.
+const CAPABILITIES: [c_ulong; 4] = [5, 6, 7, 8];
+
+fn done(result: impl Into<i64>) -> io::Result<()> {
+    if result.into() < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Waits for events, for ever where `timeout_ms` is negative. An interrupting signal counts as no event.
+pub fn wait(fds: &mut [PollFd], timeout_ms: c_int) -> io::Result<()> {
+    // SAFETY: pointer and length belong to one live slice of the C struct's layout.
+    let result = unsafe { poll(fds.as_mut_ptr(), fds.len() as c_ulong, timeout_ms) };
+    match done(result) {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+            fds.iter_mut().for_each(|fd| fd.revents = 0);
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+static WAKE: AtomicI32 = AtomicI32::new(-1);
+
+extern "C" fn on_child(_signal: c_int) {
+    // SAFETY: `write` may be called in a signal handler; the descriptor is the wake pipe's, which is never closed. A
+    // full pipe wakes just as well.
+    unsafe { write(WAKE.load(Ordering::Relaxed), [0u8].as_ptr(), 1) };
+}
+
+/// From now on a byte is written here whenever a child ends.
+pub fn wake_on_child(pipe: RawFd) {
+    WAKE.store(pipe, Ordering::Relaxed);
+    // SAFETY: the handler only does what handlers may do.
+    unsafe { signal(SIGCHLD, on_child as *const () as usize) };
+}
+
+/// Reads and writes that would wait return at once.
+pub fn nonblocking(fd: &impl AsRawFd) {
+    // SAFETY: changes a flag of a descriptor that the caller owns.
+    unsafe { fcntl(fd.as_raw_fd(), F_SETFL, O_NONBLOCK) };
+}
+
+/// The same open file under a number of its own.
+pub fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the result, where there is one, is a new descriptor that nobody else owns.
+    unsafe {
+        let copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        done(copy)?;
+        Ok(OwnedFd::from_raw_fd(copy))
+    }
+}
+
+pub fn send(pid: c_int, number: c_int) {
+    // SAFETY: plain numbers.
+    unsafe { kill(pid, number) };
+}
+
+/// A child that ended and its status; none where none ended, and an error where there is none at all.
+pub fn reap() -> io::Result<Option<(c_int, c_int)>> {
+    let mut status = 0;
+    // SAFETY: the status is a live integer.
+    let pid = unsafe { waitpid(-1, &raw mut status, WNOHANG) };
+    done(pid)?;
+    Ok((pid > 0).then_some((pid, status)))
+}
+
+/// Nobody else may look into this process, and files it makes are not open to the world's writing.
+pub fn hide() {
+    // SAFETY: plain numbers.
+    unsafe {
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+        umask(0o022);
+    }
+}
+
+/// A new terminal: its master, and its other end.
+pub fn terminal(rows: u16, columns: u16) -> io::Result<(OwnedFd, OwnedFd)> {
+    let open = |path: &str| {
+        // Not as the agent's own terminal: it is the program's.
+        std::fs::OpenOptions::new().read(true).write(true).custom_flags(O_NOCTTY).open(path).map(OwnedFd::from)
+    };
+    let master = open("/dev/ptmx").or_else(|_| open("/dev/pts/ptmx"))?;
+    let (mut number, unlock): (c_int, c_int) = (0, 0);
+    // SAFETY: the requests read and write one integer each.
+    unsafe {
+        done(ioctl(master.as_raw_fd(), TIOCSPTLCK, &raw const unlock))?;
+        done(ioctl(master.as_raw_fd(), TIOCGPTN, &raw mut number))?;
+    }
+    resize(&master, rows, columns);
+    Ok((master, open(&format!("/dev/pts/{number}"))?))
+}
+
+pub fn resize(master: &impl AsRawFd, rows: u16, columns: u16) {
+    let size = [rows, columns, 0, 0];
+    // SAFETY: the request reads the four numbers of `struct winsize`.
+    unsafe { ioctl(master.as_raw_fd(), TIOCSWINSZ, &raw const size) };
+}
+
+/// A set of rules of Landlock and the version of it that the kernel has. Programs may read and start everything, and
+/// write below `writable` only; they get no TCP, and no signals or abstract sockets to the outside.
+pub fn landlock(writable: &[&str]) -> io::Result<(OwnedFd, u8)> {
+    const READ: u64 = 0b1101;
+    const VERSION: c_ulong = 1;
+    #[repr(C, packed)]
+    struct Beneath {
+        allowed: u64,
+        folder: c_int,
+    }
+    // SAFETY: asks for a number.
+    let abi = unsafe { syscall(LANDLOCK_CREATE, std::ptr::null::<u8>(), 0usize, VERSION) };
+    done(abi)?;
+    let (all, size): (u64, usize) = match abi {
+        1 => (0x1fff, 8),
+        2 => (0x3fff, 8),
+        3 => (0x7fff, 8),
+        4 => (0x7fff, 16),
+        5 => (0xffff, 16),
+        _ => (0xffff, 24),
+    };
+    let attributes = [all, 0b11, 0b11];
+    // SAFETY: `size` bytes of the attributes are valid; the result is a new descriptor.
+    let rules = unsafe {
+        let fd = syscall(LANDLOCK_CREATE, attributes.as_ptr(), size, 0 as c_ulong);
+        done(fd)?;
+        OwnedFd::from_raw_fd(fd as RawFd)
+    };
+    let folders = std::iter::once(("/", READ)).chain(writable.iter().map(|path| (*path, all)));
+    for (path, allowed) in folders {
+        let Ok(folder) = std::fs::File::open(path) else { continue };
+        let rule = Beneath { allowed, folder: folder.as_raw_fd() };
+        // SAFETY: the rule has the layout the kernel reads, and lives.
+        done(unsafe { syscall(LANDLOCK_ADD, rules.as_raw_fd(), 1 as c_int, &raw const rule, 0 as c_ulong) })?;
+    }
+    Ok((rules, u8::try_from(abi).unwrap_or(u8::MAX)))
+}
+
+/// What a new process does to itself before it becomes the program.
+pub struct Descent {
+    pub folder: std::ffi::CString,
+    pub user: Option<u32>,
+    pub terminal: bool,
+    /// Resource and most.
+    pub limits: Vec<(c_int, u64)>,
+    pub filter: std::sync::Arc<[Instruction]>,
+    pub landlock: Option<OwnedFd>,
+}
+
+/// Has the command go through these steps between `fork` and `exec`.
+pub fn descend(command: &mut Command, steps: Descent) {
+    // SAFETY: the closure runs in a child of a single-threaded process, allocates nothing and only makes system calls.
+    unsafe { command.pre_exec(move || steps.take()) };
+}
+
+impl Descent {
+    fn take(&self) -> io::Result<()> {
+        // SAFETY: plain numbers and pointers to values that live in `self` or on this stack.
+        unsafe {
+            if self.terminal {
+                done(setsid())?;
+                done(ioctl(0, TIOCSCTTY, 0 as c_ulong))?;
+            } else {
+                done(setpgid(0, 0))?;
+            }
+            for (resource, most) in &self.limits {
+                let mut limit = [0u64; 2];
+                done(getrlimit(*resource, &raw mut limit))?;
+                // Not above what was set before, which only a privileged process may raise.
+                limit = [limit[1].min(*most); 2];
+                done(setrlimit(*resource, &raw const limit))?;
+            }
+            if let Some(user) = self.user {
+                done(syscall(numbers::SETGROUPS, 0usize, std::ptr::null::<u32>()))?;
+                done(syscall(numbers::SETGID, user as c_ulong))?;
+                for capability in CAPABILITIES {
+                    done(prctl(PR_CAPBSET_DROP, capability, 0, 0, 0))?;
+                }
+                done(syscall(numbers::SETUID, user as c_ulong))?;
+            }
+            let (version, none) = ([0x2008_0522u32, 0], [0u32; 6]);
+            done(syscall(numbers::CAPSET, version.as_ptr(), none.as_ptr()))?;
+            done(chdir(CStr::as_ptr(&self.folder)))?;
+            done(prctl(PR_SET_NO_NEW_PRIVS, 1 as c_ulong, 0, 0, 0))?;
+            if let Some(rules) = &self.landlock {
+                done(syscall(LANDLOCK_RESTRICT, rules.as_raw_fd(), 0 as c_ulong))?;
+            }
+            if !self.filter.is_empty() {
+                let program = Program { length: self.filter.len() as u16, code: self.filter.as_ptr() };
+                done(prctl(PR_SET_SECCOMP, 2 as c_ulong, &raw const program, 0, 0))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The process's own stdin and stdout, under other numbers than the ones that programs inherit.
+pub fn take_stdio() -> io::Result<(std::fs::File, std::fs::File)> {
+    // SAFETY: 0 and 1 are open for as long as the agent runs; only copies of them are made.
+    let (input, output) = unsafe { (BorrowedFd::borrow_raw(0), BorrowedFd::borrow_raw(1)) };
+    Ok((duplicate(input.as_raw_fd())?.into(), duplicate(output.as_raw_fd())?.into()))
+}

@@ -1,0 +1,426 @@
+//! Sandboxes that run programs: a room behind a wall (gVisor, or namespaces of the host's kernel), an agent inside,
+//! a keeper beside it, a folder on the host. The walls differ, the rest is shared.
+
+mod bubble;
+mod cgroup;
+mod exec;
+mod folder;
+mod gvisor;
+mod keeper;
+pub(crate) mod proc;
+#[allow(dead_code, reason = "the agent uses the other half")]
+#[path = "../../agent/protocol.rs"]
+mod protocol;
+mod session;
+mod supervisor;
+mod wall;
+mod workspace;
+
+use crate::cancel::Cancel;
+use crate::process::WorkerCommand;
+use crate::runtime::{
+    Access, Attached, Capabilities, Cleaned, Exec, ExecResult, Kept, Runtime, RuntimeError, RuntimeKind, SandboxId,
+    SandboxSpec, State, Stats, Status,
+};
+use aic_base::Limits;
+pub use folder::StateDir;
+pub(crate) use keeper::{KEEPER, keeper_main};
+use session::Session;
+use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+pub use supervisor::Named;
+pub(crate) use supervisor::{SUPERVISOR, supervisor_main};
+
+/// The user that programs run as unless they must be another.
+const NOBODY: u32 = 65_534;
+/// The user that the agent runs as, where it can be another than the programs'.
+const AGENT_USER: u32 = 65_532;
+
+fn capabilities(own_kernel: bool) -> Capabilities {
+    Capabilities {
+        commands: true,
+        javascript: false,
+        network: false,
+        interactive: true,
+        gpu: false,
+        workspace: true,
+        own_kernel,
+    }
+}
+
+/// A runtime with an agent behind one kind of wall.
+pub struct Jails {
+    wall: Box<dyn wall::Wall>,
+    command: WorkerCommand,
+    state: StateDir,
+    groups: cgroup::Ability,
+    /// The version of Landlock that held the programs of the sandbox started last; 0 for none.
+    landlock: AtomicU8,
+    all: Mutex<HashMap<SandboxId, Arc<Jail>>>,
+}
+
+/// One sandbox.
+struct Jail {
+    record: Mutex<folder::Record>,
+    /// What it sees as `/workspace`: the copy, where it is one.
+    workspace: crate::runtime::Workspace,
+    owner: Option<u32>,
+    /// What was no file in the workspace before it was shared.
+    special: Vec<workspace::Known>,
+    kept: Vec<Kept>,
+    /// Memory that the wall needs for itself, in bytes.
+    overhead: u64,
+    life: Mutex<Life>,
+}
+
+struct Life {
+    state: State,
+    why: Option<String>,
+    session: Option<Arc<Session>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Jails {
+    /// gVisor, if `runsc` is installed. `command` is the program that becomes a keeper, such as `aic __worker`.
+    pub fn gvisor(command: WorkerCommand, state: StateDir) -> Option<Self> {
+        Some(Self::new(Box::new(gvisor::Gvisor::find()?), command, state))
+    }
+
+    /// gVisor without root's rights, even where this user is root.
+    pub fn gvisor_rootless(command: WorkerCommand, state: StateDir) -> Option<Self> {
+        let wall = gvisor::Gvisor { rootless: true, ..gvisor::Gvisor::find()? };
+        Some(Self::new(Box::new(wall), command, state))
+    }
+
+    /// Namespaces, Landlock and a filter on the host's kernel, if `bwrap` is installed.
+    pub fn process(command: WorkerCommand, state: StateDir) -> Option<Self> {
+        Some(Self::new(Box::new(bubble::Bubble::find()?), command, state))
+    }
+
+    fn new(wall: Box<dyn wall::Wall>, command: WorkerCommand, state: StateDir) -> Self {
+        state.reap();
+        Self { wall, command, state, groups: cgroup::ability(), landlock: AtomicU8::new(0), all: Mutex::default() }
+    }
+
+    /// Does without control groups, as on a machine that has none for this user.
+    #[must_use]
+    pub fn without_groups(mut self) -> Self {
+        self.groups = cgroup::Ability::default();
+        self
+    }
+
+    /// What holds limits here, in words: the evidence of a probe.
+    pub fn means(&self) -> String {
+        let groups = [("memory", self.groups.memory), ("pids", self.groups.pids), ("cpu", self.groups.cpu)];
+        let had: Vec<_> = groups.iter().filter(|(_, had)| *had).map(|(name, _)| *name).collect();
+        let groups =
+            if had.is_empty() { "no control groups".into() } else { format!("control groups for {}", had.join(", ")) };
+        let root = if rustix::process::geteuid().is_root() { "as root" } else { "without root" };
+        let landlock = match self.landlock.load(Ordering::Relaxed) {
+            0 => String::new(),
+            version => format!(", Landlock version {version}"),
+        };
+        format!("{root}, {groups}{landlock}")
+    }
+
+    /// What this kind of wall should have and this machine does not; nothing where all is there. Known after a start.
+    pub fn lacks(&self) -> Option<&'static str> {
+        if self.name() == RuntimeKind::Process && self.landlock.load(Ordering::Relaxed) == 0 {
+            return Some("the kernel has no Landlock, so files are held by mounts alone");
+        }
+        (!self.has_groups()).then_some("without all control groups some limits are watched rather than enforced")
+    }
+
+    fn has_groups(&self) -> bool {
+        self.groups == cgroup::Ability { memory: true, pids: true, cpu: true }
+    }
+
+    fn jail(&self, id: &SandboxId) -> Result<Arc<Jail>, RuntimeError> {
+        let jail = lock(&self.all).get(id).map(Arc::clone);
+        jail.ok_or_else(|| RuntimeError::Unknown { runtime: self.name(), id: id.clone() })
+    }
+
+    /// The session of a sandbox that runs.
+    fn session(&self, id: &SandboxId) -> Result<(Arc<Jail>, Arc<Session>), RuntimeError> {
+        let jail = self.jail(id)?;
+        jail.look();
+        let session = {
+            let life = lock(&jail.life);
+            match &life.session {
+                Some(session) if life.state == State::Running => Arc::clone(session),
+                _ => {
+                    let (state, why) = (life.state, life.why.clone());
+                    return Err(RuntimeError::NotRunning { id: id.clone(), state, why });
+                }
+            }
+        };
+        Ok((jail, session))
+    }
+
+    fn bring_up(&self, jail: &Jail) -> Result<Session, RuntimeError> {
+        let cannot = |why: String| RuntimeError::CannotStart { runtime: self.name(), why };
+        let mut record = lock(&jail.record).clone();
+        let folder = self.state.folder(&record.id);
+        for old in ["bundle", "root", "runsc"] {
+            keeper::remove(&folder.join(old)).map_err(|error| RuntimeError::file(&folder, error))?;
+        }
+        let agent = self.state.agent().map_err(|error| RuntimeError::file(self.state.path(), error))?;
+        let limits = &record.spec.limits;
+        let (memory, tasks) = self.wall.overhead(limits);
+        let groups = cgroup::plan(record.id.as_str(), self.groups, limits, memory, tasks);
+        let room = wall::Room {
+            id: record.id.as_str(),
+            folder: &folder,
+            agent: &agent,
+            limits,
+            rootfs: &record.spec.rootfs,
+            workspace: &jail.workspace,
+            owner: jail.owner,
+            groups,
+        };
+        let mut built = self.wall.build(&room).map_err(|error| cannot(error.to_string()))?;
+        built.launch.processors = wall::binding(limits, self.groups);
+        built.launch.write(&folder).map_err(|error| RuntimeError::file(&folder, error))?;
+        let session = Session::start(&self.command, &folder, &built.setup, self.wall.ready_within()).map_err(cannot)?;
+        self.landlock.store(session.landlock, Ordering::Relaxed);
+        record.keeper = session.process();
+        self.state.write(&record).map_err(|error| RuntimeError::file(&folder, error))?;
+        *lock(&jail.record) = record;
+        Ok(session)
+    }
+
+    fn forget(&self, id: &SandboxId, jail: &Jail) -> Result<(), RuntimeError> {
+        jail.end(State::Exited, None);
+        let folder = self.state.folder(id);
+        keeper::remove(&folder).map_err(|error| RuntimeError::file(&folder, error))?;
+        lock(&self.all).remove(id);
+        Ok(())
+    }
+}
+
+impl Jail {
+    /// Notices a sandbox that ended by itself.
+    fn look(&self) {
+        let broken = lock(&self.life).session.as_ref().and_then(|session| session.broken());
+        if let Some(why) = broken {
+            self.end(State::Dead, Some(why));
+        }
+    }
+
+    /// Ends it, if it runs, and cleans what it leaves on the host.
+    fn end(&self, state: State, why: Option<String>) {
+        let session = {
+            let mut life = lock(&self.life);
+            let session = life.session.take();
+            if session.is_some() {
+                life.state = state;
+                life.why = why;
+            }
+            session
+        };
+        let Some(session) = session else { return };
+        if state == State::Dead {
+            session.kill(true)
+        } else {
+            session.end(true)
+        }
+        // Now that nobody can put it back.
+        if self.workspace.access == Access::ReadWrite {
+            workspace::strip(&self.workspace.path, &self.special);
+        }
+    }
+
+    fn status(&self) -> Status {
+        self.look();
+        // Not both at once: whoever starts it holds its life and then wants its record.
+        let record = lock(&self.record).clone();
+        let life = lock(&self.life);
+        Status {
+            id: record.id,
+            owner: record.spec.owner,
+            labels: record.spec.labels,
+            choice: record.spec.choice,
+            state: life.state,
+            why: life.why.clone(),
+            created_ms: record.created_ms,
+            kept: self.kept.clone(),
+        }
+    }
+}
+
+impl Runtime for Jails {
+    fn name(&self) -> RuntimeKind {
+        self.wall.kind()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.wall.capabilities()
+    }
+
+    fn keeps(&self, limits: &Limits) -> Vec<Kept> {
+        let mut kept = self.wall.keeps(limits, self.groups);
+        kept.sort_by_key(|kept| kept.limit);
+        kept
+    }
+
+    fn create(&self, spec: &SandboxSpec) -> Result<SandboxId, RuntimeError> {
+        let id = spec.name.clone().unwrap_or_else(SandboxId::fresh);
+        let created_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        let created_ms = i64::try_from(created_ms).unwrap_or(i64::MAX);
+        let host = proc::Process::own()
+            .ok_or_else(|| RuntimeError::CannotStart { runtime: self.name(), why: "/proc cannot be read".into() })?;
+        let record =
+            folder::Record { id: id.clone(), spec: spec.clone(), created_ms, host, keeper: None, status: None };
+        let claimed = self.state.claim(&record).or_else(|error| {
+            // A crashed owner's name is free.
+            let reaped = error.kind() == std::io::ErrorKind::AlreadyExists && self.state.reap().contains(&id);
+            if reaped { self.state.claim(&record) } else { Err(error) }
+        });
+        let folder = claimed.map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => RuntimeError::Taken { id: id.clone() },
+            _ => RuntimeError::file(self.state.path(), error),
+        })?;
+        let jail = self.furnish(&folder, record).inspect_err(|_| drop(keeper::remove(&folder)))?;
+        lock(&self.all).insert(id.clone(), Arc::new(jail));
+        Ok(id)
+    }
+
+    fn start(&self, id: &SandboxId) -> Result<(), RuntimeError> {
+        let jail = self.jail(id)?;
+        jail.look();
+        let mut life = lock(&jail.life);
+        if life.state == State::Running {
+            return Ok(());
+        }
+        let session = self.bring_up(&jail)?;
+        *life = Life { state: State::Running, why: None, session: Some(Arc::new(session)) };
+        Ok(())
+    }
+
+    fn stop(&self, id: &SandboxId) -> Result<(), RuntimeError> {
+        self.jail(id)?.end(State::Exited, None);
+        Ok(())
+    }
+
+    fn delete(&self, id: &SandboxId) -> Result<(), RuntimeError> {
+        let jail = self.jail(id)?;
+        self.forget(id, &jail)
+    }
+
+    fn status(&self, id: &SandboxId) -> Result<Status, RuntimeError> {
+        Ok(self.jail(id)?.status())
+    }
+
+    fn list(&self) -> Vec<Status> {
+        let jails: Vec<_> = lock(&self.all).values().map(Arc::clone).collect();
+        let mut all: Vec<Status> = jails.iter().map(|jail| jail.status()).collect();
+        all.sort_by(|a, b| a.id.cmp(&b.id));
+        all
+    }
+
+    fn exec(&self, id: &SandboxId, exec: &Exec, cancel: &Cancel) -> Result<ExecResult, RuntimeError> {
+        if cancel.is_cancelled() {
+            return Err(RuntimeError::Cancelled);
+        }
+        let (jail, session) = self.session(id)?;
+        exec::run(self.name(), &jail, &session, exec, cancel)
+    }
+
+    fn attach(
+        &self,
+        id: &SandboxId,
+        exec: &Exec,
+        terminal: Option<(u16, u16)>,
+    ) -> Result<Box<dyn Attached>, RuntimeError> {
+        let (jail, session) = self.session(id)?;
+        exec::attach(self.name(), &jail, session, exec, terminal)
+    }
+
+    fn stats(&self, id: &SandboxId) -> Result<Stats, RuntimeError> {
+        let (_, session) = self.session(id)?;
+        let below = session.process().map(|keeper| proc::descendants(keeper.pid)).unwrap_or_default();
+        let usage = proc::usage(&below);
+        let pids = session.count(Duration::from_secs(5)).unwrap_or_default();
+        Ok(Stats { cpu: usage.cpu, memory: usage.memory, pids, read: usage.read, written: usage.written })
+    }
+
+    fn cleanup(&self, owner: &str) -> Cleaned {
+        let mut cleaned = Cleaned::default();
+        let own: Vec<_> = lock(&self.all).iter().map(|(id, jail)| (id.clone(), Arc::clone(jail))).collect();
+        for (id, jail) in own {
+            if lock(&jail.record).spec.owner != owner {
+                continue;
+            }
+            match self.forget(&id, &jail) {
+                Ok(()) => cleaned.removed.push(id),
+                Err(error) => cleaned.left.push(error.to_string()),
+            }
+        }
+        let mut others = self.state.records();
+        others.retain(|record| {
+            let same = record.spec.owner == owner && record.spec.choice.actual == self.name();
+            same && !cleaned.removed.contains(&record.id)
+        });
+        for record in others {
+            match self.state.destroy(&record) {
+                Ok(()) => cleaned.removed.push(record.id),
+                Err(error) => cleaned.left.push(format!("{}: {error}", record.id)),
+            }
+        }
+        cleaned
+    }
+}
+
+impl Jails {
+    /// Makes what a sandbox needs before it is started for the first time.
+    fn furnish(&self, folder: &std::path::Path, record: folder::Record) -> Result<Jail, RuntimeError> {
+        let spec = &record.spec;
+        let mut workspace = spec.workspace.clone();
+        let (mut owner, mut special) = (None, Vec::new());
+        if workspace.access != Access::None {
+            let path = workspace.path.canonicalize().map_err(|error| RuntimeError::file(&workspace.path, error))?;
+            let found = path.metadata().map_err(|error| RuntimeError::file(&path, error))?;
+            if !found.is_dir() {
+                return Err(RuntimeError::file(&path, "is no folder, so it cannot be a workspace"));
+            }
+            owner = Some(found.uid());
+            workspace.path = path;
+        }
+        match workspace.access {
+            Access::Copy => {
+                let copy = folder.join("workspace");
+                workspace::copy(&workspace.path, &copy, spec.limits.disk, self.wall.copy_owner())
+                    .map_err(|error| RuntimeError::file(&workspace.path, error))?;
+                workspace.path = copy;
+            }
+            Access::ReadWrite => special = workspace::special(&workspace.path),
+            Access::None | Access::ReadOnly => {}
+        }
+        let kept = self.keeps(&spec.limits);
+        let (overhead, _) = self.wall.overhead(&spec.limits);
+        let life = Mutex::new(Life { state: State::Created, why: None, session: None });
+        Ok(Jail { record: Mutex::new(record), workspace, owner, special, kept, overhead, life })
+    }
+}
+
+impl Drop for Jails {
+    fn drop(&mut self) {
+        let all = std::mem::take(&mut *lock(&self.all));
+        for (id, jail) in all {
+            jail.end(State::Exited, None);
+            drop(keeper::remove(&self.state.folder(&id)));
+        }
+    }
+}
+
+impl std::fmt::Debug for Jails {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Jails").field("kind", &self.wall.kind()).field("state", &self.state).finish_non_exhaustive()
+    }
+}

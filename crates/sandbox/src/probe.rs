@@ -1,0 +1,398 @@
+//! What can isolate a program on this machine, and proof of it: each runtime runs a real program in a real sandbox
+//! before it is called ready. Tools that are merely installed are reported as such.
+
+use crate::cancel::Cancel;
+use crate::host::ScriptHost;
+use crate::runtime::select::Offer;
+use crate::runtime::{Capabilities, Exec, ExecResult, Program, Runtime, RuntimeKind, SandboxSpec, Wasm};
+use aic_base::{Limits, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a probe's program may take: a busy machine is no broken one, and nobody waits for ever.
+const WITHIN: Duration = Duration::from_secs(30);
+
+/// What a probe found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// It ran a program, and holds every limit by force or by watching.
+    Ready,
+    /// It ran a program, but something is missing; here is what.
+    Degraded(String),
+    /// It ran nothing; here is why.
+    Unusable(String),
+}
+
+/// A runtime and what its probe found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Which.
+    pub kind: RuntimeKind,
+    /// Whether it can be used.
+    pub health: Health,
+    /// What was seen: versions, paths, what holds limits.
+    pub evidence: String,
+    /// From nothing to a sandbox that takes programs, and one program through it.
+    pub cold: Option<Duration>,
+    /// One program through a running sandbox.
+    pub warm: Option<Duration>,
+    /// What to do to have it, where something can be done.
+    pub install: Option<String>,
+    /// Whether this is remembered from an earlier probe since the machine started.
+    pub cached: bool,
+}
+
+impl Probe {
+    /// Whether programs can be run in it.
+    pub fn is_usable(&self) -> bool {
+        !matches!(self.health, Health::Unusable(_))
+    }
+
+    /// One line for a person.
+    pub fn summary(&self) -> String {
+        let times = match (self.cold, self.warm) {
+            (Some(cold), Some(warm)) => {
+                format!(": first answer {:.1} ms, then {:.2} ms", cold.as_secs_f64() * 1e3, warm.as_secs_f64() * 1e3)
+            }
+            _ => String::new(),
+        };
+        let evidence = if self.evidence.is_empty() { String::new() } else { format!("; {}", self.evidence) };
+        match &self.health {
+            Health::Ready => format!("ready{times}{evidence}"),
+            Health::Degraded(why) => format!("degraded{times}; {why}{evidence}"),
+            Health::Unusable(why) => format!("unusable: {why}{evidence}"),
+        }
+    }
+
+    fn unusable(kind: RuntimeKind, why: impl Into<String>, install: Option<&str>) -> Self {
+        Self {
+            kind,
+            health: Health::Unusable(why.into()),
+            evidence: String::new(),
+            cold: None,
+            warm: None,
+            install: install.map(Into::into),
+            cached: false,
+        }
+    }
+}
+
+/// Runs a real program in a real sandbox of this runtime, twice.
+pub fn probe(runtime: &dyn Runtime) -> Probe {
+    let kind = runtime.name();
+    let script = !runtime.capabilities().commands;
+    let tried = || -> Result<(Duration, Duration), String> {
+        let limits = Limits { timeout: WITHIN, memory: 64 << 20, ..Limits::default() };
+        let spec = SandboxSpec { limits, ..SandboxSpec::new(kind, format!("probe-{}", std::process::id())) };
+        let started = Instant::now();
+        let id = runtime.create(&spec).map_err(|error| error.to_string())?;
+        let once = |number: u32| {
+            let exec = if script { script_of(number) } else { command_of(number) };
+            let result = runtime.exec(&id, &exec, &Cancel::new()).map_err(|error| error.to_string())?;
+            check(&result, number)
+        };
+        let times = runtime.start(&id).map_err(|error| error.to_string()).and_then(|()| once(21)).and_then(|()| {
+            let cold = started.elapsed();
+            let started = Instant::now();
+            once(1000).map(|()| (cold, started.elapsed()))
+        });
+        let removed = runtime.delete(&id).map_err(|error| error.to_string());
+        times.and_then(|times| removed.map(|()| times))
+    };
+    match tried() {
+        Ok((cold, warm)) => Probe {
+            kind,
+            health: Health::Ready,
+            evidence: String::new(),
+            cold: Some(cold),
+            warm: Some(warm),
+            install: None,
+            cached: false,
+        },
+        Err(why) => Probe::unusable(kind, why, None),
+    }
+}
+
+fn script_of(number: u32) -> Exec {
+    let program = Program::JavaScript {
+        filename: "probe.js".into(),
+        source: "export default ({ number }) => number * 2;".into(),
+        args: json!({ "number": number }),
+        ctx: json!({}),
+        now: Timestamp::default(),
+        seed: 0,
+    };
+    Exec { program, ..Exec::command([""; 0]) }
+}
+
+fn command_of(number: u32) -> Exec {
+    Exec::command(["sh", "-c", &format!("echo $(({number} * 2))")])
+}
+
+fn check(result: &ExecResult, number: u32) -> Result<(), String> {
+    let twice = (number * 2).to_string();
+    let printed = String::from_utf8_lossy(&result.stdout);
+    let said = result.value.as_ref().map_or_else(|| printed.trim().to_owned(), ToString::to_string);
+    if result.exit.is_success() && said == twice {
+        return Ok(());
+    }
+    let errors = String::from_utf8_lossy(&result.stderr);
+    Err(format!("twice {number} came out as {said:?} ({}) {}", result.exit, errors.trim()))
+}
+
+/// The runtimes that this machine can have, made ready to be used. Making them starts nothing.
+pub struct Machine {
+    host: Arc<ScriptHost>,
+    runtimes: Vec<Arc<dyn Runtime>>,
+    #[cfg(target_os = "linux")]
+    jails: Vec<Arc<crate::jail::Jails>>,
+    cache: Option<PathBuf>,
+}
+
+impl Machine {
+    /// Whatever is installed. `cache_dir` is where probes are remembered until the machine restarts; without one they
+    /// are made each time.
+    pub fn new(host: Arc<ScriptHost>, cache_dir: Option<PathBuf>) -> Self {
+        let command = host.command().clone();
+        let wasm: Arc<dyn Runtime> = Arc::new(Wasm::new(Arc::clone(&host)));
+        let mut machine = Self {
+            host,
+            runtimes: vec![wasm],
+            #[cfg(target_os = "linux")]
+            jails: Vec::new(),
+            cache: cache_dir,
+        };
+        machine.add_jails(&command);
+        machine
+    }
+
+    #[cfg(target_os = "linux")]
+    fn add_jails(&mut self, command: &crate::process::WorkerCommand) {
+        use crate::jail::{Jails, StateDir};
+        let Ok(state) = StateDir::of_user() else { return };
+        let found = [Jails::gvisor(command.clone(), state.clone()), Jails::process(command.clone(), state)];
+        for jails in found.into_iter().flatten().map(Arc::new) {
+            self.runtimes.push(Arc::clone(&jails) as Arc<dyn Runtime>);
+            self.jails.push(jails);
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn add_jails(&mut self, _: &crate::process::WorkerCommand) {}
+
+    /// The runtime of this kind, where it is installed.
+    pub fn runtime(&self, kind: RuntimeKind) -> Option<Arc<dyn Runtime>> {
+        self.runtimes.iter().find(|runtime| runtime.name() == kind).map(Arc::clone)
+    }
+
+    /// Every runtime that is installed.
+    pub fn runtimes(&self) -> &[Arc<dyn Runtime>] {
+        &self.runtimes
+    }
+
+    /// Probes every runtime that a spec can name, in the order of [`RuntimeKind::ALL`]. What was found earlier since
+    /// the machine started is not tried again, unless it is `fresh`ly wanted or was unusable.
+    pub fn probe_all(&self, fresh: bool) -> Vec<Probe> {
+        let kinds = RuntimeKind::ALL.into_iter().filter(|kind| *kind != RuntimeKind::Docker);
+        kinds.map(|kind| self.probe(kind, fresh)).collect()
+    }
+
+    /// Probes one runtime.
+    pub fn probe(&self, kind: RuntimeKind, fresh: bool) -> Probe {
+        let Some(runtime) = self.runtime(kind) else { return missing(kind) };
+        let memory = self.cache.as_ref().and_then(|folder| Memory::of(kind, folder));
+        if let Some(known) = memory.as_ref().filter(|_| !fresh).and_then(Memory::recall) {
+            return known;
+        }
+        let mut found = probe(&*runtime);
+        if kind == RuntimeKind::Wasm {
+            found.evidence = self.host.evidence().unwrap_or_default();
+        }
+        self.explain(kind, &mut found);
+        if let Some(memory) = memory.filter(|_| found.is_usable()) {
+            memory.keep(&found);
+        }
+        found
+    }
+
+    #[cfg(target_os = "linux")]
+    fn explain(&self, kind: RuntimeKind, found: &mut Probe) {
+        let Some(jails) = self.jails.iter().find(|jails| jails.name() == kind) else { return };
+        found.evidence = jails.means();
+        if let Some(lack) = jails.lacks().filter(|_| found.is_usable()) {
+            found.health = Health::Degraded(lack.into());
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn explain(&self, _: RuntimeKind, _: &mut Probe) {}
+
+    /// What the selector needs to know of each runtime, for these limits.
+    pub fn offers(&self, limits: &Limits) -> Vec<Offer> {
+        let offer = |found: Probe| {
+            let runtime = self.runtime(found.kind);
+            let none = Capabilities {
+                commands: true,
+                javascript: true,
+                network: true,
+                interactive: true,
+                gpu: true,
+                workspace: true,
+                own_kernel: true,
+            };
+            Offer {
+                kind: found.kind,
+                // What cannot be used lacks nothing else worth saying.
+                capabilities: runtime.as_ref().map_or(none, |runtime| runtime.capabilities()),
+                kept: runtime.as_ref().map(|runtime| runtime.keeps(limits)).unwrap_or_default(),
+                emulated: false,
+                warm: found.warm.unwrap_or(Duration::MAX),
+                unusable: match found.health {
+                    Health::Unusable(why) => Some(why),
+                    Health::Ready | Health::Degraded(_) => None,
+                },
+            }
+        };
+        self.probe_all(false).into_iter().map(offer).collect()
+    }
+}
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<_> = self.runtimes.iter().map(|runtime| runtime.name().name()).collect();
+        f.debug_struct("Machine").field("runtimes", &names).finish_non_exhaustive()
+    }
+}
+
+/// What is to be said of a runtime that is not here.
+fn missing(kind: RuntimeKind) -> Probe {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let found = |programs: &[&str]| look_for(programs, &folders);
+    let not_driven = |programs: &[&str]| {
+        let where_ = found(programs).map_or("not found".into(), |path| format!("found at {}", path.display()));
+        Probe::unusable(kind, format!("{where_}; this version does not drive it"), None)
+    };
+    match kind {
+        RuntimeKind::Gvisor => Probe::unusable(kind, "runsc is not installed", Some("apt-get install runsc")),
+        RuntimeKind::Process => Probe::unusable(kind, "bwrap is not installed", Some("apt-get install bubblewrap")),
+        RuntimeKind::Microvm => not_driven(&["qemu-system-x86_64", "qemu-system-aarch64"]),
+        RuntimeKind::Firecracker => not_driven(&["firecracker"]),
+        RuntimeKind::Kata => not_driven(&["kata-runtime"]),
+        RuntimeKind::Wasm | RuntimeKind::Docker => Probe::unusable(kind, "not part of this build", None),
+    }
+}
+
+/// Finds the first of these programs in these folders.
+fn look_for(programs: &[&str], folders: &[PathBuf]) -> Option<PathBuf> {
+    // An empty entry of PATH means the working folder, where anybody may have put anything.
+    let folders = || folders.iter().filter(|folder| folder.is_absolute());
+    programs.iter().find_map(|program| folders().map(|folder| folder.join(program)).find(|path| is_program(path)))
+}
+
+#[cfg(unix)]
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_program(path: &Path) -> bool {
+    path.is_file()
+}
+
+/// A probe's result on disk, good until the machine restarts or the runtime or this program changes.
+struct Memory {
+    file: PathBuf,
+    key: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    key: String,
+    probe: Probe,
+}
+
+impl Memory {
+    fn of(kind: RuntimeKind, folder: &Path) -> Option<Self> {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let program = match kind {
+            RuntimeKind::Gvisor => "runsc",
+            RuntimeKind::Process => "bwrap",
+            // Quick to try, and the worker is wanted warm anyhow.
+            _ => return None,
+        };
+        let folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH")?).collect();
+        let stamp = |path: &Path| {
+            let found = std::fs::metadata(path).ok()?;
+            Some(format!("{} {} {:?}", path.display(), found.len(), found.modified().ok()?))
+        };
+        let (tool, own) = (stamp(&look_for(&[program], &folders)?)?, stamp(&std::env::current_exe().ok()?)?);
+        let user = user();
+        let key = format!("{} {user} {tool} {own}", boot.trim());
+        Some(Self { file: folder.join(format!("probe-{kind}.json")), key })
+    }
+
+    fn recall(&self) -> Option<Probe> {
+        let kept: Kept = serde_json::from_slice(&std::fs::read(&self.file).ok()?).ok()?;
+        (kept.key == self.key).then_some(Probe { cached: true, ..kept.probe })
+    }
+
+    /// A probe that cannot be remembered is made again, which is only slower.
+    fn keep(self, probe: &Probe) {
+        let Some(folder) = self.file.parent() else { return };
+        let kept = Kept { key: self.key.clone(), probe: probe.clone() };
+        let written = || -> std::io::Result<()> {
+            std::fs::create_dir_all(folder)?;
+            let file = tempfile::NamedTempFile::new_in(folder)?;
+            serde_json::to_writer(file.as_file(), &kept)?;
+            file.persist(&self.file).map_err(|error| error.error)?;
+            Ok(())
+        };
+        drop(written());
+    }
+}
+
+#[cfg(unix)]
+fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+#[cfg(not(unix))]
+fn user() -> u32 {
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_that_is_installed_is_found_but_not_claimed() {
+        assert_eq!(look_for(&["no-such-program", "sh"], &["/bin".into()]), Some("/bin/sh".into()));
+        let found = missing(RuntimeKind::Firecracker);
+        assert!(!found.is_usable() && found.summary().contains("does not drive it"), "{}", found.summary());
+    }
+
+    #[test]
+    fn a_tool_is_not_looked_for_in_the_working_folder() {
+        assert_eq!(look_for(&["Cargo.toml"], &["".into(), ".".into()]), None);
+    }
+
+    #[test]
+    fn a_probe_is_remembered_until_something_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("cache/probe.json");
+        let memory = |key: &str| Memory { file: file.clone(), key: key.into() };
+        let found = Probe { health: Health::Ready, ..Probe::unusable(RuntimeKind::Gvisor, "", None) };
+        memory("a").keep(&found);
+        assert_eq!(memory("a").recall(), Some(Probe { cached: true, ..found }));
+        assert_eq!(memory("b").recall(), None);
+        std::fs::write(&file, "no JSON").unwrap();
+        assert_eq!(memory("a").recall(), None);
+    }
+}

@@ -1,0 +1,588 @@
+//! `aic sandbox`: sandboxes by hand. `run` uses one once; `create` makes one with a name, which a small process of its
+//! own keeps until `rm`.
+
+use super::{COULD_NOT_RUN, Context, FINDINGS, FINE, Format, name_and_value};
+use crate::host::{cache_dir, script_host};
+use crate::output::{Style, harmless};
+use crate::report::{duration, json};
+use aic_base::{Limits, Timestamp, units};
+use aic_sandbox::runtime::select::{Ask, Fallback, Needs, Security, select};
+use aic_sandbox::runtime::{
+    Access, Choice, Exec, ExecResult, Exit, Hold, Printed, Program, Rootfs, RuntimeKind, SandboxId, SandboxSpec,
+    Status, Workspace,
+};
+use aic_sandbox::{Cancel, Machine, Named, RuntimeError, StateDir};
+use clap::{Subcommand, ValueEnum};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Read, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Whose the sandboxes are that this command makes.
+const OWNER: &str = "cli";
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+    /// How to speak
+    #[arg(long, value_enum, default_value_t, global = true)]
+    pub format: Format,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Run a command, or a script with `--script`, in a sandbox that is made for it and thrown away
+    Run(Box<RunArgs>),
+    /// Make a sandbox with a name; `start` starts it
+    Create(Box<CreateArgs>),
+    /// Start a sandbox
+    Start(One),
+    /// List the sandboxes there are
+    Ls,
+    /// Run a command in a running sandbox
+    Exec(ExecArgs),
+    /// Open a shell, or another command, in a running sandbox
+    Attach(AttachArgs),
+    /// End whatever runs in a sandbox; it can be started again
+    Stop(One),
+    /// Stop a sandbox and start it
+    Restart(One),
+    /// Remove a sandbox with everything in it
+    Rm(One),
+    /// Show what a sandbox uses
+    Stats(One),
+    /// Remove all sandboxes of an owner's, and what crashes left
+    Cleanup {
+        /// Whose
+        #[arg(long, default_value = OWNER)]
+        owner: String,
+    },
+}
+
+#[derive(clap::Args)]
+struct One {
+    /// The sandbox
+    name: SandboxId,
+}
+
+#[derive(clap::Args)]
+struct RoomArgs {
+    /// Which runtime: auto, wasm, gvisor, microvm, process
+    #[arg(long, default_value = "auto")]
+    runtime: String,
+    /// How strong the wall must be
+    #[arg(long, value_enum, default_value_t)]
+    security: SecurityArg,
+    /// What to do without that runtime
+    #[arg(long, value_enum, default_value_t)]
+    fallback: FallbackArg,
+    /// What best-effort tries, in this order
+    #[arg(long, value_delimiter = ',')]
+    chain: Vec<RuntimeKind>,
+    /// A folder that the sandbox sees as /workspace
+    #[arg(long)]
+    workspace: Option<PathBuf>,
+    /// What it may do with that folder
+    #[arg(long, value_enum, default_value_t)]
+    access: AccessArg,
+    /// A folder to use as root file system, in place of the host's /usr
+    #[arg(long)]
+    rootfs: Option<PathBuf>,
+    /// Memory, like 256MB
+    #[arg(long, value_parser = size)]
+    memory: Option<u64>,
+    /// Share of a processor, like 0.5
+    #[arg(long)]
+    cpu: Option<f64>,
+    /// Processes and threads
+    #[arg(long)]
+    pids: Option<u32>,
+    /// Wall-clock time of one command, like 30s
+    #[arg(long, value_parser = time)]
+    timeout: Option<Duration>,
+    /// What it may print, like 1MB
+    #[arg(long, value_parser = size)]
+    output: Option<u64>,
+    /// What it may write, like 100MB
+    #[arg(long, value_parser = size)]
+    disk: Option<u64>,
+}
+
+#[derive(clap::Args)]
+struct RunArgs {
+    #[command(flatten)]
+    room: RoomArgs,
+    /// A JavaScript module whose default function is called, in place of a command
+    #[arg(long, conflicts_with = "command")]
+    script: Option<PathBuf>,
+    /// The first argument of that function, as JSON
+    #[arg(long, requires = "script", default_value = "null")]
+    args: String,
+    #[command(flatten)]
+    call: CallArgs,
+    /// The command and its arguments
+    #[arg(last = true, required_unless_present = "script")]
+    command: Vec<String>,
+}
+
+#[derive(clap::Args)]
+struct CreateArgs {
+    /// Its name
+    name: SandboxId,
+    #[command(flatten)]
+    room: RoomArgs,
+    /// Something to remember of it, like purpose=demo
+    #[arg(long = "label", value_parser = name_and_value)]
+    labels: Vec<(String, String)>,
+    /// Whose it is
+    #[arg(long, default_value = OWNER)]
+    owner: String,
+    /// Start it at once
+    #[arg(long)]
+    start: bool,
+}
+
+#[derive(clap::Args)]
+struct CallArgs {
+    /// A variable of its environment, which is empty otherwise
+    #[arg(long = "env", value_parser = name_and_value)]
+    env: Vec<(String, String)>,
+    /// Its working folder
+    #[arg(long)]
+    folder: Option<PathBuf>,
+    /// Hand on this command's own stdin
+    #[arg(long)]
+    stdin: bool,
+}
+
+#[derive(clap::Args)]
+struct ExecArgs {
+    /// The sandbox
+    name: SandboxId,
+    #[command(flatten)]
+    call: CallArgs,
+    /// Wall-clock time, like 30s
+    #[arg(long, value_parser = time)]
+    timeout: Option<Duration>,
+    /// The command and its arguments
+    #[arg(last = true, required = true)]
+    command: Vec<String>,
+}
+
+#[derive(clap::Args)]
+struct AttachArgs {
+    /// The sandbox
+    name: SandboxId,
+    /// The command and its arguments; a shell where there is none
+    #[arg(last = true)]
+    command: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum SecurityArg {
+    #[default]
+    Standard,
+    High,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum FallbackArg {
+    #[default]
+    Strict,
+    BestEffort,
+    Fail,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum AccessArg {
+    #[default]
+    ReadOnly,
+    Copy,
+    ReadWrite,
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    units::size(text).map_err(|error| error.to_string())
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    units::duration(text).map_err(|error| error.to_string())
+}
+
+impl RoomArgs {
+    fn limits(&self) -> Limits {
+        let usual = Limits::default();
+        Limits {
+            memory: self.memory.unwrap_or(usual.memory),
+            cpu: self.cpu.unwrap_or(usual.cpu),
+            pids: self.pids.unwrap_or(usual.pids),
+            timeout: self.timeout.unwrap_or(usual.timeout),
+            output: self.output.unwrap_or(usual.output),
+            disk: self.disk.unwrap_or(usual.disk),
+            ..usual
+        }
+    }
+
+    fn choose(&self, machine: &Machine, command: bool) -> Result<Choice, String> {
+        let runtime = if self.runtime == "auto" { None } else { Some(self.runtime.parse::<RuntimeKind>()?) };
+        let needs = Needs { command, workspace: self.workspace.is_some(), ..Needs::default() };
+        let security = match self.security {
+            SecurityArg::Standard => Security::Standard,
+            SecurityArg::High => Security::High,
+        };
+        let fallback = match self.fallback {
+            FallbackArg::Strict => Fallback::Strict,
+            FallbackArg::BestEffort => Fallback::BestEffort,
+            FallbackArg::Fail => Fallback::Fail,
+        };
+        let ask = Ask { runtime, security, fallback, chain: self.chain.clone(), needs };
+        select(&ask, &machine.offers(&self.limits())).map_err(|refusal| refusal.to_string())
+    }
+
+    fn spec(&self, choice: Choice, owner: &str) -> SandboxSpec {
+        let access = match (self.workspace.is_some(), self.access) {
+            (false, _) => Access::None,
+            (true, AccessArg::ReadOnly) => Access::ReadOnly,
+            (true, AccessArg::Copy) => Access::Copy,
+            (true, AccessArg::ReadWrite) => Access::ReadWrite,
+        };
+        SandboxSpec {
+            name: None,
+            owner: owner.to_owned(),
+            labels: BTreeMap::new(),
+            limits: self.limits(),
+            workspace: Workspace { access, path: self.workspace.clone().unwrap_or_default() },
+            rootfs: self.rootfs.clone().map_or(Rootfs::Host, Rootfs::Directory),
+            choice,
+        }
+    }
+}
+
+impl CallArgs {
+    fn exec(&self, program: Program, timeout: Option<Duration>) -> Result<Exec, String> {
+        let mut stdin = Vec::new();
+        if self.stdin {
+            // More than a sandbox takes is refused here rather than held in memory.
+            const MOST: u64 = 64 << 20;
+            let read = std::io::stdin().lock().take(MOST + 1).read_to_end(&mut stdin);
+            read.map_err(|error| format!("stdin cannot be read: {error}"))?;
+            if stdin.len() as u64 > MOST {
+                return Err("stdin has more than 64 MiB: share a folder with --workspace instead".into());
+            }
+        }
+        let env = self.env.iter().cloned().collect();
+        let timeout = timeout.unwrap_or(Duration::MAX);
+        Ok(Exec { program, env, folder: self.folder.clone(), stdin, timeout })
+    }
+}
+
+fn command_of(words: &[String]) -> Program {
+    Program::Command(words.iter().map(Into::into).collect())
+}
+
+pub fn run(args: &Args, context: &mut Context) -> u8 {
+    let done = match &args.action {
+        Action::Run(args) => once(args, context),
+        Action::Create(args) => create(args, context),
+        Action::Ls => list(context),
+        Action::Exec(args) => exec(args, context),
+        Action::Attach(args) => attach(args),
+        Action::Start(one) => act(one, context, "started", Named::start),
+        Action::Stop(one) => act(one, context, "stopped", Named::stop),
+        Action::Restart(one) => act(one, context, "restarted", Named::restart),
+        Action::Rm(one) => remove(one, context),
+        Action::Stats(one) => stats(one, context),
+        Action::Cleanup { owner } => cleanup(owner, context),
+    };
+    done.unwrap_or_else(|why| context.could_not_run(why))
+}
+
+/// Text of a failure that is no result.
+type Done = Result<u8, String>;
+
+fn told(error: RuntimeError) -> String {
+    error.to_string()
+}
+
+fn state() -> Result<StateDir, String> {
+    StateDir::of_user().map_err(|error| format!("no folder for sandboxes: {error}"))
+}
+
+fn named(one: &SandboxId) -> Result<Named, String> {
+    Named::open(&state()?, one).map_err(told)
+}
+
+fn once(args: &RunArgs, context: &mut Context) -> Done {
+    let machine = Machine::new(script_host(), cache_dir());
+    let program = match &args.script {
+        None => command_of(&args.command),
+        Some(path) => {
+            let source = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let value = serde_json::from_str(&args.args).map_err(|error| format!("--args is no JSON: {error}"))?;
+            let now = Timestamp::from_millis(crate::workspace::now().millis());
+            let filename = path.display().to_string();
+            Program::JavaScript { filename, source: source.into(), args: value, ctx: json!({}), now, seed: 0 }
+        }
+    };
+    let choice = args.room.choose(&machine, args.script.is_none())?;
+    let runtime = machine.runtime(choice.actual).ok_or("the runtime that was chosen is gone")?;
+    let exec = args.call.exec(program, None)?;
+    let id = runtime.create(&args.room.spec(choice, OWNER)).map_err(told)?;
+    let cancel = Cancel::new();
+    let result = {
+        let _watch = on_interrupt(context, &cancel);
+        runtime.start(&id).and_then(|()| runtime.exec(&id, &exec, &cancel))
+    };
+    let removed = runtime.delete(&id);
+    let result = result.map_err(told)?;
+    removed.map_err(told)?;
+    Ok(show(&result, context))
+}
+
+/// Hands Ctrl-C on to what runs in a sandbox, for as long as this lives.
+fn on_interrupt(context: &Context, cancel: &Cancel) -> impl Drop + use<> {
+    struct Stop(tokio::task::JoinHandle<()>);
+    impl Drop for Stop {
+        fn drop(&mut self) {
+            self.0.abort();
+        }
+    }
+    let (token, cancel) = (context.cancel.clone(), cancel.clone());
+    Stop(tokio::spawn(async move {
+        token.cancelled().await;
+        cancel.cancel();
+    }))
+}
+
+fn create(args: &CreateArgs, context: &mut Context) -> Done {
+    let host = script_host();
+    let command = host.command().clone();
+    let choice = args.room.choose(&Machine::new(host, cache_dir()), true)?;
+    let mut spec = args.room.spec(choice.clone(), &args.owner);
+    spec.name = Some(args.name.clone());
+    spec.labels = args.labels.iter().cloned().collect();
+    // The supervisor has another working folder.
+    for path in [&mut spec.workspace.path].into_iter().filter(|path| !path.as_os_str().is_empty()) {
+        *path = std::path::absolute(&*path).map_err(|error| error.to_string())?;
+    }
+    if let Rootfs::Directory(path) = &mut spec.rootfs {
+        *path = std::path::absolute(&*path).map_err(|error| error.to_string())?;
+    }
+    let named = Named::create(&command, &state()?, &spec).map_err(told)?;
+    if args.start {
+        named.start().map_err(told)?;
+    }
+    let word = if args.start { "created and started" } else { "created" };
+    say(context, &args.name, word);
+    tell_choice(&choice, context);
+    Ok(FINE)
+}
+
+fn act(one: &One, context: &mut Context, word: &str, what: fn(&Named) -> Result<(), RuntimeError>) -> Done {
+    what(&named(&one.name)?).map_err(told)?;
+    say(context, &one.name, word);
+    Ok(FINE)
+}
+
+fn remove(one: &One, context: &mut Context) -> Done {
+    let state = state()?;
+    match Named::open(&state, &one.name).and_then(|named| named.delete()) {
+        Ok(()) => {}
+        // Its supervisor crashed: then what is left is anybody's to remove.
+        Err(error) if !state.reap().contains(&one.name) => return Err(told(error)),
+        Err(_) => {}
+    }
+    say(context, &one.name, "removed");
+    Ok(FINE)
+}
+
+fn say(context: &mut Context, name: &SandboxId, word: &str) {
+    match context.format {
+        Format::Json => json::write(&mut context.out, json!({ "sandbox": name, "done": word })),
+        Format::Human => context.out.line(format_args!("{name} {word}")),
+    }
+}
+
+fn list(context: &mut Context) -> Done {
+    let all = Named::list(&state()?);
+    if context.format == Format::Json {
+        json::write(&mut context.out, json!({ "sandboxes": all }));
+    } else if all.is_empty() {
+        context.out.line("no sandboxes");
+    } else {
+        for Status { id, owner, choice, state, why, labels, .. } in all {
+            let labels: String = labels.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+            let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
+            let line =
+                format!("{:<20} {:<8} {:<8} {owner}{labels}{why}", id.as_str(), choice.actual, state.to_string());
+            context.out.line(harmless(&line));
+        }
+    }
+    Ok(FINE)
+}
+
+fn exec(args: &ExecArgs, context: &mut Context) -> Done {
+    let exec = args.call.exec(command_of(&args.command), args.timeout)?;
+    let result = named(&args.name)?.exec(&exec).map_err(told)?;
+    Ok(show(&result, context))
+}
+
+fn stats(one: &One, context: &mut Context) -> Done {
+    let stats = named(&one.name)?.stats().map_err(told)?;
+    match context.format {
+        Format::Json => json::write(&mut context.out, json!({ "sandbox": one.name, "stats": stats })),
+        Format::Human => {
+            let mb = |bytes: u64| bytes as f64 / 1e6;
+            let (cpu, memory, pids) = (duration(stats.cpu), mb(stats.memory), stats.pids);
+            let (read, written) = (mb(stats.read), mb(stats.written));
+            context.out.line(format_args!(
+                "cpu {cpu}  memory {memory:.1} MB  processes {pids}  read {read:.1} MB  written {written:.1} MB"
+            ));
+        }
+    }
+    Ok(FINE)
+}
+
+fn cleanup(owner: &str, context: &mut Context) -> Done {
+    let state = state()?;
+    let mut removed = state.reap();
+    let mut left = Vec::new();
+    for runtime in Machine::new(script_host(), cache_dir()).runtimes() {
+        let cleaned = runtime.cleanup(owner);
+        removed.extend(cleaned.removed);
+        left.extend(cleaned.left);
+    }
+    match context.format {
+        Format::Json => json::write(&mut context.out, json!({ "removed": removed, "left": left })),
+        Format::Human => {
+            removed.iter().for_each(|id| context.out.line(format_args!("{id} removed")));
+            left.iter().for_each(|why| context.out.line(format_args!("left: {}", harmless(why))));
+            if removed.is_empty() && left.is_empty() {
+                context.out.line("nothing to remove");
+            }
+        }
+    }
+    Ok(if left.is_empty() { FINE } else { FINDINGS })
+}
+
+/// Says what ran where, on stderr: stdout is the program's.
+fn tell_choice(choice: &Choice, context: &mut Context) {
+    if let Some(why) = &choice.fallback {
+        context.warn(format_args!("{} in place of {}: {}", choice.actual, choice.requested, harmless(why)));
+    }
+    if choice.actual == RuntimeKind::Process {
+        context.warn("process shares the host's kernel: for your own code, not for code you do not trust");
+    }
+}
+
+/// Hands on what a program printed, and says how it ended.
+fn show(result: &ExecResult, context: &mut Context) -> u8 {
+    let code = if result.exit.is_success() { FINE } else { FINDINGS };
+    if context.format == Format::Json {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let document = json!({
+            "exit": result.exit,
+            "value": result.value,
+            "stdout": text(&result.stdout),
+            "stderr": text(&result.stderr),
+            "truncated": result.truncated,
+            "took_ms": result.took.as_secs_f64() * 1e3,
+            "requested": result.choice.requested,
+            "runtime": result.choice.actual,
+            "fallback": result.choice.fallback,
+            "limits": result.kept,
+        });
+        json::write(&mut context.out, document);
+        return code;
+    }
+    tell_choice(&result.choice, context);
+    // Without control characters, which a terminal would obey; as JSON they are there.
+    for (bytes, out) in [(&result.stdout, &mut context.out), (&result.stderr, &mut context.err)] {
+        out.text(harmless(&String::from_utf8_lossy(bytes)));
+    }
+    if let Some(value) = result.value.as_ref().filter(|value| **value != Value::Null) {
+        context.out.line(harmless(&value.to_string()));
+    }
+    let advisory: Vec<_> = result.kept.iter().filter(|kept| kept.hold == Hold::Advisory).collect();
+    for kept in advisory {
+        context.warn(format_args!("limits.{} was only advisory: {}", kept.limit, kept.by));
+    }
+    if result.truncated {
+        context.warn("it printed more than `limits.output`; the rest is lost");
+    }
+    if !result.exit.is_success() {
+        let line = format!("{} after {} in {}", result.exit, duration(result.took), result.choice.actual);
+        let line = context.err.styled(Style::Bad, line);
+        context.err.line(line);
+    }
+    code
+}
+
+fn attach(args: &AttachArgs) -> Done {
+    let named = named(&args.name)?;
+    let program = if args.command.is_empty() { Program::Command(vec!["sh".into()]) } else { command_of(&args.command) };
+    let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let size = || crossterm::terminal::size().map(|(columns, rows)| (rows, columns)).unwrap_or((24, 80));
+    let mut exec = Exec { program, ..Exec::command([""; 0]) };
+    if terminal {
+        let kind = std::env::var("TERM").unwrap_or_else(|_| "xterm".into());
+        exec.env.insert("TERM".into(), kind);
+    }
+    let mut link = named.attach(&exec, terminal.then(size)).map_err(told)?;
+    let _raw = if terminal { Some(Raw::new()?) } else { None };
+    let (typed, queue) = std::sync::mpsc::channel::<Option<Vec<u8>>>();
+    // It ends with the process: a read of a terminal cannot be called off.
+    let reader = std::thread::Builder::new().name("typed".into());
+    let reading = reader.spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(count @ 1..) = std::io::stdin().lock().read(&mut bytes) {
+            if typed.send(bytes.get(..count).map(<[u8]>::to_vec)).is_err() {
+                return;
+            }
+        }
+        drop(typed.send(None));
+    });
+    reading.map_err(|error| error.to_string())?;
+    let mut shown = size();
+    loop {
+        for bytes in queue.try_iter() {
+            match bytes {
+                Some(bytes) => link.write(&bytes).map_err(told)?,
+                None => link.close().map_err(told)?,
+            }
+        }
+        if terminal && size() != shown {
+            shown = size();
+            link.resize(shown.0, shown.1).map_err(told)?;
+        }
+        let print = |bytes: &[u8], to: &mut dyn Write| to.write_all(bytes).and_then(|()| to.flush());
+        let printed = match link.next(Duration::from_millis(10)).map_err(told)? {
+            None => Ok(()),
+            Some(Printed::Stdout(bytes)) => print(&bytes, &mut std::io::stdout()),
+            Some(Printed::Stderr(bytes)) => print(&bytes, &mut std::io::stderr()),
+            Some(Printed::End(Exit::Code(0))) => return Ok(FINE),
+            Some(Printed::End(_)) => return Ok(FINDINGS),
+        };
+        if printed.is_err() {
+            return Ok(COULD_NOT_RUN);
+        }
+    }
+}
+
+/// A terminal that hands on every key, until this is dropped.
+struct Raw;
+
+impl Raw {
+    fn new() -> Result<Self, String> {
+        crossterm::terminal::enable_raw_mode().map_err(|error| format!("the terminal: {error}"))?;
+        Ok(Self)
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        drop(crossterm::terminal::disable_raw_mode());
+    }
+}
