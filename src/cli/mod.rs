@@ -210,8 +210,9 @@ pub fn main() -> ExitCode {
         listener.abort();
         code
     });
-    // What still blocks a thread (a script that is being killed) does not keep the program.
-    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    // What still blocks a thread ends soon (a script that is being killed) and removes its files; what does not end
+    // does not keep the program.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
     ExitCode::from(if cancel.is_cancelled() && code != FINE { INTERRUPTED } else { code })
 }
 

@@ -485,7 +485,7 @@ fn memory_is_held_without_control_groups_too() {
         spec.limits.memory = 200 << 20;
         let cell = support::jails::Cell::of(wall, &spec);
         // Each process stays below its own limit; together they do not.
-        let greedy = "import os, time\nfor _ in range(8):\n  if os.fork() == 0:\n    x = bytearray(b'x' * (120 << 20)); time.sleep(1000)\ntime.sleep(1000)";
+        let greedy = "import os, time\nfor _ in range(8):\n  if os.fork() == 0:\n    x = bytearray(120 << 20)\n    for at in range(0, len(x), 4096): x[at] = 1\n    time.sleep(1000)\ntime.sleep(1000)";
         let result = cell.python(greedy);
         assert_eq!(result.exit, Exit::Over(aic_sandbox::runtime::Limit::Memory), "{wall:?}");
         cell.works();

@@ -252,15 +252,13 @@ fn hold(mut link: Box<dyn Attached>, mut stream: UnixStream) {
     }
     loop {
         for message in queue.try_iter() {
-            let done = match message {
+            // To a program that has just ended nothing can be said; how it ended comes next.
+            drop(match message {
                 Some(Typed::Bytes(bytes)) => link.write(&bytes),
                 Some(Typed::Close) => link.close(),
                 Some(Typed::Resize(rows, columns)) => link.resize(rows, columns),
                 None => return,
-            };
-            if done.is_err() {
-                return;
-            }
+            });
         }
         let (reply, last) = match link.next(PULSE) {
             Ok(None) => continue,
@@ -492,7 +490,11 @@ struct Line {
 
 impl Line {
     fn say(&mut self, typed: &Typed) -> Result<(), RuntimeError> {
-        send(&mut self.stream, typed).map_err(|error| self.named.gone(error))
+        match send(&mut self.stream, typed) {
+            // The program has ended, or its supervisor has: what was heard last says which, in [`Attached::next`].
+            Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(()),
+            said => said.map_err(|error| self.named.gone(error)),
+        }
     }
 }
 
