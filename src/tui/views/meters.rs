@@ -156,7 +156,8 @@ fn bar(state: &State, name: &str, times: u32, most: u32, width: u16) -> Line<'st
     let pad = " ".repeat(24_usize.saturating_sub(name.width()));
     Line::from(vec![
         span(&format!("  {name}{pad}"), theme.text),
-        Span::styled("█".repeat(full), theme.chart_c),
+        // Lower than the line is high, so that bars one below the other stay apart.
+        Span::styled("▆".repeat(full), theme.chart_c),
         Span::styled(format!(" {times}"), theme.dim),
     ])
 }

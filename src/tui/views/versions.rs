@@ -63,10 +63,11 @@ fn one(state: &State, version: &VersionInfo, here: Option<Digest>, width: u16) -
             Span::styled(format!("✗ {} ✓ {}{open}", verdict.failed, verdict.passed), theme.bad)
         }
     };
+    let time = version.recorded_at.time();
     let mut words = vec![
         Span::styled(mark, theme.accent),
         Span::styled(format!("v{:<3} ", version.number), if current { theme.title } else { theme.text }),
-        Span::styled(format!("{}  ", version.recorded_at.time()), theme.dim),
+        Span::styled(format!("{time}  "), theme.dim),
         verdict,
     ];
     if version.stable {
@@ -78,9 +79,16 @@ fn one(state: &State, version: &VersionInfo, here: Option<Digest>, width: u16) -
     if version.quarantined.is_some() {
         words.push(Span::styled("  quarantined", theme.bad));
     }
+    let wide = |words: &[Span<'_>]| words.iter().map(Span::width).sum::<usize>();
+    // Seconds say less than that a version is set aside.
+    if wide(&words) > usize::from(width)
+        && let (Some(minutes), Some(word)) = (time.get(..5), words.get_mut(2))
+    {
+        *word = Span::styled(format!("{minutes}  "), theme.dim);
+    }
     let digest = format!("  {}", version.digest.short());
     // Half a digest is of no use.
-    if words.iter().map(Span::width).sum::<usize>() + digest.len() <= usize::from(width) {
+    if wide(&words) + digest.len() <= usize::from(width) {
         words.push(Span::styled(digest, theme.dim));
     }
     Line::from(words)
