@@ -168,7 +168,8 @@ impl Source for DiskSource {
             let name = name.map_err(|error| SourceError::io(folder, &error))?;
             // A name that is not Unicode cannot be written in a spec either.
             let Some(path) = name.file_name().to_str().and_then(|name| folder.join(name).ok()) else { continue };
-            let is_folder = name.path().is_dir();
+            // A link to a folder is none: a walk along links may never end.
+            let is_folder = name.file_type().is_ok_and(|kind| kind.is_dir());
             entries.push(Entry { path, is_folder });
         }
         entries.sort();
@@ -331,5 +332,17 @@ mod tests {
         assert_eq!(kind("sub"), Err(SourceErrorKind::NotAFile));
         assert_eq!(kind("none/x"), Err(SourceErrorKind::NotFound));
         std::fs::remove_dir_all(base).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_a_folder_is_listed_as_none_so_that_a_walk_ends() {
+        let root = std::env::temp_dir().join(format!("aic-base-links-{}", std::process::id()));
+        std::fs::create_dir_all(root.join("sub")).unwrap();
+        std::os::unix::fs::symlink(".", root.join("loop")).unwrap();
+        let source = DiskSource::new(&root).unwrap();
+        let folders = source.list(&path("")).unwrap().into_iter().filter(|entry| entry.is_folder);
+        assert_eq!(folders.map(|entry| entry.path.to_string()).collect::<Vec<_>>(), ["sub"]);
+        std::fs::remove_dir_all(root).unwrap();
     }
 }

@@ -17,7 +17,7 @@ use aic_base::Span;
 
 /// Checks a document whose top is this record.
 pub(crate) fn check(cx: &mut Cx<'_>, doc: &Doc, root: &Node, record: &'static Record) {
-    let mut checker = Checker { cx, doc };
+    let mut checker = Checker { cx, doc, unknown: 0 };
     checker.value(root, &Shape::Record(record), At { key: record.title, top: true, ..At::default() });
 }
 
@@ -37,12 +37,20 @@ struct At<'a> {
 struct Checker<'c, 's> {
     cx: &'c mut Cx<'s>,
     doc: &'c Doc,
+    /// How many unknown keys there were.
+    unknown: usize,
 }
+
+/// For how many unknown keys of a document it is guessed what was meant.
+const GUESSED: usize = 500;
 
 impl Checker<'_, '_> {
     fn value(&mut self, node: &Node, shape: &Shape, at: At<'_>) {
         match shape {
             Shape::Any => {}
+            // What is in it is judged where it is read.
+            Shape::JsonSchema if matches!(node.kind, Kind::Map(_)) => {}
+            Shape::JsonSchema => self.wrong_type(node, shape, at),
             Shape::Record(record) => self.record(node, record, at),
             Shape::Named(inner) => match &node.kind {
                 Kind::Map(entries) => {
@@ -88,24 +96,25 @@ impl Checker<'_, '_> {
             return self.wrong_type(node, &Shape::Record(record), at);
         };
         for entry in entries {
-            self.entry(entry, entries, record, At { top: false, ..at });
+            self.entry(entry, node, record, At { top: false, ..at });
         }
         for key in record.keys().filter(|key| key.required) {
             if node.get(key.name).is_none_or(Node::is_null) {
                 let message = format!("`{}` is missing in {}: {}", key.name, record.title, lower_first(key.doc));
                 let span = head(node, &self.doc.text);
-                self.report(if at.expectation { BAD_EXPECTATION } else { MISSING_KEY }, span, message, None);
+                let code = if at.expectation { BAD_EXPECTATION } else { MISSING_KEY };
+                self.cx.missing(self.doc, node, &[key.name], self.doc.find(code, span, message));
             }
         }
     }
 
-    fn entry(&mut self, entry: &Entry, siblings: &[Entry], record: &'static Record, at: At<'_>) {
+    fn entry(&mut self, entry: &Entry, map: &Node, record: &'static Record, at: At<'_>) {
         let name = entry.key.key_text();
         let Some(key) = record.key(&name) else {
             match record.open {
                 Some(shape) if !entry.value.is_null() => self.value(&entry.value, shape, At { key: &name, ..at }),
                 Some(_) => {}
-                None => self.unknown_key(entry, siblings, record, &name),
+                None => self.unknown_key(entry, map, record, &name),
             }
             return;
         };
@@ -146,7 +155,14 @@ impl Checker<'_, '_> {
         self.cx.report(finding);
     }
 
-    fn unknown_key(&mut self, entry: &Entry, siblings: &[Entry], record: &Record, name: &str) {
+    fn unknown_key(&mut self, entry: &Entry, map: &Node, record: &Record, name: &str) {
+        let siblings = map.entries();
+        // Where everything is unknown, more guesses help nobody.
+        self.unknown += 1;
+        if self.unknown > GUESSED {
+            let message = format!("`{}` is no key of {}", shown(name), record.title);
+            return self.cx.report(self.doc.find(UNKNOWN_KEY, entry.key.span, message));
+        }
         // Nobody writes maps so long by hand, and looking through them for each of their keys takes its time.
         let absent = |key: &&str| siblings.len() > 200 || !siblings.iter().any(|entry| entry.key.text() == Some(key));
         let meant = nearest(name, record.keys().map(|key| key.name).filter(absent))
@@ -154,7 +170,10 @@ impl Checker<'_, '_> {
         let message = format!("`{}` is no key of {}{}", shown(name), record.title, did_you_mean(meant));
         let mut finding = self.doc.find(UNKNOWN_KEY, entry.key.span, message);
         match meant {
-            Some(meant) => finding = finding.fix(Some(self.doc.replacing(&entry.key, meant))),
+            Some(meant) => {
+                self.cx.note_misspelt(self.doc, map, meant);
+                finding = finding.fix(Some(self.doc.replacing(&entry.key, meant)));
+            }
             None => {
                 let known: Vec<_> = record.keys().map(|key| key.name).collect();
                 finding = finding.help(format!("keys of {}: {}", record.title, known.join(", ")));
@@ -189,7 +208,12 @@ impl Checker<'_, '_> {
     fn path(&mut self, node: &Node, shape: &Shape, at: At<'_>) {
         match node.as_str() {
             Some(text) => {
-                self.cx.behaviour_file(self.doc, node, text, !at.muted);
+                // A recording is made by the first run; a module is somebody's to bring.
+                let module = at.muted && at.key == "wasm";
+                let there = self.cx.behaviour_file(self.doc, node, text, !at.muted);
+                if module && there.is_none() {
+                    self.cx.warn_missing(self.doc, node, text);
+                }
             }
             None => self.wrong_type(node, shape, at),
         }
@@ -241,12 +265,11 @@ pub(crate) fn same_form(node: &Node, shape: &Shape) -> bool {
     match (&node.kind, shape) {
         (_, Shape::Any | Shape::Matcher | Shape::Expectation) => true,
         (_, Shape::Either(shapes)) => shapes.iter().any(|shape| same_form(node, shape)),
-        (Kind::Map(_), Shape::Record(_) | Shape::Named(_)) | (Kind::Seq(_), Shape::List(_) | Shape::OneOrMore(_)) => {
-            true
-        }
+        (Kind::Map(_), Shape::Record(_) | Shape::Named(_) | Shape::JsonSchema)
+        | (Kind::Seq(_), Shape::List(_) | Shape::OneOrMore(_)) => true,
         (_, Shape::OneOrMore(inner)) => same_form(node, inner),
         (Kind::Map(_) | Kind::Seq(_) | Kind::Null, _) => false,
-        (_, Shape::Record(_) | Shape::Named(_) | Shape::List(_)) => false,
+        (_, Shape::Record(_) | Shape::Named(_) | Shape::JsonSchema | Shape::List(_)) => false,
         (Kind::Bool(_), shape) => matches!(shape, Shape::Bool | Shape::Text),
         (_, Shape::Bool) => false,
         _ => true,

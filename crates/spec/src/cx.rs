@@ -11,6 +11,9 @@ use std::sync::Arc;
 /// The largest behaviour file that is read, in bytes.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
 
+/// For how many unknown names it is guessed which was meant.
+const MAX_GUESSED: usize = 500;
+
 /// The most files one spec may name.
 const MAX_FILES: usize = 10_000;
 
@@ -99,6 +102,10 @@ pub(crate) struct Cx<'s> {
     pub(crate) docs: BTreeSet<RelPath>,
     /// Literal secrets that were found: no message may show them.
     pub(crate) secrets: Vec<String>,
+    /// How often it was guessed which name was meant.
+    guessed: usize,
+    /// Known keys that were misspelt: in which file, in the map that begins where, and which. They are not missing besides.
+    misspelt: BTreeSet<(RelPath, u32, &'static str)>,
     /// The spec and its bases as one document, where it has any: findings about it are led back to their files.
     pub(crate) joined: Option<Doc>,
 }
@@ -114,12 +121,39 @@ impl<'s> Cx<'s> {
             missing: BTreeSet::new(),
             docs: BTreeSet::new(),
             secrets: Vec::new(),
+            guessed: 0,
+            misspelt: BTreeSet::new(),
             joined: None,
         }
     }
 
     pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
         self.found.push(diagnostic);
+    }
+
+    /// The known name that was probably meant. After some hundred of them no more are looked for: each looks at all names.
+    pub(crate) fn guess<'a>(&mut self, word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+        self.guessed += 1;
+        if self.guessed > MAX_GUESSED { None } else { nearest(word, known) }
+    }
+
+    /// Notes that a key of this map is misspelt.
+    pub(crate) fn note_misspelt(&mut self, doc: &Doc, map: &Node, key: &'static str) {
+        let (file, span) = doc.place(map.span);
+        self.misspelt.insert((file.clone(), span.start, key));
+    }
+
+    /// Whether a key that is missing in this map was reported as misspelt.
+    pub(crate) fn was_misspelt(&self, doc: &Doc, map: &Node, key: &'static str) -> bool {
+        let (file, span) = doc.place(map.span);
+        self.misspelt.contains(&(file.clone(), span.start, key))
+    }
+
+    /// Reports what is missing in a map, unless one of the keys that would do is there, misspelt.
+    pub(crate) fn missing(&mut self, doc: &Doc, map: &Node, keys: &[&'static str], finding: Diagnostic) {
+        if !keys.iter().any(|key| self.was_misspelt(doc, map, key)) {
+            self.report(finding);
+        }
     }
 
     /// The path a node names, as seen from its file.
@@ -167,6 +201,15 @@ impl<'s> Cx<'s> {
                 }
                 None
             }
+        }
+    }
+
+    /// Says that a file is not there which nothing needs yet.
+    pub(crate) fn warn_missing(&mut self, doc: &Doc, node: &Node, text: &str) {
+        let Ok(path) = doc.file_of(node.span).parent().join(text) else { return };
+        if !self.source.has_file(&path) {
+            let finding = self.not_there(doc, node, &path, text).severity(Severity::Warning);
+            self.report(finding);
         }
     }
 

@@ -7,7 +7,9 @@ mod merge;
 pub(crate) mod tighten;
 
 use crate::check::check;
-use crate::codes::{BAD_BASE, BAD_FINAL, BASE_NOT_IN_REACH, CHAIN_TOO_LONG, CYCLE, MISSING_FILE, WEAKENED_FINAL};
+use crate::codes::{
+    BAD_BASE, BAD_FINAL, BASE_NOT_IN_REACH, CHAIN_TOO_LONG, CYCLE, MISSING_FILE, UNREADABLE_FILE, WEAKENED_FINAL,
+};
 use crate::cx::{Cx, Doc};
 use crate::files::{FileKind, file_kind};
 use crate::load::{check_version, read_doc, read_tree};
@@ -159,7 +161,12 @@ impl Joining {
 
     /// One base, with its own bases; none where it cannot be had, which was reported.
     fn base(&mut self, cx: &mut Cx<'_>, doc: &Doc, node: &Node, chain: &[RelPath]) -> Option<Merged> {
-        let text = node.as_str()?;
+        let text = node.text()?;
+        if text.trim().is_empty() || text.contains(char::is_whitespace) {
+            let message = "this names no base: write a relative path (`./base.aicontainer.yml`) or a reference (`company/base:1.2`)";
+            cx.report(doc.find(BAD_BASE, node.span, message));
+            return None;
+        }
         if !is_file(text) {
             let message = format!(
                 "the base `{}` is a registry reference, and this version reaches no registry: checking goes on without it, running refuses",
@@ -193,12 +200,14 @@ impl Joining {
             cx.report(doc.find(BAD_BASE, node.span, message));
             return None;
         }
-        if let Err(error) = cx.source.read_at_most(&path, tree::MAX_TEXT as u64)
-            && error.kind == SourceErrorKind::NotFound
-        {
+        if let Err(error) = cx.source.read_at_most(&path, tree::MAX_TEXT as u64) {
             cx.missing.insert(path.clone());
-            let message = format!("the base is not there: {}", printed());
-            cx.report(doc.find(MISSING_FILE, node.span, message));
+            cx.report(match error.kind {
+                SourceErrorKind::NotFound => {
+                    doc.find(MISSING_FILE, node.span, format!("the base is not there: {}", printed()))
+                }
+                kind => doc.find(UNREADABLE_FILE, node.span, format!("the base cannot be read: {}: {kind}", printed())),
+            });
             return None;
         }
         let base = read_doc(cx, &path)?;
@@ -286,7 +295,9 @@ fn known_path(path: &str) -> Result<(), (&str, Vec<&'static str>)> {
             match shape {
                 Shape::Either(all) => shapes.extend(all),
                 Shape::OneOrMore(inner) => shapes.extend([*inner, Shape::List(inner)]),
-                Shape::Named(inner) | Shape::List(inner) => next.push(*inner),
+                Shape::Named(inner) => next.push(*inner),
+                // Items of lists are named by their `name`.
+                Shape::List(inner) if step == "*" || has_names(inner) => next.push(*inner),
                 Shape::Any => next.push(Shape::Any),
                 Shape::Record(record) => {
                     known.extend(record.keys().map(|key| key.name));
@@ -309,6 +320,15 @@ fn known_path(path: &str) -> Result<(), (&str, Vec<&'static str>)> {
     Ok(())
 }
 
+/// Whether things of this shape have names by which a path can lead to them.
+fn has_names(shape: &Shape) -> bool {
+    match shape {
+        Shape::Record(record) => record.key("name").is_some(),
+        Shape::Either(all) => all.iter().any(has_names),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -320,6 +340,7 @@ mod tests {
         }
         assert_eq!(known_path("tools.blokced").unwrap_err().0, "blokced");
         assert_eq!(known_path("guardrail").unwrap_err().0, "guardrail");
+        assert_eq!(known_path("models.*.base_ulr").unwrap_err().0, "base_ulr");
         assert!(known_path("").is_err() && known_path("tools..x").is_err());
     }
 

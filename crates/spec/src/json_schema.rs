@@ -18,7 +18,7 @@ pub fn json_schema(kind: FileKind) -> Value {
         FileKind::Compose => (&COMPOSE, "AI Behavior Specification 1.0: a workflow"),
         FileKind::Tests => (&TEST_FILE, "AI Behavior Specification 1.0: behaviour tests kept apart"),
     };
-    let mut maker = Maker { names: HashMap::new(), defs: Map::new() };
+    let mut maker = Maker { names: HashMap::new(), defs: Map::new(), filled: false };
     maker.defs.insert(
         "variable".into(),
         json!({"type": "string", "pattern": r"^\s*\$\{[\s\S]*\}\s*$", "description": "A variable, filled in with its type"}),
@@ -37,6 +37,8 @@ struct Maker {
     /// The names of the records by their address: the table has each once.
     names: HashMap<*const Record, String>,
     defs: Map<String, Value>,
+    /// Whether an expectation is described: variables are filled in there, and in no other number.
+    filled: bool,
 }
 
 fn reference(name: &str) -> Value {
@@ -50,11 +52,11 @@ fn any_of(all: Vec<Value>) -> Value {
     }
 }
 
-fn filled(value: Value) -> Value {
-    any_of(vec![value, reference("variable")])
-}
-
 impl Maker {
+    fn filled(&self, value: Value) -> Value {
+        if self.filled { any_of(vec![value, reference("variable")]) } else { value }
+    }
+
     fn record(&mut self, record: &'static Record) -> Value {
         let address = std::ptr::from_ref(record);
         if let Some(name) = self.names.get(&address) {
@@ -124,34 +126,43 @@ impl Maker {
             Shape::Slug => {
                 json!({"type": ["string", "integer", "boolean"], "pattern": "^[a-z0-9][a-z0-9-]*$", "minimum": 0})
             }
-            Shape::Bool => filled(json!({"type": "boolean"})),
-            Shape::Integer(low, high) => {
-                filled(range("integer", (*low > i64::MIN).then(|| json!(low)), (*high < i64::MAX).then(|| json!(high))))
-            }
+            Shape::Bool => self.filled(json!({"type": "boolean"})),
+            Shape::Integer(low, high) => self.filled(range(
+                "integer",
+                (*low > i64::MIN).then(|| json!(low)),
+                (*high < i64::MAX).then(|| json!(high)),
+            )),
             Shape::Number(low, high) => {
-                filled(range("number", low.is_finite().then(|| json!(low)), high.is_finite().then(|| json!(high))))
+                self.filled(range("number", low.is_finite().then(|| json!(low)), high.is_finite().then(|| json!(high))))
             }
-            Shape::Duration => filled(any_of(vec![
+            Shape::Duration => self.filled(any_of(vec![
                 json!({"type": "string", "pattern": r"^\s*(\d+\.?\d*|\.\d+)\s*(ms|s|m|h|d)?\s*$"}),
                 json!({"type": "number", "minimum": 0}),
             ])),
-            Shape::Size => filled(any_of(vec![
+            Shape::Size => self.filled(any_of(vec![
                 json!({"type": "string", "pattern": r"^\s*(\d+\.?\d*|\.\d+)\s*(B|[kKMG]B|[KMG]iB)?\s*$"}),
                 json!({"type": "number", "minimum": 0}),
             ])),
-            Shape::Share => filled(any_of(vec![
+            Shape::Share => self.filled(any_of(vec![
                 json!({"type": "string", "pattern": r"^\s*(\d+\.?\d*|\.\d+)\s*%?\s*$"}),
                 json!({"type": "number", "minimum": 0, "maximum": 1}),
             ])),
-            Shape::Money => filled(any_of(vec![
-                json!({"type": "string", "pattern": r"^\s*\$?(\d+\.?\d*|\.\d+)\s*(/\s*(minute|min|hour|h|day|d))?\s*$"}),
+            Shape::Money => self.filled(any_of(vec![
+                json!({"type": "string", "pattern": r"^\s*\$?(\d+\.?\d*|\.\d+)\s*$"}),
                 json!({"type": "number", "minimum": 0}),
             ])),
-            Shape::Moment => filled(json!({"type": "string", "format": "date-time", "pattern": r"^\d{4}-\d{2}-\d{2}"})),
+            Shape::Url => json!({"type": "string", "pattern": r"^(https?://[^\s/:?#]\S*|\$\{\S*)$"}),
+            Shape::HostPort => {
+                json!({"type": "string", "pattern": r"^([A-Za-z0-9.*-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$"})
+            }
+            Shape::Moment => {
+                self.filled(json!({"type": "string", "format": "date-time", "pattern": r"^\d{4}-\d{2}-\d{2}"}))
+            }
             Shape::EnvName => json!({"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}),
             Shape::Words(words) => self.words(words),
             Shape::Path | Shape::Glob => json!({"type": "string"}),
             Shape::Regex => json!({"type": "string", "format": "regex"}),
+            Shape::JsonSchema => self.json_schema(),
             Shape::Expectation => self.expectation(),
             Shape::List(inner) => json!({"type": "array", "items": self.shape(inner)}),
             Shape::OneOrMore(inner) => {
@@ -177,12 +188,45 @@ impl Maker {
         json!({"enum": words, "enumDescriptions": docs})
     }
 
+    /// The outline of a JSON Schema: what the checker looks at, too.
+    fn json_schema(&mut self) -> Value {
+        let name = "json-schema";
+        if !self.defs.contains_key(name) {
+            let one = || reference(name);
+            let (types, all) = (crate::lower::JSON_TYPES, json!({"type": "array", "minItems": 1, "items": one()}));
+            let named = json!({"type": ["object", "null"], "additionalProperties": one()});
+            let (number, count) = (json!({"type": "number"}), json!({"type": "integer", "minimum": 0}));
+            self.defs.insert(
+                name.into(),
+                json!({
+                    "type": ["object", "boolean", "null"],
+                    "description": "a JSON Schema",
+                    "properties": {
+                        "type": {"anyOf": [{"enum": types}, {"type": "array", "items": {"enum": types}}]},
+                        "properties": named, "patternProperties": named, "$defs": named, "definitions": named,
+                        "required": {"type": "array", "items": {"type": "string"}},
+                        "enum": {"type": "array", "minItems": 1},
+                        "anyOf": all, "oneOf": all, "allOf": all, "prefixItems": all,
+                        "items": {"anyOf": [one(), {"type": "array"}]},
+                        "additionalProperties": one(), "not": one(), "if": one(), "then": one(), "else": one(),
+                        "minimum": number, "maximum": number, "multipleOf": number,
+                        "minLength": count, "maxLength": count, "minItems": count, "maxItems": count,
+                        "minProperties": count, "maxProperties": count,
+                    },
+                }),
+            );
+        }
+        json!({"allOf": [reference(name), {"type": "object"}]})
+    }
+
     fn expectation(&mut self) -> Value {
         let name = "expectation";
         if !self.defs.contains_key(name) {
             // Expectations hold expectations: the name is there before what it stands for.
             self.defs.insert(name.into(), Value::Null);
+            let outside = std::mem::replace(&mut self.filled, true);
             let properties = self.properties(&EXPECTATIONS);
+            self.filled = outside;
             let one = json!({
                 "type": "object", "properties": properties, "minProperties": 1, "maxProperties": 1,
                 "additionalProperties": false,
@@ -274,7 +318,7 @@ fn or_null(schema: Value) -> Value {
     match schema {
         Value::Bool(true) => Value::Bool(true),
         Value::Object(mut map) => {
-            if let Some(Value::Array(forms)) = map.get_mut("anyOf").filter(|_| true) {
+            if let Some(Value::Array(forms)) = map.get_mut("anyOf") {
                 forms.push(json!({"type": "null"}));
                 return Value::Object(map);
             }

@@ -3,7 +3,7 @@
 use crate::check::check;
 use crate::codes::{
     COMPOSE, DUPLICATE_KEY, EMPTY, ENVIRONMENT, MISSING_FILE, MORE_DOCUMENTS, NOT_TEXT, SYNTAX, TOO_COMPLEX, TOO_LARGE,
-    TRAP, UNREADABLE_FILE, VERSION,
+    TRAP, UNKNOWN_KEY, UNREADABLE_FILE, VERSION,
 };
 use crate::cx::{Cx, Doc};
 use crate::files::{FileKind, file_kind};
@@ -103,6 +103,7 @@ fn read_spec(cx: &mut Cx<'_>, path: &RelPath) -> Option<Spec> {
     check_version(cx, &doc, &root);
     check(cx, &doc, &root, &schema::CONTAINER);
     check_environment(cx, &doc, &root);
+    check_overlays(cx, &doc, &root);
     rules::said_twice(cx, &doc, &root);
     let spec = match inherit::whole(cx, &doc, &root) {
         Some(whole) => {
@@ -196,6 +197,19 @@ pub(crate) fn check_version(cx: &mut Cx<'_>, doc: &Doc, root: &Node) {
         let known = LANGUAGE_VERSIONS.map(|version| format!("\"{version}\"")).join(", ");
         let message = format!("version `{}` of the language is not supported: this program reads {known}", shown(text));
         cx.report(doc.find(VERSION, node.span, message).fix(Some(crate::Fix::replace(node.span, &known))));
+    }
+}
+
+/// What an overlay cannot say: it is no spec of its own.
+fn check_overlays(cx: &mut Cx<'_>, doc: &Doc, root: &Node) {
+    for overlay in root.get("environments").map(Node::entries).unwrap_or_default() {
+        for key in ["version", "name", "inherits", "environments", "final"] {
+            if let Some(entry) = overlay.value.entry(key) {
+                let message =
+                    format!("`{key}` is said by a spec, not by an overlay of it: move it to the top, or remove it");
+                cx.report(doc.find(UNKNOWN_KEY, entry.key.span, message));
+            }
+        }
     }
 }
 

@@ -5,9 +5,12 @@ mod behaviour;
 mod expect;
 pub(crate) mod guards;
 pub(crate) mod models;
-mod prompts;
+pub(crate) mod prompts;
 pub(crate) mod read;
-mod tools;
+mod schema_form;
+pub(crate) mod tools;
+
+pub(crate) use schema_form::TYPES as JSON_TYPES;
 
 use crate::cx::{Cx, Doc};
 use crate::digest;
@@ -27,6 +30,7 @@ pub(crate) struct Names {
     pub(crate) models: Vec<String>,
     pub(crate) guardrails: Vec<String>,
     pub(crate) variants: Vec<String>,
+    pub(crate) documents: Vec<String>,
     /// Whether a base may bring more of them.
     pub(crate) open: bool,
 }
@@ -51,6 +55,13 @@ pub(crate) fn spec(cx: &mut Cx<'_>, doc: &Doc, root: &Node, inherited: &[BaseTes
         models: models.named.keys().cloned().collect(),
         guardrails: guardrails.iter().map(|guard| guard.name.clone()).collect(),
         variants: prompts.variants.keys().cloned().collect(),
+        documents: root
+            .get("documents")
+            .map(Node::entries)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|entry| entry.key.text().map(str::to_owned))
+            .collect(),
         open,
     };
     documents(cx, doc, root);
@@ -98,7 +109,12 @@ fn name_of(path: &RelPath) -> String {
 fn output(cx: &mut Cx<'_>, doc: &Doc, root: &Node) -> Option<OutputSpec> {
     let node = root.get("output")?;
     let schema = node.get("schema").and_then(|schema| read::json_schema(cx, doc, schema));
-    let json = node.get("format").and_then(Node::as_str) == Some("json") || schema.is_some();
+    let format = node.get("format").and_then(Node::as_str);
+    if let (Some("text"), Some(entry)) = (format, node.entry("schema").filter(|entry| !entry.value.is_null())) {
+        let message = "a `schema` is about JSON, and `format` says text: remove one of the two";
+        cx.report(doc.find(crate::codes::BAD_VALUE, entry.key.span, message));
+    }
+    let json = format == Some("json") || schema.is_some();
     Some(OutputSpec { json, schema })
 }
 

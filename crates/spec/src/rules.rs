@@ -7,7 +7,10 @@ mod compliance;
 mod deployment;
 mod guards;
 mod models;
+mod names;
 mod never;
+mod places;
+mod scripted;
 mod twice;
 mod variables;
 pub(crate) mod workflow;
@@ -35,6 +38,9 @@ impl Whole<'_> {
 /// Runs every rule.
 pub(crate) fn run(cx: &mut Cx<'_>, whole: &Whole<'_>) {
     models::check(cx, whole);
+    names::check(cx, whole);
+    places::check(cx, whole);
+    scripted::check(cx, whole);
     guards::shadowed(cx, whole);
     variables::unused(cx, whole);
     never::check(cx, whole);

@@ -92,8 +92,12 @@ pub enum Shape {
     Size,
     /// `10%` or `0.1`.
     Share,
-    /// US dollars: `0.01`, `$10`, `$10/hour`.
+    /// An amount of US dollars: `0.01`, `$10`. (Rates, `$10/hour`, are parameters of guardrails.)
     Money,
+    /// An address: `https://…`, variables included.
+    Url,
+    /// A host and a port: `api.example.com:443`.
+    HostPort,
     /// A moment, RFC 3339.
     Moment,
     /// The name of an environment variable.
@@ -108,6 +112,8 @@ pub enum Shape {
     Regex,
     /// A condition in CEL; its place decides about its names and is known to the rules.
     Condition,
+    /// A JSON Schema, written in place.
+    JsonSchema,
     /// A matcher of the one grammar.
     Matcher,
     /// An expectation: a word, or a map of one key out of [`EXPECTATIONS`].
@@ -188,7 +194,9 @@ impl Shape {
             Self::Duration => "a duration like 300ms, 5s, 5m, 1h or 30d".into(),
             Self::Size => "a size like 64MB or 64MiB".into(),
             Self::Share => "a share like 10% or 0.1".into(),
-            Self::Money => "money like 0.01, $10 or $10/hour".into(),
+            Self::Money => "an amount like 0.01 or $10".into(),
+            Self::Url => "an address like https://api.example.com".into(),
+            Self::HostPort => "a host and a port like api.example.com:443".into(),
             Self::Moment => "a moment like 2025-06-01T12:00:00Z".into(),
             Self::EnvName => "the name of an environment variable".into(),
             Self::Words(words) => {
@@ -201,7 +209,7 @@ impl Shape {
             Self::Expectation => "an expectation".into(),
             Self::List(_) => "a list".into(),
             Self::OneOrMore(item) => format!("{} or a list", item.describe()),
-            Self::Named(_) | Self::Record(_) => "a map".into(),
+            Self::Named(_) | Self::Record(_) | Self::JsonSchema => "a map".into(),
             Self::Either(shapes) => {
                 let all: Vec<_> = shapes.iter().map(Shape::describe).collect();
                 all.join(" or ")

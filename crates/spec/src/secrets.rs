@@ -24,6 +24,7 @@ static SHAPES: LazyLock<Option<Regex>> = LazyLock::new(|| {
         r"|\bpcsk_[A-Za-z0-9_]{40,}",
         r"|\bnpm_[A-Za-z0-9]{36}\b",
         r"|\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
+        r"|\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@$]{0,100}:[^\s/@$]{3,200}@",
         r"|-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----",
     ))
     .ok()
@@ -105,6 +106,8 @@ mod tests {
     fn forms_of_vendors_are_recognised_and_names_of_variables_are_not() {
         let key = ["sk-", "proj-", "abcdefghijklmnopqrstuvwx1234"].concat();
         assert_eq!(secrets_in(&format!("Bearer {key}"), None, false).len(), 1);
+        assert_eq!(secrets_in("postgres://app:hunter22@db/users", None, false).len(), 1);
+        assert!(secrets_in("https://app:${secret:DB}@db/users", None, false).is_empty());
         for text in ["OPENAI_API_KEY", "sk-short", "${secret:ORDERS_TOKEN}", "ask-someone-else-about-it", "risk-free"] {
             assert!(secrets_in(text, None, false).is_empty(), "{text}");
         }

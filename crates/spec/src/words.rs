@@ -18,7 +18,7 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// Words of other tools, and the key that says the same here.
-const ELSEWHERE: [(&str, &str); 10] = [
+const ELSEWHERE: [(&str, &str); 14] = [
     ("assert", "expect"),
     ("asserts", "expect"),
     ("assertions", "expect"),
@@ -29,6 +29,10 @@ const ELSEWHERE: [(&str, &str); 10] = [
     ("guards", "guardrails"),
     ("extends", "inherits"),
     ("query", "input"),
+    ("api_key", "api_key_env"),
+    ("key", "api_key_env"),
+    ("flow", "workflow"),
+    ("steps", "workflow"),
 ];
 
 /// The known key that says what a word of another tool says, slips included.

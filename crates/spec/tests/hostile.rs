@@ -170,6 +170,9 @@ fn an_alias_bomb_is_a_finding() {
     let parsed = parse(&text);
     assert!(parsed.errors.iter().any(|error| error.kind == SyntaxKind::Alias));
     assert_eq!(parsed.root.unwrap().entries().len(), 30);
+    // The bytes count, too, not only how many values there are.
+    let long = format!("a: &a \"{}\"\nb: [{}]\n", "x".repeat(100_000), vec!["*a"; 5_000].join(", "));
+    assert!(parse(&long).errors.iter().any(|error| error.kind == SyntaxKind::Alias));
     check("a: &a [*a]\n");
     check("a: &a {b: *a, <<: *a}\n");
 }

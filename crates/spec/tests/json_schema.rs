@@ -132,6 +132,9 @@ fn a_sample_with_one_key_changed_is_judged_alike_by_both() {
 const NEEDS_MORE: &[&str] = &[
     "is no name of a tool",
     "is missing in a guardrail",
+    "the parameters of a tool are a map",
+    "is required and no property",
+    "is none of the verbs",
     "is missing in `",
     "is missing in a prompt",
     "says no way of running",

@@ -107,7 +107,12 @@ fn the_scripted_model_of_the_page_is_read() {
 fn a_workflow_is_read_and_not_run() {
     let files = source(&[("page.compose.ai.yml", COMPOSE), ("generator.aicontainer.yml", "model: gpt-4-0613")]);
     let loaded = load(&files, &path("page.compose.ai.yml"), &options());
-    insta::assert_snapshot!(shown(&loaded), @"ABS092 warning (blocks running) 1:1 `` this version reads workflows and does not run them: each container's own spec can be run");
+    insta::assert_snapshot!(shown(&loaded), @r"
+    ABS092 warning (blocks running) 1:1 `` this version reads workflows and does not run them: each container's own spec can be run
+    ABS023 warning 2:22 `claude-3` `claude-3` stands for whatever is served under this name today: name a pinned version
+    ABS028 warning 2:22 `claude-3` the catalog knows no `claude-3` of anthropic: its price and its limits cannot be checked
+    ABS022 warning 4:22 `llama-3` nothing says who serves `llama-3`: add a `provider` (openai, anthropic, google, ollama, openai_compatible, scripted, replay)
+    ");
     assert!(loaded.spec.is_none() && loaded.blockers().count() == 1);
 }
 

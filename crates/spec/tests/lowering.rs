@@ -69,7 +69,7 @@ tools:
     - {name: counts, run: {script: s.js, timeout: 2s, memory: 64MB}}
     - {name: fetches, run: {http: "https://x.example/"}}
     - {name: posts, run: {http: "https://x.example/", method: POST}}
-    - {name: shell, run: {shell: "${args.cmd}"}}
+    - {name: shell, run: {shell: "${args.cmd}", allow: ["ls *"]}}
     - {name: says, effect: read, run: {command: [ls]}}
     - handed_back
 "#;

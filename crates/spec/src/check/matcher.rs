@@ -1,9 +1,14 @@
 //! Matchers against the one grammar, which base knows: they are compiled, and an error is led back to its place.
 
 use super::Checker;
+use crate::Severity;
 use crate::codes::BAD_MATCHER;
 use crate::tree::Node;
-use aic_base::Matcher;
+use crate::words::{did_you_mean, nearest, shown};
+use aic_base::{
+    Matcher,
+    matcher::{OPERATORS, is_operator},
+};
 use serde_json::{Map, Value};
 
 impl Checker<'_, '_> {
@@ -11,6 +16,32 @@ impl Checker<'_, '_> {
         if let Err(error) = Matcher::compile(&without_variables(&node.to_json(), None)) {
             let at = node.at(&error.path).unwrap_or(node);
             self.report(BAD_MATCHER, super::head(at, &self.doc.text), error.message, None);
+        }
+        self.slips(node, 0);
+    }
+
+    /// A map of one key that is nearly an operator: as it stands, a map with this key is wanted.
+    fn slips(&mut self, node: &Node, depth: usize) {
+        if depth > 32 {
+            return;
+        }
+        if let [entry] = node.entries()
+            && let Some(key) = entry.key.text()
+            && !is_operator(key)
+            && key.len() >= 3
+            && let Some(meant) = nearest(key, OPERATORS)
+        {
+            let message = format!(
+                "`{}` is no operator, so this stands for a map with such a key{}",
+                shown(key),
+                did_you_mean(Some(meant))
+            );
+            let found = self.doc.find(BAD_MATCHER, entry.key.span, message).severity(Severity::Warning);
+            self.cx.report(found.fix(Some(self.doc.replacing(&entry.key, meant))));
+        }
+        node.items().iter().for_each(|item| self.slips(item, depth + 1));
+        for entry in node.entries().iter().filter(|entry| entry.key.text() != Some("equals")) {
+            self.slips(&entry.value, depth + 1);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{At, Checker};
 use crate::Fix;
-use crate::codes::{BAD_EXPECTATION, BAD_MATCHER, BAD_UNIT, BAD_VALUE, BARE_NUMBER};
+use crate::codes::{BAD_EXPECTATION, BAD_MATCHER, BAD_UNIT, BAD_VALUE, BARE_NUMBER, WRONG_TYPE};
 use crate::schema::Shape;
 use crate::tree::{Kind, Node, Style};
 use crate::words::shown;
@@ -48,7 +48,13 @@ pub(super) fn read(node: &Node, shape: &Shape) -> Result<bool, Wrong> {
         },
         Shape::Size => scalar(node)?.map_or(Err(Wrong::Type), |text| units::size(text).map(|_| false).map_err(unit)),
         Shape::Share => scalar(node)?.map_or(Err(Wrong::Type), |text| units::share(text).map(|_| false).map_err(unit)),
-        Shape::Money => scalar(node)?.map_or(Err(Wrong::Type), |text| units::money(text).map(|_| false).map_err(unit)),
+        Shape::Money => match units::money(scalar(node)?.ok_or(Wrong::Type)?) {
+            Ok(units::Rate { per: None, .. }) => Ok(false),
+            Ok(_) => Err(Wrong::Unit("this is an amount, not a rate: write it like 0.01 or $10".into())),
+            Err(error) => Err(unit(error)),
+        },
+        Shape::Url => address(node.as_str().ok_or(Wrong::Type)?),
+        Shape::HostPort => host_and_port(node.as_str().ok_or(Wrong::Type)?),
         Shape::Moment => {
             let text = node.as_str().ok_or(Wrong::Type)?;
             text.parse::<Timestamp>().map(|_| false).map_err(|error| Wrong::Value(error.to_string()))
@@ -81,6 +87,99 @@ pub(super) fn read(node: &Node, shape: &Shape) -> Result<bool, Wrong> {
     }
 }
 
+/// `https://host/…`; what a variable stands for is known when it runs.
+fn address(text: &str) -> Result<bool, Wrong> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let host = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', ':', '?', '#']));
+    if (host && !text.contains(char::is_whitespace)) || text.starts_with("${") {
+        return Ok(false);
+    }
+    Err(Wrong::Value(format!("`{}` is no address: write it like https://api.example.com", shown(text))))
+}
+
+/// `host:port`, `[::1]:443`.
+fn host_and_port(text: &str) -> Result<bool, Wrong> {
+    let fits = text.rsplit_once(':').is_some_and(|(host, port)| {
+        let named = !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '*'));
+        let numbered = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).is_some_and(|host| {
+            host.contains(':') && host.chars().all(|c| c.is_ascii_hexdigit() || matches!(c, ':' | '.'))
+        });
+        (named || numbered) && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
+    if fits {
+        return Ok(false);
+    }
+    Err(Wrong::Value(format!("`{}` is no host and port: write it like api.example.com:443", shown(text))))
+}
+
+/// The value in the unit that was probably meant: `5 minutes`, `64M`, `50` per cent.
+fn in_a_known_unit(text: &str, shape: &Shape) -> Option<String> {
+    let text = text.trim();
+    let at = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = (text.get(..at)?, text.get(at..)?.trim().to_lowercase());
+    let found = match shape {
+        Shape::Duration => {
+            let unit = match unit.as_str() {
+                "msec" | "msecs" | "millis" | "millisecond" | "milliseconds" => "ms",
+                "s" | "sec" | "secs" | "second" | "seconds" => "s",
+                "min" | "mins" | "minute" | "minutes" => "m",
+                "h" | "hr" | "hrs" | "hour" | "hours" => "h",
+                "d" | "day" | "days" => "d",
+                "w" | "wk" | "week" | "weeks" => {
+                    return number.parse::<u32>().ok().map(|weeks| format!("{}d", u64::from(weeks) * 7));
+                }
+                _ => return None,
+            };
+            format!("{number}{unit}")
+        }
+        Shape::Size => {
+            let unit = match unit.as_str() {
+                "k" | "kb" => "kB",
+                "m" | "mb" => "MB",
+                "g" | "gb" => "GB",
+                "ki" | "kib" => "KiB",
+                "mi" | "mib" => "MiB",
+                "gi" | "gib" => "GiB",
+                "t" | "tb" => return number.parse::<u32>().ok().map(|tera| format!("{}GB", u64::from(tera) * 1000)),
+                _ => return None,
+            };
+            format!("{number}{unit}")
+        }
+        Shape::Money if matches!(unit.as_str(), "$" | "usd" | "us$" | "dollar" | "dollars") => format!("${number}"),
+        _ => return None,
+    };
+    number.parse::<f64>().is_ok().then_some(found)
+}
+
+/// What should have been written, where that can be told.
+fn meant(node: &Node, shape: &Shape) -> Option<Fix> {
+    let text = node.text().filter(|_| node.style != Style::Alias)?;
+    let with = match shape {
+        Shape::Share => {
+            let number: f64 = text.trim().parse().ok()?;
+            (number > 1.0 && number <= 100.0).then(|| format!("{number}%"))?
+        }
+        Shape::Money => match units::money(text) {
+            Ok(rate) if rate.per.is_some() => text.split('/').next()?.trim().to_owned(),
+            _ => in_a_known_unit(text, shape)?,
+        },
+        Shape::Moment if text.len() == 10 => {
+            let whole = format!("{text}T00:00:00Z");
+            whole.parse::<Timestamp>().ok().map(|_| whole)?
+        }
+        Shape::HostPort => {
+            let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
+            let host = rest.split('/').next().filter(|host| host_and_port(host).is_ok())?;
+            format!("\"{host}\"")
+        }
+        _ => in_a_known_unit(text, shape)?,
+    };
+    Some(Fix::replace(node.span, &with))
+}
+
+/// Keys of which none at all leaves nothing to run with.
+const NEVER_ZERO: [&str; 6] = ["memory", "timeout", "time", "first_token", "total", "window"];
+
 fn scalar(node: &Node) -> Result<Option<&str>, Wrong> {
     if matches!(node.kind, Kind::Bool(_)) { Err(Wrong::Type) } else { Ok(node.text()) }
 }
@@ -108,11 +207,32 @@ impl Checker<'_, '_> {
     pub(super) fn scalar(&mut self, node: &Node, shape: &Shape, at: At<'_>) {
         // A value that is only a variable has the variable's type, known when it runs.
         let filled = node.as_str().is_some_and(|text| text.trim().starts_with("${") && text.trim().ends_with('}'));
-        let result = read(node, shape);
-        if filled && !matches!(shape, Shape::Slug | Shape::EnvName) {
+        let mut result = read(node, shape);
+        let name = at.key;
+        let takes_text = matches!(shape, Shape::Text | Shape::Url | Shape::Condition | Shape::Glob | Shape::Regex);
+        if filled && !takes_text && !matches!(shape, Shape::Slug | Shape::EnvName) {
+            if !at.expectation {
+                let message = format!(
+                    "variables are not filled in here, and `{name}` takes {}: write the value",
+                    shape.describe()
+                );
+                self.report(WRONG_TYPE, node.span, message, None);
+            }
             return;
         }
-        let name = at.key;
+        let zero = || {
+            node.text().is_some_and(|text| {
+                text.trim().trim_start_matches(['0', '.']).trim_start_matches(char::is_alphabetic).is_empty()
+            })
+        };
+        if matches!(shape, Shape::Duration | Shape::Size)
+            && NEVER_ZERO.contains(&name)
+            && !at.expectation
+            && result.is_ok()
+            && zero()
+        {
+            result = Err(Wrong::Value(format!("with no `{name}` at all nothing can run: write more, or leave it out")));
+        }
         match result {
             Ok(false) => {}
             Ok(true) => {
@@ -135,10 +255,13 @@ impl Checker<'_, '_> {
             }
             Err(Wrong::Value(message)) => {
                 let message = if message.starts_with("takes") { format!("`{name}` {message}") } else { message };
-                self.report(if at.expectation { BAD_EXPECTATION } else { BAD_VALUE }, node.span, message, None);
+                let code = if at.expectation { BAD_EXPECTATION } else { BAD_VALUE };
+                let fix = matches!(shape, Shape::Moment | Shape::HostPort).then(|| meant(node, shape)).flatten();
+                self.report(code, node.span, message, fix);
             }
             Err(Wrong::Unit(message)) => {
-                self.report(if at.expectation { BAD_EXPECTATION } else { BAD_UNIT }, node.span, message, None);
+                let code = if at.expectation { BAD_EXPECTATION } else { BAD_UNIT };
+                self.report(code, node.span, message, meant(node, shape));
             }
             Err(Wrong::Pattern(message)) => {
                 let message = format!("this is no regular expression: {message}");

@@ -4,7 +4,9 @@ use super::Names;
 use super::expect;
 use super::read::{duration, json_map, list, money, positive, share, text, texts};
 use crate::check::{check, head};
-use crate::codes::{BAD_TEST, DUPLICATE_TEST, MISSING_FILE, MISSING_KEY, NO_EXPECTATION, UNKNOWN_NAME, UNKNOWN_TOOL};
+use crate::codes::{
+    BAD_TEST, DUPLICATE_TEST, MISSING_FILE, MISSING_KEY, NO_EXPECTATION, UNKNOWN_KEY, UNKNOWN_NAME, UNKNOWN_TOOL,
+};
 use crate::cx::{Cx, Doc};
 use crate::files::{glob, is_glob};
 use crate::inherit::BaseTests;
@@ -65,6 +67,11 @@ pub(super) fn tests(cx: &mut Cx<'_>, doc: &Doc, root: &Node, inherited: &[BaseTe
         for (at, node) in listed.iter().enumerate() {
             match node.get("files") {
                 Some(files) => {
+                    if let Some(other) = node.entries().iter().find(|entry| entry.key.text() != Some("files")) {
+                        let message =
+                            "`files` stands alone: what holds for all tests of a file goes under its `test_defaults`";
+                        cx.report(doc.find(BAD_TEST, other.key.span, message));
+                    }
                     for file in list(files) {
                         tests.extend(included(cx, doc, file, &defaults, names, &mut read));
                     }
@@ -164,13 +171,11 @@ fn test(
     if !matches!(node.kind, Kind::Map(_)) {
         return None;
     }
-    let name = node.get("name").filter(|name| !name.is_null());
+    let name = node.get("name").filter(|name| !name.is_null() && name.text() != Some(""));
     if name.is_none() {
-        cx.report(doc.find(
-            MISSING_KEY,
-            head(node, &doc.text),
-            "`name` is missing in a test: its results are kept under it",
-        ));
+        let found =
+            doc.find(MISSING_KEY, head(node, &doc.text), "`name` is missing in a test: its results are kept under it");
+        cx.missing(doc, node, &["name"], found);
     }
     let mut layers = Layers { layers: vec![(doc, node)] };
     layers.layers.extend(defaults);
@@ -184,13 +189,12 @@ fn test(
     let skip = layers.value("skip").and_then(skipped);
     if expect.is_empty() && !turns_expect && skip.is_none() && !has_broken_expectation(node) {
         let span = name.map_or_else(|| head(node, &doc.text), |name| name.span);
-        cx.report(doc.find(
-            NO_EXPECTATION,
-            span,
-            "this test expects nothing, so it passes whatever happens: add `expect`",
-        ));
+        let message = "this test expects nothing, so it passes whatever happens: add `expect`";
+        cx.missing(doc, node, &["expect"], doc.find(NO_EXPECTATION, span, message));
     }
     refer(cx, &layers, names);
+    dimensions(cx, doc, node);
+    confirmed(cx, doc, node, names);
     Some(TestDef {
         name: name.and_then(Node::text).map_or_else(|| format!("test {}", at + 1), str::to_owned),
         file: doc.file_of(node.span).clone(),
@@ -256,12 +260,16 @@ fn input(cx: &mut Cx<'_>, doc: &Doc, node: &Node, names: &Names) -> TestInput {
     let confirm = node.get("confirm").map(confirmations).unwrap_or_default();
     let Some(entry) = given.first() else {
         let message = "a test needs an `input`, `cases` or `turns`: nothing would be asked";
-        cx.report(doc.find(BAD_TEST, head(node, &doc.text), message));
+        let found = doc.find(BAD_TEST, head(node, &doc.text), message);
+        cx.missing(doc, node, &["input", "cases", "turns"], found);
         return TestInput::Cases(Vec::new());
     };
     let value = &entry.value;
     match entry.key.text() {
         Some("turns") => {
+            if matches!(&value.kind, Kind::Seq(items) if items.is_empty()) {
+                cx.report(doc.find(BAD_TEST, value.span, "there is no turn: nothing would be asked"));
+            }
             TestInput::Turns(value.items().iter().filter_map(|turn| self::turn(cx, doc, turn, names)).collect())
         }
         Some("cases") => {
@@ -310,6 +318,25 @@ fn cases(cx: &mut Cx<'_>, doc: &Doc, node: &Node) -> Vec<CaseSource> {
                 vars.insert(entry.key.key_text().into_owned(), entry.value.to_json());
             }
             let input = text(item, "input").unwrap_or_else(|| "${INPUT}".to_owned());
+            if item.get("input").is_none_or(Node::is_null) {
+                let slip = item.entries().iter().find(|entry| nearest(&entry.key.key_text(), ["input"]).is_some());
+                match slip {
+                    Some(entry) => {
+                        let key = entry.key.key_text();
+                        let message = format!(
+                            "`{}` is a variable, and the case has no `input`{}",
+                            shown(&key),
+                            did_you_mean(Some("input"))
+                        );
+                        let found = doc.find(UNKNOWN_KEY, entry.key.span, message);
+                        cx.report(found.fix(Some(doc.replacing(&entry.key, "input"))));
+                    }
+                    None => {
+                        let message = "a case needs an `input`: nothing would be asked";
+                        cx.report(doc.find(BAD_TEST, head(item, &doc.text), message));
+                    }
+                }
+            }
             cases.push(CaseSource::Inline { input, vars, span: doc.local(head(item, &doc.text)) });
         }
     }
@@ -376,11 +403,11 @@ fn mock(cx: &mut Cx<'_>, doc: &Doc, node: &Node) -> Option<Mock> {
     let answers: Vec<&Entry> = ["return", "error", "timeout"].iter().filter_map(|key| node.entry(key)).collect();
     match answers.as_slice() {
         [_] => {}
-        [] => cx.report(doc.find(
-            MISSING_KEY,
-            head(node, &doc.text),
-            "a mock answers with `return`, `error` or `timeout`: one is missing",
-        )),
+        [] => {
+            let message = "a mock answers with `return`, `error` or `timeout`: one is missing";
+            let found = doc.find(MISSING_KEY, head(node, &doc.text), message);
+            cx.missing(doc, node, &["return", "error", "timeout", "script"], found);
+        }
         [_, second, ..] => cx.report(doc.find(BAD_TEST, second.key.span, "a mock has one answer: remove this one")),
     }
     Some(Mock::Rule {
@@ -421,11 +448,42 @@ fn refer(cx: &mut Cx<'_>, layers: &Layers<'_>, names: &Names) {
     }
 }
 
+/// Dimensions of a test's matrix: each has values, and one that is nearly `models` or `prompts` is a variable or a slip.
+fn dimensions(cx: &mut Cx<'_>, doc: &Doc, test: &Node) {
+    for entry in test.get("matrix").map(Node::entries).unwrap_or_default() {
+        if matches!(&entry.value.kind, Kind::Seq(items) if items.is_empty()) {
+            let message = "a dimension without values leaves no case to run: write some, or remove it";
+            cx.report(doc.find(BAD_TEST, entry.value.span, message));
+        }
+        let name = entry.key.key_text();
+        let Some(meant) = nearest(&name, ["models", "prompts"]) else { continue };
+        if !test.span.of(&doc.text).contains(&format!("${{{name}}}")) {
+            let message = format!("nothing uses the dimension `{}`{}", shown(&name), did_you_mean(Some(meant)));
+            let found = doc.find(UNKNOWN_KEY, entry.key.span, message);
+            cx.report(found.fix(Some(doc.replacing(&entry.key, meant))));
+        }
+    }
+}
+
+/// What confirmations are answered for: tools and guardrails of the spec.
+fn confirmed(cx: &mut Cx<'_>, doc: &Doc, node: &Node, names: &Names) {
+    if names.open {
+        return;
+    }
+    let all: Vec<String> = names.tools.iter().chain(&names.guardrails).cloned().collect();
+    let turns = node.get("turns").map(Node::items).unwrap_or_default();
+    for confirm in turns.iter().chain([node]).filter_map(|turn| turn.get("confirm")) {
+        for entry in confirm.entries() {
+            known(cx, doc, &entry.key, &all, "tool or guardrail", UNKNOWN_NAME);
+        }
+    }
+}
+
 /// Reports a name that the spec does not have. Names with variables are known when they are filled in.
 pub(super) fn known(cx: &mut Cx<'_>, doc: &Doc, node: &Node, all: &[String], what: &str, code: crate::Code) {
     let Some(name) = node.text().filter(|name| !name.contains("${")) else { return };
     if !all.iter().any(|known| known == name) {
-        let meant = nearest(name, all.iter().map(String::as_str));
+        let meant = cx.guess(name, all.iter().map(String::as_str));
         let message = format!("the spec has no {what} `{}`{}", shown(name), did_you_mean(meant));
         cx.report(doc.find(code, node.span, message).fix(meant.map(|meant| doc.replacing(node, meant))));
     }

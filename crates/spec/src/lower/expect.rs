@@ -3,7 +3,7 @@
 use super::Names;
 use super::behaviour::known;
 use super::read::{condition, json_schema, list};
-use crate::codes::{UNKNOWN_NAME, UNKNOWN_TOOL};
+use crate::codes::{BAD_EXPECTATION, BAD_PATH, UNKNOWN_NAME, UNKNOWN_TOOL};
 use crate::cx::{Cx, Doc};
 use crate::schema::{EXPECTATIONS, Enforced};
 use crate::tree::{Kind, Node};
@@ -60,6 +60,38 @@ fn refer(cx: &mut Cx<'_>, doc: &Doc, kind: &str, value: &Node, names: &Names) {
         }
         "blocked" => guardrail(cx, doc, value.get("by").unwrap_or(value), names),
         "guardrail" => guardrail(cx, doc, value.get("name").unwrap_or(value), names),
+        "cites" => list(value).into_iter().for_each(|node| document(cx, doc, node, names)),
+        "retrieved" => {
+            if let Some(node) = value.get("document") {
+                document(cx, doc, node, names);
+            }
+        }
+        "file" => {
+            if let Some((node, path)) = value.get("path").and_then(|node| Some((node, node.as_str()?)))
+                && !path.contains("${")
+                && let Err(error) = aic_base::RelPath::default().join(path)
+            {
+                let message = error.to_string().replace("workspace", "sandbox's workspace");
+                cx.report(doc.find(BAD_PATH, node.span, message));
+            }
+        }
+        "json_path" => {
+            let node = value.get("path").unwrap_or(value);
+            if let Some(text) = node.as_str().filter(|text| !text.contains("${"))
+                && let Some((at, why)) = json_path_problem(text)
+            {
+                let inside = aic_base::Span::new(at, text.len().max(at));
+                cx.report(doc.find_inside(BAD_EXPECTATION, node, inside, format!("this is no JSON path: {why}")));
+            }
+        }
+        "judge" if value.get("model").is_none() && !names.open && !names.models.iter().any(|name| name == "judge") => {
+            let message = "no model grades: add `models.judge`, or name one here (`model: NAME`)";
+            cx.report(doc.find(UNKNOWN_NAME, crate::check::head(value, &doc.text), message));
+        }
+        "judge" if value.get("model").and_then(Node::as_str) == Some("primary") => {
+            let message = "the model under test may not grade itself: name another one";
+            cx.report(doc.find(BAD_EXPECTATION, value.get("model").map_or(value.span, |node| node.span), message));
+        }
         "judge" | "similar" => {
             let model = value.get("model").or_else(|| value.get("embedding"));
             if let Some(model) = model.filter(|_| !names.open) {
@@ -67,6 +99,49 @@ fn refer(cx: &mut Cx<'_>, doc: &Doc, kind: &str, value: &Node, names: &Names) {
             }
         }
         _ => {}
+    }
+}
+
+/// What is wrong with the outline of a JSON path: how it begins, and brackets and quotes that are not closed.
+fn json_path_problem(text: &str) -> Option<(usize, &'static str)> {
+    if !text.starts_with('$') {
+        return Some((0, "it begins with `$`, as in `$.items[0].id`"));
+    }
+    let mut open: Vec<(usize, char)> = Vec::new();
+    let mut quote: Option<(usize, char)> = None;
+    let mut escaped = false;
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            (Some(_), _) if escaped => escaped = false,
+            (Some(_), '\\') => escaped = true,
+            (Some((_, open)), c) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') if !open.is_empty() => quote = Some((at, c)),
+            (None, '[' | '(') => open.push((at, c)),
+            (None, ']' | ')') => {
+                let wanted = if c == ']' { '[' } else { '(' };
+                if open.pop().is_none_or(|(_, open)| open != wanted) {
+                    return Some((at, "a bracket closes nothing"));
+                }
+            }
+            _ => {}
+        }
+    }
+    if let Some((at, _)) = quote {
+        return Some((at, "a quote is not closed"));
+    }
+    if let Some((at, _)) = open.pop() {
+        return Some((at, "a bracket is not closed"));
+    }
+    if text.ends_with('.') {
+        return Some((text.len() - 1, "a name is missing behind the dot"));
+    }
+    text.find("...").map(|at| (at, "three dots mean nothing"))
+}
+
+fn document(cx: &mut Cx<'_>, doc: &Doc, node: &Node, names: &Names) {
+    if !names.open {
+        known(cx, doc, node, &names.documents, "set of documents", UNKNOWN_NAME);
     }
 }
 

@@ -1,17 +1,18 @@
 //! `guardrails:` and `prompts.user.validation` to definitions; the guard crate says what is wrong with one.
 
 use super::read::{list, texts};
+use super::tools::SQL_VERBS;
 use crate::Fix;
 use crate::codes::{
-    BAD_CONDITION, BAD_GUARDRAIL, DUPLICATE_GUARDRAIL, MISSING_KEY, UNKNOWN_GUARDRAIL, UNKNOWN_KEY, UNKNOWN_TOOL,
-    WRONG_TYPE,
+    BAD_CONDITION, BAD_GUARDRAIL, BARE_NUMBER, DUPLICATE_GUARDRAIL, MISSING_KEY, UNKNOWN_GUARDRAIL, UNKNOWN_KEY,
+    UNKNOWN_TOOL, WRONG_TYPE,
 };
 use crate::cx::{Cx, Doc};
 use crate::schema::GUARDRAIL;
-use crate::tree::{Kind, Node};
+use crate::tree::{Kind, Node, Style};
 use crate::words::{did_you_mean, nearest, shown};
 use aic_base::{Action, Span, Stage};
-use aic_guard::{Builtin, Group, Guard, GuardrailDef, Problem, ProblemAt};
+use aic_guard::{Builtin, Group, Guard, GuardrailDef, ParamKind, Problem, ProblemAt};
 use std::collections::HashMap;
 
 /// A definition and the nodes it was read from.
@@ -62,6 +63,7 @@ pub(super) fn guardrails(
         }
         seen.insert(name, guard.name.span);
         judge(cx, doc, &guard);
+        values(cx, doc, &guard);
         if !inherits {
             known_tools(cx, doc, &guard, tools);
         }
@@ -83,6 +85,10 @@ fn read<'a>(cx: &mut Cx<'_>, doc: &Doc, node: &'a Node, group: Group) -> Option<
         return None;
     }
     if let Some(name) = node.get("name").filter(|name| !name.is_null()) {
+        if name.text() == Some("") {
+            let message = "the name of a guardrail is missing: decisions and tests refer to it";
+            cx.report(doc.find(BAD_GUARDRAIL, name.span, message));
+        }
         let mut def = GuardrailDef::named(name.text()?, group);
         fill(&mut def, node, &mut |node| path(cx, doc, node));
         return Some(Written { def, node, name });
@@ -109,8 +115,24 @@ fn read<'a>(cx: &mut Cx<'_>, doc: &Doc, node: &'a Node, group: Group) -> Option<
         }
         return Some(Written { def, node, name: &entry.key });
     }
-    let message = "`name` is missing in a guardrail: decisions and tests refer to it";
-    cx.report(doc.find(MISSING_KEY, crate::check::head(node, &doc.text), message));
+    let builtin = node.entries().iter().find_map(|entry| Builtin::from_name(entry.key.text()?));
+    let message = match builtin {
+        Some(builtin) => format!(
+            "`name` is missing in a guardrail: with other keys beside it, write `name: {}` and its parameters",
+            builtin.name()
+        ),
+        None => "`name` is missing in a guardrail: decisions and tests refer to it".to_owned(),
+    };
+    let span = crate::check::head(node, &doc.text);
+    let misspelt = node.entries().iter().find(|entry| nearest(&entry.key.key_text(), ["name"]).is_some());
+    match misspelt {
+        Some(entry) => {
+            let message =
+                format!("`{}` is no key of a guardrail{}", shown(&entry.key.key_text()), did_you_mean(Some("name")));
+            cx.report(doc.find(UNKNOWN_KEY, entry.key.span, message).fix(Some(doc.replacing(&entry.key, "name"))));
+        }
+        None => cx.report(doc.find(MISSING_KEY, span, message)),
+    }
     None
 }
 
@@ -189,12 +211,49 @@ fn judge(cx: &mut Cx<'_>, doc: &Doc, guard: &Written<'_>) {
     }
 }
 
+/// Values that compile and are worth a word: durations without a unit, verbs that there are not.
+fn values(cx: &mut Cx<'_>, doc: &Doc, guard: &Written<'_>) {
+    let Some(builtin) = Builtin::from_name(guard.def.uses.as_deref().unwrap_or(&guard.def.name)) else { return };
+    for param in builtin.params() {
+        let Some(value) = guard.node.get(param.name) else { continue };
+        if matches!(param.kind, ParamKind::Duration) && value.as_f64().is_some() {
+            let text = value.text().unwrap_or("");
+            let message = format!("`{}: {}` counts seconds: write the unit, `{text}s`", param.name, shown(text));
+            let fix =
+                Fix { title: format!("Write `{text}s`"), edits: vec![(value.span, format!("{text}s"))], safe: true };
+            cx.report(doc.find(BARE_NUMBER, value.span, message).fix((value.style != Style::Alias).then_some(fix)));
+        }
+        if builtin == Builtin::NoDbMutations {
+            for item in list(value) {
+                let Some(verb) = item.text().filter(|verb| !SQL_VERBS.contains(&verb.to_uppercase().as_str())) else {
+                    continue;
+                };
+                let meant = nearest(verb, SQL_VERBS);
+                let message = format!("`{}` is no verb of SQL{}", shown(verb), did_you_mean(meant));
+                let found = doc.find(BAD_GUARDRAIL, item.span, message);
+                cx.report(found.fix(meant.map(|meant| doc.replacing(item, meant))));
+            }
+        }
+    }
+}
+
 fn meant(doc: &Doc, node: &Node, problem: &Problem) -> Option<Fix> {
     problem.suggestion.as_deref().map(|meant| doc.replacing(node, meant))
 }
 
 fn key_span(guard: &Written<'_>, key: &str) -> Span {
     guard.node.entry(key).map_or(guard.name.span, |entry| entry.key.span)
+}
+
+/// The item of a list of words that is none of them, and the one that was meant.
+fn bad_word<'n>(builtin: Option<Builtin>, name: &str, value: &'n Node) -> Option<(&'n Node, Option<&'static str>)> {
+    let param = builtin?.params().iter().find(|param| param.name == name)?;
+    let words = match param.kind {
+        ParamKind::ListOf(words) | ParamKind::OneOf(words) => words,
+        _ => return None,
+    };
+    let item = list(value).into_iter().find(|item| item.text().is_none_or(|text| !words.contains(&text)))?;
+    Some((item, nearest(item.text().unwrap_or(""), words.iter().copied())))
 }
 
 /// A parameter that is unknown may be a misspelled key that every guardrail has.
@@ -205,7 +264,13 @@ fn param(doc: &Doc, guard: &Written<'_>, name: &str, problem: &Problem) -> crate
     let builtin = Builtin::from_name(guard.def.uses.as_deref().unwrap_or(&guard.def.name));
     let known = builtin.is_some_and(|builtin| builtin.params().iter().any(|param| param.name == name));
     if known || Builtin::from_name(name).is_some() {
-        return doc.find(BAD_GUARDRAIL, entry.value.span, &*problem.message);
+        let found = doc.find(BAD_GUARDRAIL, entry.value.span, &*problem.message);
+        return match bad_word(builtin, name, &entry.value) {
+            Some((item, meant)) => {
+                crate::Diagnostic { span: item.span, ..found }.fix(meant.map(|meant| doc.replacing(item, meant)))
+            }
+            None => found,
+        };
     }
     let params = builtin.map(Builtin::params).unwrap_or_default().iter().map(|param| param.name);
     let common = GUARDRAIL.keys().map(|key| key.name).filter(|key| guard.node.get(key).is_none());

@@ -1,7 +1,7 @@
 //! `models:` and `model:` to models, with what the catalog knows of them.
 
 use super::read::{duration, list, text};
-use crate::codes::{MISSING_KEY, NO_MODEL, NO_PROVIDER, NOT_ENFORCED, RETIRED_MODEL, UNPINNED_MODEL};
+use crate::codes::{BAD_VALUE, MISSING_KEY, NO_MODEL, NO_PROVIDER, RETIRED_MODEL, UNPINNED_MODEL};
 use crate::cx::{Cx, Doc};
 use crate::tree::{Kind, Node};
 use crate::typed::{As, ModelSpec, Models, Pricing, Provider, Timeouts};
@@ -14,11 +14,9 @@ const NOTICE_DAYS: u64 = 90;
 
 pub(super) fn models(cx: &mut Cx<'_>, doc: &Doc, root: &Node, inherits: bool) -> Models {
     let mut models = Models::default();
-    let mut not_run: Option<Span> = None;
     if let Some(node) = root.get("model")
         && let Some(model) = model(cx, doc, "primary", node)
     {
-        note_real(&model, &mut not_run);
         models.named.insert("primary".to_owned(), model);
     }
     for entry in root.get("models").map(Node::entries).unwrap_or_default() {
@@ -28,7 +26,6 @@ pub(super) fn models(cx: &mut Cx<'_>, doc: &Doc, root: &Node, inherits: bool) ->
                 models.fallback.extend(model(cx, doc, "fallback", node));
             }
         } else if let Some(model) = model(cx, doc, name, &entry.value) {
-            note_real(&model, &mut not_run);
             models.named.insert(name.to_owned(), model);
         }
     }
@@ -37,10 +34,6 @@ pub(super) fn models(cx: &mut Cx<'_>, doc: &Doc, root: &Node, inherits: bool) ->
             root.entry("models").map_or_else(|| super::super::check::head(root, &doc.text), |entry| entry.key.span);
         let message = "no model answers: add `model: NAME`, or `models` with a `primary`";
         cx.report(doc.find(NO_MODEL, span, message));
-    }
-    if let Some(span) = not_run {
-        let message = "this version runs scripted models only: the spec is checked, and a run that needs another provider is refused";
-        cx.report(doc.find(NOT_ENFORCED, span, message));
     }
     models
 }
@@ -51,17 +44,10 @@ fn was_meant(root: &Node) -> bool {
         || root.get("models").and_then(|models| models.get("primary")).is_some_and(|node| !node.is_null())
 }
 
-fn note_real(model: &ModelSpec, first: &mut Option<Span>) {
-    if model.provider.is_some_and(|provider| provider != Provider::Scripted) {
-        first.get_or_insert(model.span);
-    }
-}
-
 fn model(cx: &mut Cx<'_>, doc: &Doc, name: &str, node: &Node) -> Option<ModelSpec> {
     let known = match &node.kind {
         Kind::Map(_) => node,
-        Kind::Str(text) => return Some(finish(cx, doc, named(name, text, node.span), node, node)),
-        _ => return None,
+        _ => return node.text().map(|text| finish(cx, doc, named(name, text, node.span), node, node)),
     };
     let short = known.get("name");
     let model_node = known.get("model").or(short);
@@ -141,7 +127,11 @@ fn timeouts(node: Option<&Node>) -> Timeouts {
 /// Keys that some providers cannot do without.
 fn needs(cx: &mut Cx<'_>, doc: &Doc, spec: &ModelSpec, node: &Node) {
     let missing = match spec.provider {
-        Some(Provider::Scripted) if node.get("rules").is_none() => Some(("rules", "a scripted model answers by rules")),
+        Some(Provider::Scripted)
+            if node.get("rules").is_none_or(|rules| matches!(&rules.kind, Kind::Seq(items) if items.is_empty())) =>
+        {
+            Some(("rules", "a scripted model answers by rules"))
+        }
         Some(Provider::OpenAiCompatible) if spec.base_url.is_none() => Some(("base_url", "say where the server is")),
         Some(Provider::Replay) if node.get("cassette").is_none() => {
             Some(("cassette", "name the recording it answers from"))
@@ -153,7 +143,8 @@ fn needs(cx: &mut Cx<'_>, doc: &Doc, spec: &ModelSpec, node: &Node) {
         (!by_itself && spec.model.is_empty()).then_some(("model", "name the model"))
     });
     if let Some((key, why)) = missing {
-        cx.report(doc.find(MISSING_KEY, spec.span, format!("`{key}` is missing in `{}`: {why}", spec.name)));
+        let found = doc.find(MISSING_KEY, spec.span, format!("`{key}` is missing in `{}`: {why}", spec.name));
+        cx.missing(doc, node, &[key], found);
     }
 }
 
@@ -175,6 +166,12 @@ fn finish(cx: &mut Cx<'_>, doc: &Doc, mut spec: ModelSpec, name: &Node, whole: &
         return spec;
     };
     if matches!(provider, Provider::Scripted | Provider::Replay) {
+        return spec;
+    }
+    if spec.model.contains("${") {
+        let message =
+            "variables are not filled into the name of a model: write the name, and other models in `environments`";
+        cx.report(doc.find(BAD_VALUE, name.span, message));
         return spec;
     }
     retirement(cx, doc, &spec, provider, name);

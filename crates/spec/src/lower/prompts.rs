@@ -11,7 +11,7 @@ use aic_base::Span;
 use indexmap::IndexMap;
 
 /// Variables that every prompt has.
-const BUILT_IN: [&str; 5] = ["INPUT", "DATE", "TIME", "CONTEXT", "ENV"];
+pub(crate) const BUILT_IN: [&str; 5] = ["INPUT", "DATE", "TIME", "CONTEXT", "ENV"];
 
 /// The names of the built-in and the declared variables; none if a base may declare more.
 struct Known {
@@ -170,7 +170,15 @@ fn variables(cx: &mut Cx<'_>, doc: &Doc, node: &Node) -> IndexMap<String, Variab
             cx.report(doc.find(BAD_VALUE, entry.key.span, message));
             continue;
         }
+        if BUILT_IN.contains(&name) && name != "ENV" {
+            let message = format!("`{name}` is built in: give the variable another name");
+            cx.report(doc.find(BAD_VALUE, entry.key.span, message));
+        }
         let value = &entry.value;
+        if let (Some(from), Some(env)) = (value.entry("from"), value.entry("env")) {
+            let message = "a variable comes from the caller or from the environment: remove one of the two";
+            cx.report(doc.find(BAD_VALUE, from.key.span, message).related(&doc.path, env.key.span, "the other one"));
+        }
         let variable = match value.text() {
             Some(text) => Variable { from: ValueFrom::Default, default: Some(text.to_owned()), required: false },
             None => {

@@ -1,5 +1,6 @@
 //! Reading values that the check has passed: the wrong ones are nothing here.
 
+use super::schema_form;
 use crate::codes::{BAD_CONDITION, BAD_FILE};
 use crate::cx::{Cx, Doc};
 use crate::tree::{Kind, Node};
@@ -62,7 +63,11 @@ pub(super) fn json_map(node: Option<&Node>) -> Map<String, Value> {
 /// A JSON Schema in place, or of the file that is named.
 pub(super) fn json_schema(cx: &mut Cx<'_>, doc: &Doc, node: &Node) -> Option<Value> {
     let Some(name) = node.as_str() else {
-        return matches!(node.kind, Kind::Map(_)).then(|| node.to_json());
+        let is_map = matches!(node.kind, Kind::Map(_));
+        if is_map {
+            schema_form::check_node(cx, doc, node);
+        }
+        return is_map.then(|| node.to_json());
     };
     let path = cx.behaviour_file(doc, node, name, false)?;
     let text = cx.text_of(doc, node, &path)?;
@@ -72,7 +77,12 @@ pub(super) fn json_schema(cx: &mut Cx<'_>, doc: &Doc, node: &Node) -> Option<Val
         serde_json::from_str(&text).map_err(|error| error.to_string())
     };
     match value {
-        Ok(Value::Object(map)) => Some(Value::Object(map)),
+        Ok(value @ Value::Object(_)) => {
+            for why in schema_form::check_value(&value) {
+                cx.report(doc.find(BAD_FILE, node.span, format!("`{path}`: {why}")));
+            }
+            Some(value)
+        }
         Ok(Value::Bool(is)) => Some(Value::Bool(is)),
         Ok(_) => {
             cx.report(doc.find(BAD_FILE, node.span, format!("`{path}` is no JSON Schema: a map is expected")));

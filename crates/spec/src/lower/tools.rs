@@ -1,8 +1,10 @@
 //! `tools:` to tools and blocked patterns.
 
 use super::read::{condition, duration, size, text, texts};
+use super::schema_form;
 use crate::codes::{
     ALLOWED_AND_BLOCKED, BAD_PATTERN, BAD_TOOL, BAD_VALUE, DUPLICATE_TOOL, MISSING_KEY, SQL_WITHOUT_TOOL, UNKNOWN_NAME,
+    UNKNOWN_WORD,
 };
 use crate::cx::{Cx, Doc};
 use crate::schema::RUN_KINDS;
@@ -10,9 +12,28 @@ use crate::tree::{Kind, Node};
 use crate::typed::{Approver, Blocked, Confirm, Effect, Run, SqlRun, ToolSpec, Tools, Trust};
 use crate::words::{did_you_mean, nearest, shown};
 use aic_base::{RelPath, Span};
-use aic_guard::{BlockedPattern, Place, tool_glob};
+use aic_guard::{BlockedPattern, Dialect, Place, SqlPolicy, judge_statement, tool_glob};
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+/// The verbs of SQL that `permissions` can allow.
+pub(super) const SQL_VERBS: [&str; 9] =
+    ["SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "CREATE", "ALTER", "DROP", "TRUNCATE"];
+
+/// Keys of `run` that belong to some ways of running only.
+const BELONGS: [(&str, &[&str]); 11] = [
+    ("statement", &["sql"]),
+    ("method", &["http"]),
+    ("headers", &["http"]),
+    ("body", &["http"]),
+    ("stdin", &["command", "shell", "wasm"]),
+    ("env", &["command", "shell", "wasm", "script"]),
+    ("allow", &["shell"]),
+    ("deny", &["shell"]),
+    ("tool", &["mcp"]),
+    ("sandbox", &["command", "shell", "script", "wasm"]),
+    ("memory", &["command", "shell", "script", "wasm"]),
+];
 
 /// How many tools are compared with each blocked glob; calls are judged against all of them when they run.
 const CROSS_CHECKED: usize = 500;
@@ -31,10 +52,33 @@ pub(super) fn tools(cx: &mut Cx<'_>, doc: &Doc, root: &Node) -> Tools {
         seen.insert(tool.name.clone(), tool.span);
         tools.allowed.push(tool);
     }
+    for entry in node.get("servers").map(Node::entries).unwrap_or_default() {
+        server(cx, doc, &entry.value);
+    }
     for item in node.get("blocked").map(Node::items).unwrap_or_default() {
         tools.blocked.extend(blocked(cx, doc, item, &tools.allowed));
     }
     tools
+}
+
+/// A server is started by a command, or is elsewhere.
+fn server(cx: &mut Cx<'_>, doc: &Doc, node: &Node) {
+    if !matches!(node.kind, Kind::Map(_)) {
+        return;
+    }
+    let says = |key: &str| node.entry(key).filter(|entry| !entry.value.is_null());
+    match (says("command"), says("url")) {
+        (None, None) => {
+            let message = "`command` or `url` is missing: say how the server is started, or where it is";
+            let found = doc.find(MISSING_KEY, crate::check::head(node, &doc.text), message);
+            cx.missing(doc, node, &["command", "url"], found);
+        }
+        (Some(_), Some(url)) => {
+            let message = "a server is started by its `command` or is elsewhere at a `url`: remove one of the two";
+            cx.report(doc.find(BAD_TOOL, url.key.span, message));
+        }
+        _ => {}
+    }
 }
 
 fn tool(cx: &mut Cx<'_>, doc: &Doc, node: &Node, all: &Node) -> Option<ToolSpec> {
@@ -78,6 +122,8 @@ fn tool(cx: &mut Cx<'_>, doc: &Doc, node: &Node, all: &Node) -> Option<ToolSpec>
             );
         }
     }
+    parameters_fit(cx, doc, node);
+    sql_fits(cx, doc, node, &permissions, statement);
     let parameters = match node.get("parameters").map(Node::to_json) {
         Some(parameters @ serde_json::Value::Object(_)) => parameters,
         _ => match (&run, statement) {
@@ -116,6 +162,98 @@ fn tool(cx: &mut Cx<'_>, doc: &Doc, node: &Node, all: &Node) -> Option<ToolSpec>
     })
 }
 
+/// The parameters are the JSON Schema of a map, and what `args` says is about them.
+fn parameters_fit(cx: &mut Cx<'_>, doc: &Doc, tool: &Node) {
+    let Some(schema) = tool.get("parameters").filter(|schema| matches!(schema.kind, Kind::Map(_))) else { return };
+    schema_form::check_node(cx, doc, schema);
+    if let Some(kind) = schema
+        .get("type")
+        .filter(|kind| kind.text().is_some_and(|kind| kind != "object" && schema_form::TYPES.contains(&kind)))
+    {
+        let message = "the parameters of a tool are a map: write `type: object`, and each parameter under `properties`";
+        cx.report(doc.find(BAD_VALUE, kind.span, message));
+    }
+    let Some(names) = properties(tool) else { return };
+    for entry in tool.get("args").map(Node::entries).unwrap_or_default() {
+        let name = entry.key.key_text();
+        if !names.contains(&&*name) {
+            let meant = cx.guess(&name, names.iter().copied());
+            let message = format!("the tool has no parameter `{}`{}", shown(&name), did_you_mean(meant));
+            let found = doc.find(UNKNOWN_NAME, entry.key.span, message);
+            cx.report(found.fix(meant.map(|meant| doc.replacing(&entry.key, meant))));
+        }
+    }
+}
+
+/// The names of a tool's parameters, where it says them all.
+pub(crate) fn properties(tool: &Node) -> Option<HashSet<&str>> {
+    let schema = tool.get("parameters")?;
+    let open = schema.get("additionalProperties").is_some_and(|more| more.as_bool() != Some(false));
+    let composed = ["$ref", "allOf", "anyOf", "oneOf"].iter().any(|key| schema.get(key).is_some());
+    let entries = schema.get("properties").filter(|_| !open && !composed)?.entries();
+    Some(entries.iter().filter_map(|entry| entry.key.text()).collect())
+}
+
+/// Verbs that there are, and a fixed statement that its own tool would let through.
+fn sql_fits(cx: &mut Cx<'_>, doc: &Doc, tool: &Node, permissions: &[String], statement: Option<&str>) {
+    let mut known = true;
+    for node in tool.get("permissions").map(Node::items).unwrap_or_default() {
+        let Some(verb) = node.text().filter(|verb| !SQL_VERBS.contains(&verb.to_uppercase().as_str())) else {
+            continue;
+        };
+        known = false;
+        let meant = nearest(verb, SQL_VERBS);
+        let message = format!(
+            "`{}` is none of the verbs that can be allowed ({}){}",
+            shown(verb),
+            SQL_VERBS.join(", "),
+            did_you_mean(meant)
+        );
+        let found = doc.find(UNKNOWN_WORD, node.span, message);
+        cx.report(found.fix(meant.map(|meant| doc.replacing(node, meant))));
+    }
+    let node = tool.at(&["run", "statement"]);
+    let (Some(sql), Some(node), true) = (statement, node, known) else { return };
+    let list = |key: &str| tool.get(key).filter(|node| !node.is_null()).map(texts);
+    let policy = SqlPolicy { verbs: permissions.to_vec(), tables: list("tables"), functions: list("functions") };
+    if let Err(denied) = judge_statement(sql, &policy, Dialect::Sqlite) {
+        let message = format!("this tool may not run its own statement: {}", denied.reason);
+        cx.report(doc.find(BAD_TOOL, node.span, message));
+        return;
+    }
+    let Some(names) = properties(tool) else { return };
+    for (name, inside) in bound(sql) {
+        if !names.contains(&name) {
+            let meant = cx.guess(name, names.iter().copied());
+            let message = format!("the tool has no parameter `{}` to bind{}", shown(name), did_you_mean(meant));
+            let found = doc.find_inside(UNKNOWN_NAME, node, inside, message);
+            let span = found.span;
+            cx.report(found.fix(meant.map(|meant| crate::Fix::replace(span, meant))));
+        }
+    }
+}
+
+/// The `:names` of a statement, outside of its strings.
+fn bound(sql: &str) -> Vec<(&str, Span)> {
+    let mut found = Vec::new();
+    let mut quote = None;
+    for (at, c) in sql.char_indices() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '\'' | '"' | '`') => quote = Some(c),
+            (None, ':') if !sql[..at].ends_with(|c: char| c == ':' || c.is_alphanumeric()) => {
+                let rest = &sql[at + 1..];
+                let len = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+                if rest.starts_with(|c: char| c.is_alphabetic() || c == '_') {
+                    found.push((&rest[..len], Span::new(at + 1, at + 1 + len)));
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
 fn run(cx: &mut Cx<'_>, doc: &Doc, node: &Node, tools: &Node) -> Option<Run> {
     let kinds: Vec<&str> =
         RUN_KINDS.into_iter().filter(|kind| node.get(kind).is_some_and(|value| !value.is_null())).collect();
@@ -125,7 +263,8 @@ fn run(cx: &mut Cx<'_>, doc: &Doc, node: &Node, tools: &Node) -> Option<Run> {
                 "`run` says no way of running: one of {} is missing",
                 RUN_KINDS.map(|kind| format!("`{kind}`")).join(", ")
             );
-            cx.report(doc.find(MISSING_KEY, crate::check::head(node, &doc.text), message));
+            let found = doc.find(MISSING_KEY, crate::check::head(node, &doc.text), message);
+            cx.missing(doc, node, &RUN_KINDS, found);
             return None;
         }
         [kind] => *kind,
@@ -139,6 +278,25 @@ fn run(cx: &mut Cx<'_>, doc: &Doc, node: &Node, tools: &Node) -> Option<Run> {
             first
         }
     };
+    for (key, of) in BELONGS.iter().filter(|(_, of)| !of.contains(&kind)) {
+        if let Some(entry) = node.entry(key).filter(|entry| !entry.value.is_null()) {
+            let of = of.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", ");
+            let message = format!("`{key}` is about {of}, and this tool runs by `{kind}`: remove it");
+            cx.report(doc.find(BAD_TOOL, entry.key.span, message));
+        }
+    }
+    if let Some(list) = node.get("command").filter(|list| matches!(&list.kind, Kind::Seq(items) if items.is_empty())) {
+        cx.report(doc.find(BAD_VALUE, list.span, "a command names its program first: `[git, status]`"));
+    }
+    if kind == "shell"
+        && node
+            .get("allow")
+            .is_none_or(|allow| allow.is_null() || matches!(&allow.kind, Kind::Seq(items) if items.is_empty()))
+    {
+        let message = "`allow` is missing: no command would match it, and each would be denied";
+        let found = doc.find(MISSING_KEY, crate::check::head(node, &doc.text), message);
+        cx.missing(doc, node, &["allow"], found);
+    }
     match kind {
         "sql" => Some(Run::Sql(SqlRun {
             database: database(cx, doc, node.get("sql")?)?,
@@ -249,6 +407,17 @@ fn blocked(cx: &mut Cx<'_>, doc: &Doc, node: &Node, allowed: &[ToolSpec]) -> Opt
         (None, Some(text)) => {
             match tool_glob(text) {
                 Err(problem) => cx.report(doc.find(BAD_PATTERN, tool?.span, problem.message)),
+                Ok(_)
+                    if text.contains(|c: char| {
+                        !c.is_alphanumeric() && !matches!(c, '_' | '-' | '.' | '*' | '?' | '/' | ':')
+                    }) =>
+                {
+                    let message = format!(
+                        "no tool's name can match `{}`: a glob is letters, digits, `_`, `-`, `.`, `*` and `?`",
+                        shown(text)
+                    );
+                    cx.report(doc.find(BAD_PATTERN, tool?.span, message));
+                }
                 Ok(glob) => {
                     for stopped in allowed.iter().take(CROSS_CHECKED).filter(|allowed| glob.matches(&allowed.name)) {
                         let message = format!(
@@ -274,7 +443,8 @@ fn blocked(cx: &mut Cx<'_>, doc: &Doc, node: &Node, allowed: &[ToolSpec]) -> Opt
         (None, None) => {
             if matches!(node.kind, Kind::Map(_)) {
                 let message = "`pattern` or `tool` is missing: say which SQL or which tool is blocked";
-                cx.report(doc.find(MISSING_KEY, crate::check::head(node, &doc.text), message));
+                let found = doc.find(MISSING_KEY, crate::check::head(node, &doc.text), message);
+                cx.missing(doc, node, &["pattern", "tool"], found);
             }
             None
         }

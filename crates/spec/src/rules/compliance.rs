@@ -57,6 +57,11 @@ const CONTROLS: &[Control] = &[
     },
     Control {
         tags: &["GDPR"],
+        what: "personal data redacted before the log (`pii_protection` or `data_privacy` on the output)",
+        present: |it| it.redacts_at(Stage::PostExecution),
+    },
+    Control {
+        tags: &["GDPR"],
         what: "an erasure key (`governance.erasure_key`)",
         present: |it| it.says(&["governance", "erasure_key"]),
     },
@@ -85,6 +90,11 @@ const CONTROLS: &[Control] = &[
         tags: &["HIPAA"],
         what: "an allow-list of tools (`tools.allowed`)",
         present: |it| it.says(&["tools", "allowed"]),
+    },
+    Control {
+        tags: &["HIPAA"],
+        what: "an allow-list of hosts (addresses of tools and servers whose host is no variable)",
+        present: |it| it.hosts_are_named(),
     },
     Control {
         tags: &["SOC2"],
@@ -193,6 +203,18 @@ impl Evidence<'_> {
                 matches!(expect.kind.as_str(), "guardrail" | "blocked") && names(&expect.value, &guard.name)
             })
         })
+    }
+
+    /// Whether each address that tools and servers reach says its host. What the sandbox reaches is a list, or nothing.
+    fn hosts_are_named(&self) -> bool {
+        let named = |node: &Node| {
+            let host = node.as_str().and_then(|text| text.split_once("://")).map_or("${", |(_, rest)| rest);
+            !host.split('/').next().unwrap_or("").contains(['$', '*'])
+        };
+        let tools = self.whole.at(&["tools", "allowed"]).map(Node::items).unwrap_or_default();
+        let servers = self.whole.at(&["tools", "servers"]).map(Node::entries).unwrap_or_default();
+        tools.iter().filter_map(|tool| tool.at(&["run", "http"])).all(named)
+            && servers.iter().filter_map(|server| server.value.get("url")).all(named)
     }
 
     /// Whom content goes to: every provider but those that run here.

@@ -36,7 +36,12 @@ fn one(cx: &mut Cx<'_>, whole: &Whole<'_>, model: &ModelSpec, node: &Node, cap: 
     let known = facts(model);
     let catalogued = matches!(model.provider, Some(Provider::OpenAi | Provider::Anthropic | Provider::Google));
     let provider = model.provider.map_or("", Provider::as_str);
-    if catalogued && known.is_none() && !model.model.is_empty() && model.base_url.is_none() {
+    if catalogued
+        && known.is_none()
+        && !model.model.is_empty()
+        && model.base_url.is_none()
+        && !model.model.contains("${")
+    {
         let all = aic_catalog::models().iter().filter(|facts| facts.provider == provider);
         let meant = nearest(&model.model, all.map(|facts| facts.model.as_str()));
         let message = format!(
@@ -44,7 +49,9 @@ fn one(cx: &mut Cx<'_>, whole: &Whole<'_>, model: &ModelSpec, node: &Node, cap: 
             shown(&model.model),
             did_you_mean(meant).trim_end_matches('?')
         );
-        let one_place = name.text() == Some(model.model.as_str());
+        // Of a name and a version apart, this is only what they make together.
+        let one_place =
+            name.text() == Some(model.model.as_str()) && name.span.of(&whole.doc.text).contains(model.model.as_str());
         let fix = meant.filter(|_| one_place).map(|meant| whole.doc.replacing(name, meant));
         cx.report(whole.doc.find(UNKNOWN_MODEL, name.span, message).fix(fix));
     }

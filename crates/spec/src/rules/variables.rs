@@ -4,6 +4,7 @@ use super::Whole;
 use crate::Template;
 use crate::codes::UNUSED_VARIABLE;
 use crate::cx::Cx;
+use crate::lower::prompts::BUILT_IN;
 use crate::tree::Node;
 use crate::words::shown;
 use std::collections::BTreeSet;
@@ -38,8 +39,8 @@ pub(super) fn unused(cx: &mut Cx<'_>, whole: &Whole<'_>) {
     }
     for entry in declared.entries() {
         let Some(name) = entry.key.text() else { continue };
-        // `ENV` is built in; declaring it gives it a default.
-        if name == "ENV" || used.contains(name) {
+        // Declaring `ENV` gives it a default; the other built-in names are a finding of their own.
+        if BUILT_IN.contains(&name) || used.contains(name) || !prompts.variables.contains_key(name) {
             continue;
         }
         let message = format!(

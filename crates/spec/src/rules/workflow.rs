@@ -2,15 +2,22 @@
 
 use crate::codes::BAD_WORKFLOW;
 use crate::cx::{Cx, Doc};
+use crate::files::{FileKind, file_kind};
 use crate::lower::read::{condition, list};
-use crate::tree::{Kind, Node, place_in_scalar};
+use crate::tree::{Entry, Kind, Node, place_in_scalar};
 use crate::words::{did_you_mean, nearest, shown};
+use crate::{long, lower};
 use aic_base::Span;
 use aic_guard::Place;
+use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 /// The most steps that a workflow may have.
 const MOST: usize = 1000;
+
+/// How many services are checked as the containers they are.
+const CHECKED: usize = 200;
 
 /// A step: what it waits for, and where it stands.
 struct Step {
@@ -21,7 +28,7 @@ struct Step {
 pub(crate) fn check(cx: &mut Cx<'_>, doc: &Doc, root: &Node) {
     let services = root.get("services").map(Node::entries).unwrap_or_default();
     let names: Vec<String> = services.iter().map(|entry| entry.key.key_text().into_owned()).collect();
-    for entry in services {
+    for (at, entry) in services.iter().enumerate() {
         let says = |key: &str| entry.value.get(key).is_some_and(|node| !node.is_null());
         if matches!(entry.value.kind, Kind::Map(_))
             && !["spec", "model", "models", "inherits"].iter().any(|key| says(key))
@@ -30,8 +37,10 @@ pub(crate) fn check(cx: &mut Cx<'_>, doc: &Doc, root: &Node) {
                 "the service `{}` is no container: name its `spec`, or give it a `model`",
                 shown(&entry.key.key_text())
             );
-            cx.report(doc.find(BAD_WORKFLOW, entry.key.span, message));
+            let found = doc.find(BAD_WORKFLOW, entry.key.span, message);
+            cx.missing(doc, &entry.value, &["spec", "model", "models", "inherits"], found);
         }
+        service(cx, doc, entry, at < CHECKED);
     }
     let mut steps: BTreeMap<String, Step> = BTreeMap::new();
     for item in root.get("workflow").map(Node::items).unwrap_or_default().iter().take(MOST) {
@@ -49,6 +58,119 @@ pub(crate) fn check(cx: &mut Cx<'_>, doc: &Doc, root: &Node) {
         }
     }
     cycles(cx, doc, &steps);
+    if steps.is_empty()
+        && let Some(entry) = root.entry("workflow").filter(|entry| matches!(entry.value.kind, Kind::Seq(_)))
+        && entry.value.items().iter().all(|item| item.get("rollback_on_failure").is_some())
+    {
+        cx.report(doc.find(BAD_WORKFLOW, entry.key.span, "no step stands here: nothing would run"));
+    }
+    for item in root.get("workflow").map(Node::items).unwrap_or_default().iter().take(MOST) {
+        for key in ["when", "input"] {
+            if let Some(node) = item.get(key) {
+                outputs(cx, doc, item, node, &steps);
+            }
+        }
+    }
+    unused(cx, doc, services, root);
+}
+
+/// A service is a container: its file is one, or what stands here is checked as one.
+fn service(cx: &mut Cx<'_>, doc: &Doc, entry: &Entry, deep: bool) {
+    let (name, node) = (entry.key.key_text(), &entry.value);
+    if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-')) {
+        let message = format!("`{}` is no name of a service: write letters, digits, `_` and `-`", shown(&name));
+        cx.report(doc.find(BAD_WORKFLOW, entry.key.span, message));
+    }
+    let Some(spec) = node.get("spec").filter(|spec| !spec.is_null()) else {
+        if deep && matches!(node.kind, Kind::Map(_)) {
+            // What a base brings is not looked up here.
+            let open = node.get("inherits").is_some_and(|base| !base.is_null());
+            let needs_model = ["model", "models"].iter().any(|key| node.get(key).is_some());
+            let lowered = lower::spec(cx, doc, node, &[], open || !needs_model);
+            let long = long::container(node);
+            super::run(cx, &super::Whole { doc, root: &long, spec: &lowered, open });
+        }
+        return;
+    };
+    let own = ["spec", "role", "name", "description"];
+    if let Some(other) =
+        node.entries().iter().find(|entry| !own.contains(&&*entry.key.key_text()) && !entry.value.is_null())
+    {
+        let message = "a service is the container of its `spec`, or the one that stands here: remove one of the two";
+        cx.report(doc.find(BAD_WORKFLOW, other.key.span, message).related(&doc.path, spec.span, "the spec"));
+    }
+    let file = spec.as_str().map(|text| text.rsplit('/').next().unwrap_or(text));
+    if file.is_some_and(|file| matches!(file_kind(file), Some(FileKind::Compose | FileKind::Tests))) {
+        let message = "this is no container spec, and only those can be services";
+        cx.report(doc.find(BAD_WORKFLOW, spec.span, message));
+    }
+}
+
+/// `steps.NAME.output`: the step is there, is waited for, and has that.
+fn outputs(cx: &mut Cx<'_>, doc: &Doc, item: &Node, node: &Node, steps: &BTreeMap<String, Step>) {
+    static STEP: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\bsteps\.([\w-]+)(?:\.([\w-]+))?").ok());
+    let (Some(text), Some(pattern)) = (node.as_str(), STEP.as_ref()) else { return };
+    let before = item.get("step").and_then(Node::text).map(|own| upstream(steps, own));
+    for found in pattern.captures_iter(text).take(100) {
+        let Some(name) = found.get(1) else { continue };
+        let place = |range: std::ops::Range<usize>| place_in_scalar(&doc.text, node, range.into());
+        if !steps.contains_key(name.as_str()) {
+            unknown(cx, doc, place(name.range()), name.as_str(), "step", &steps.keys().cloned().collect::<Vec<_>>());
+        } else if before.as_ref().is_some_and(|before| !before.contains(name.as_str())) {
+            let message = format!(
+                "this step does not wait for `{0}`, so there may be no output yet: add `{0}` to its `needs`",
+                shown(name.as_str())
+            );
+            cx.report(doc.find(BAD_WORKFLOW, place(name.range()), message));
+        }
+        let Some(part) = found.get(2).filter(|part| !matches!(part.as_str(), "output" | "outcome")) else { continue };
+        let meant = nearest(part.as_str(), ["output", "outcome"]);
+        let message =
+            format!("a step has `output` and `outcome`, no `{}`{}", shown(part.as_str()), did_you_mean(meant));
+        let span = place(part.range());
+        let fix = meant.map(|meant| crate::Fix::replace(span, meant));
+        cx.report(doc.find(BAD_WORKFLOW, span, message).fix(fix));
+    }
+}
+
+/// Whatever has run before a step.
+fn upstream<'s>(steps: &'s BTreeMap<String, Step>, step: &str) -> BTreeSet<&'s str> {
+    let mut seen = BTreeSet::new();
+    let mut stack: Vec<&Step> = steps.get(step).into_iter().collect();
+    while let Some(at) = stack.pop() {
+        for (need, _) in &at.needs {
+            if seen.insert(need.as_str()) {
+                stack.extend(steps.get(need));
+            }
+        }
+    }
+    seen
+}
+
+/// Services that no step names.
+fn unused(cx: &mut Cx<'_>, doc: &Doc, services: &[Entry], root: &Node) {
+    let mut words: BTreeSet<String> = BTreeSet::new();
+    for item in root.get("workflow").map(Node::items).unwrap_or_default().iter().take(MOST) {
+        match item.as_str() {
+            Some(text) => words.extend(
+                text.split(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '-'))
+                    .map(|word| word.trim_end_matches('-').to_owned()),
+            ),
+            None => words.extend(
+                ["step", "service", "fallback"].iter().filter_map(|key| item.get(key)?.text()).map(str::to_owned),
+            ),
+        }
+    }
+    if words.is_empty() {
+        return;
+    }
+    for entry in services {
+        let name = entry.key.key_text();
+        if !words.contains(&*name) {
+            let message = format!("no step of the workflow uses the service `{}`", shown(&name));
+            cx.report(doc.find(BAD_WORKFLOW, entry.key.span, message).severity(crate::Severity::Warning));
+        }
+    }
 }
 
 fn unknown(cx: &mut Cx<'_>, doc: &Doc, span: Span, name: &str, what: &str, known: &[String]) {
@@ -77,16 +199,29 @@ fn arrows(
         let mut here = Vec::new();
         let mut offset = at;
         let inner = stage.trim();
-        let grouped = inner.starts_with('(') && inner.ends_with(')');
+        let grouped =
+            (inner.starts_with('(') && inner.ends_with(')')) || (inner.starts_with('[') && inner.ends_with(']'));
+        if let Some(other) = ["=>", "→>", ">"].into_iter().find(|other| inner.contains(other)) {
+            let start = offset + stage.find(other).unwrap_or(0);
+            let span = place_in_scalar(&doc.text, node, Span::new(start, start + other.len()));
+            let found = doc.find(BAD_WORKFLOW, span, "the arrow of a workflow is written `->`");
+            cx.report(found.fix(Some(crate::Fix::replace(span, "->"))));
+            return;
+        }
         for part in stage.split(',') {
-            let name = part.trim_matches(|c: char| c.is_whitespace() || matches!(c, '(' | ')'));
+            let name = part.trim_matches(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '[' | ']'));
             let start = offset + part.find(name).unwrap_or(0);
             let span = place_in_scalar(&doc.text, node, Span::new(start, start + name.len()));
             offset += part.len() + 1;
-            if name.is_empty() || (!grouped && part.contains(['(', ')'])) || (!grouped && stage.contains(',')) {
+            if name.is_empty() || (!grouped && part.contains(['(', ')', '[', ']'])) || (!grouped && stage.contains(','))
+            {
                 let message = "a workflow is written like `a -> (b, c) -> d`: a name is missing or brackets do not fit";
                 cx.report(doc.find(BAD_WORKFLOW, span, message));
-                continue;
+                if name.is_empty() {
+                    continue;
+                }
+                // One finding a stage says it.
+                return;
             }
             if !services.iter().any(|known| known == name) {
                 unknown(cx, doc, span, name, "service", services);
@@ -112,7 +247,8 @@ fn step(cx: &mut Cx<'_>, doc: &Doc, node: &Node, services: &[String], steps: &mu
     let Some(name) = node.get("step").and_then(|name| Some((name.text()?, name.span))) else {
         if node.get("rollback_on_failure").is_none() {
             let message = "a step has a name: write `step: NAME`";
-            cx.report(doc.find(BAD_WORKFLOW, crate::check::head(node, &doc.text), message));
+            let found = doc.find(BAD_WORKFLOW, crate::check::head(node, &doc.text), message);
+            cx.missing(doc, node, &["step"], found);
         }
         return;
     };

@@ -6,7 +6,7 @@ use super::{Key, Record, Shape, key, word};
 static USER: Record = Record {
     title: "a user",
     keys: &[&[key("id", "The user's id", Shape::Text), key("roles", "The user's roles", Shape::List(&Shape::Text))]],
-    open: Some(&Shape::Any),
+    open: None,
 };
 
 static HISTORY: Record = Record {

@@ -1,5 +1,6 @@
 //! The expectations of behaviour tests.
 
+use super::prompts::{ACTIONS, STAGES};
 use super::{Key, Record, Shape, key, word};
 
 const OUTCOMES: Shape = Shape::Words(&[
@@ -24,7 +25,7 @@ static BLOCKED: Record = Record {
     keys: &[&[
         key("by", "The guardrail", Shape::Text),
         key("reason", "The reason it gave", Shape::Matcher),
-        key("stage", "The stage", Shape::Text),
+        key("stage", "The stage", Shape::Words(STAGES)),
     ]],
     open: None,
 };
@@ -33,8 +34,8 @@ static GUARD: Record = Record {
     title: "a decision",
     keys: &[&[
         key("name", "The guardrail", Shape::Text).required(),
-        key("action", "What it did", Shape::Text),
-        key("stage", "Where", Shape::Text),
+        key("action", "What it did", Shape::Words(ACTIONS)),
+        key("stage", "Where", Shape::Words(STAGES)),
         key("reason", "Why", Shape::Matcher),
         key("count", "How often", Shape::Matcher),
     ]],
@@ -155,7 +156,7 @@ static KEYS: &[Key] = &[
     key("equals", "The output is this", Shape::Any),
     key("starts_with", "The output begins like this", Shape::Text),
     key("matches", "The pattern is found in the output", Shape::Regex),
-    key("json_schema", "The output follows this JSON Schema", Shape::Either(&[Shape::Path, Shape::Named(&Shape::Any)])),
+    key("json_schema", "The output follows this JSON Schema", Shape::Either(&[Shape::Path, Shape::JsonSchema])),
     key("json_path", "A value in the output's JSON", Shape::Either(&[Shape::Record(&JSON_PATH), Shape::Text])),
     key("that", "A condition over output, json, tools, usage, cost", Shape::Condition),
     key("outcome", "How the run ended", OUTCOMES),

@@ -41,7 +41,7 @@ static SAMPLING: &[Key] = &[
     ),
     key("retries", "Additional attempts", Shape::Integer(0, 20)).default("2"),
     key("pricing", "A price for what the catalog lacks", Shape::Record(&PRICING)),
-    key("base_url", "Where it is served", Shape::Text),
+    key("base_url", "Where it is served", Shape::Url),
 ];
 
 static TIMEOUT: Record = Record {

@@ -82,17 +82,13 @@ pub(super) static OUTPUT: Record = Record {
     title: "the output",
     keys: &[&[
         key("format", "text or json", Shape::Words(&[word("text", "Text"), word("json", "JSON")])),
-        key(
-            "schema",
-            "A JSON Schema: a file, or the schema itself",
-            Shape::Either(&[Shape::Path, Shape::Named(&Shape::Any)]),
-        ),
+        key("schema", "A JSON Schema: a file, or the schema itself", Shape::Either(&[Shape::Path, Shape::JsonSchema])),
         key("repair", "How often the model is asked again, with the error", Shape::Integer(0, 10)).not_yet(),
     ]],
     open: None,
 };
 
-const ACTIONS: &[Word] = &[
+pub(super) const ACTIONS: &[Word] = &[
     word("block", "Stop"),
     word("require_confirmation", "Stop until a person has agreed"),
     word("redact", "Go on with the found text replaced"),
@@ -100,7 +96,7 @@ const ACTIONS: &[Word] = &[
     word("log", "Write it down"),
 ];
 
-const STAGES: &[Word] = &[
+pub(super) const STAGES: &[Word] = &[
     word("model_call", "Before a call of the model"),
     word("tool_call", "Before a tool runs"),
     word("tool_result", "On what a tool returned"),

@@ -1,6 +1,6 @@
 //! `sandbox:`, `budget:`, `context:`, `documents:`, and what is about operating: audit, governance, deployment.
 
-use super::tools::RUNTIMES;
+use super::tools::{NETWORK, RUNTIMES};
 use super::{Record, Shape, Word, key, word};
 
 const MANY: i64 = i64::MAX;
@@ -9,7 +9,7 @@ static LIMITS: Record = Record {
     title: "the limits",
     keys: &[&[
         key("memory", "Memory", Shape::Size).default("256MB"),
-        key("cpu", "Processors, as a share of one", Shape::Number(0.0, 1024.0)).default("1.0"),
+        key("cpu", "Processors, as a share of one", Shape::Number(0.01, 1024.0)).default("1.0"),
         key("pids", "Processes and threads", Shape::Integer(1, u32::MAX as i64)).default("100"),
         key("files", "Open files", Shape::Integer(1, u32::MAX as i64)).default("256"),
         key("file_size", "The largest file it may write", Shape::Size).default("50MB"),
@@ -46,11 +46,7 @@ pub(super) static SANDBOX: Record = Record {
         key("chain", "The runtimes tried in order when best-effort", Shape::List(&Shape::Words(RUNTIMES))).not_yet(),
         key("limits", "What it may use", Shape::Record(&LIMITS)),
         key("rootfs", "host, a directory, or oci:FILE", Shape::Text).not_yet(),
-        key(
-            "network",
-            "none, or a list of host:port",
-            Shape::Either(&[Shape::Words(&[word("none", "No network")]), Shape::List(&Shape::Text)]),
-        ),
+        key("network", "none, or a list of host:port", NETWORK),
         key(
             "workspace",
             "What it sees of the workspace",
@@ -99,7 +95,7 @@ static MEMORY: Record = Record {
         ),
         key("index", "The name of the index", Shape::Text),
         key("embedding", "The named model that embeds", Shape::Text),
-        key("url", "Where the provider is", Shape::Text),
+        key("url", "Where the provider is", Shape::Url),
         key("api_key_env", "The NAME of the variable that holds the key", Shape::EnvName),
     ]],
     open: None,

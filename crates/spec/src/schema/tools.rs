@@ -15,22 +15,31 @@ pub(super) const RUNTIMES: &[Word] = &[
     word("process", "A process with limits").not_safe_yet(),
 ];
 
+pub(super) const NETWORK: Shape =
+    Shape::Either(&[Shape::Words(&[word("none", "No network")]), Shape::List(&Shape::HostPort)]);
+
+const METHODS: &[Word] = &[
+    word("GET", "Reads"),
+    word("HEAD", "Reads without the body"),
+    word("POST", "Sends"),
+    word("PUT", "Replaces"),
+    word("PATCH", "Changes"),
+    word("DELETE", "Removes"),
+    word("OPTIONS", "Asks what is possible"),
+];
+
 static RUN: Record = Record {
     title: "a way of running",
     keys: &[&[
         key("sql", "A database: sqlite:PATH", Shape::Text),
         key("statement", "A fixed statement; `:names` are bound to arguments", Shape::Text),
         key("script", "A script in the sandbox", Shape::Path),
-        key(
-            "network",
-            "none, or a list of host:port",
-            Shape::Either(&[Shape::Words(&[word("none", "No network")]), Shape::List(&Shape::Text)]),
-        ),
+        key("network", "none, or a list of host:port", NETWORK),
         key("timeout", "How long it may take", Shape::Duration),
         key("memory", "How much memory it may use", Shape::Size),
         key("wasm", "A WebAssembly module", Shape::Path).not_yet(),
-        key("http", "A URL; `${args.x}` are path-encoded", Shape::Text).not_yet(),
-        key("method", "The HTTP method", Shape::Text),
+        key("http", "A URL; `${args.x}` are path-encoded", Shape::Url).not_yet(),
+        key("method", "The HTTP method; without, GET", Shape::Words(METHODS)),
         key("headers", "HTTP headers; `${secret:NAME}` is allowed here", Shape::Named(&Shape::Text)),
         key("body", "The body; without, the other arguments as JSON", Shape::Any),
         key("command", "A program and its arguments; never a shell", Shape::List(&Shape::Text)).not_yet(),
@@ -85,7 +94,7 @@ static TOOL: Record = Record {
     keys: &[&[
         key("name", "The name the model calls it by", Shape::Text).required(),
         key("description", "What the model is told of it", Shape::Text),
-        key("parameters", "JSON Schema of its arguments", Shape::Named(&Shape::Any)),
+        key("parameters", "JSON Schema of its arguments", Shape::JsonSchema),
         key("permissions", "SQL verbs it may use", Shape::List(&Shape::Text)),
         key("tables", "SQL tables it may touch", Shape::List(&Shape::Text)),
         key("functions", "SQL functions it may call; without, a safe list", Shape::List(&Shape::Text)),
@@ -130,16 +139,12 @@ static SERVER: Record = Record {
     title: "a server",
     keys: &[&[
         key("command", "The program and its arguments", Shape::List(&Shape::Text)),
-        key("url", "Where it is, if it is elsewhere", Shape::Text),
+        key("url", "Where it is, if it is elsewhere", Shape::Url),
         key("headers", "HTTP headers; `${secret:NAME}` is allowed here", Shape::Named(&Shape::Text)),
         key("sandbox", "The runtime it runs in", Shape::Words(RUNTIMES)),
         key("env", "Its environment; `${secret:NAME}` is allowed here", Shape::Named(&Shape::Text)),
         key("timeout", "How long a call may take", Shape::Duration),
-        key(
-            "network",
-            "none, or a list of host:port",
-            Shape::Either(&[Shape::Words(&[word("none", "No network")]), Shape::List(&Shape::Text)]),
-        ),
+        key("network", "none, or a list of host:port", NETWORK),
     ]],
     open: None,
 };

@@ -13,6 +13,12 @@ use std::ops::Range;
 /// How many nodes all aliases of a document may add together.
 const MAX_ALIASED: usize = 100_000;
 
+/// How many bytes of text they may add together.
+const MAX_ALIASED_BYTES: usize = 8 * 1024 * 1024;
+
+/// How far before its value a tag is looked for, in bytes.
+const LONGEST_TAG: usize = 4096;
+
 /// What one pass over a text gives.
 pub(super) struct Built {
     pub(super) root: Option<Node>,
@@ -47,31 +53,43 @@ struct Open {
 
 struct Anchored {
     node: Node,
+    size: Size,
+}
+
+/// How large a tree is.
+#[derive(Clone, Copy)]
+struct Size {
     nodes: usize,
     height: usize,
+    bytes: usize,
 }
 
 struct Builder<'a> {
+    /// The text that is read, repairs included.
+    text: &'a str,
     offsets: &'a Offsets,
     stack: Vec<Frame>,
     /// Collections that are open below the depth that is kept.
     too_deep: usize,
     anchors: HashMap<usize, Anchored>,
     aliased: usize,
+    aliased_bytes: usize,
     root: Option<Node>,
     findings: Vec<SyntaxError>,
     alias_bomb: bool,
 }
 
 /// Reads `text`; spans are those of the original that `offsets` leads back to.
-pub(super) fn build(text: &str, offsets: &Offsets) -> Built {
+pub(super) fn build<'t>(text: &'t str, offsets: &'t Offsets) -> Built {
     let options = granit_parser::options! { emit_comments: false, emit_unresolved_aliases: true };
     let mut builder = Builder {
+        text,
         offsets,
         stack: Vec::new(),
         too_deep: 0,
         anchors: HashMap::new(),
         aliased: 0,
+        aliased_bytes: 0,
         root: None,
         findings: Vec::new(),
         alias_bomb: false,
@@ -146,7 +164,10 @@ impl Builder<'_> {
         }
         match event {
             Event::Scalar(value, style, anchor, tag) => {
-                let node = self.scalar(&value, style, tag, range);
+                let node = match self.bare_tag(style, tag.as_deref(), range) {
+                    Some(node) => node,
+                    None => self.scalar(&value, style, tag, range),
+                };
                 self.push(node, anchor);
             }
             Event::Alias(id) => self.alias(id, range),
@@ -160,6 +181,23 @@ impl Builder<'_> {
             Event::MappingEnd | Event::SequenceEnd => self.close(range.end),
             _ => {}
         }
+    }
+
+    /// `condition: !has_pii(input)`: what was meant as text is read as a tag, which means nothing here.
+    fn bare_tag(&mut self, style: ScalarStyle, tag: Option<&Tag>, range: &Range<usize>) -> Option<Node> {
+        let tag = tag.filter(|tag| style == ScalarStyle::Plain && tag.core_suffix().is_none())?.original();
+        let end = range.start.min(self.text.len());
+        let near = self.text.floor_char_boundary(end.saturating_sub(LONGEST_TAG));
+        // An empty value is said to stand behind the blanks, or on the next line.
+        let start = near + self.text.get(near..end)?.rfind(&tag)?;
+        let written = start + tag.len();
+        let end = if range.is_empty() { written } else { range.end };
+        let line = self.text.get(start..end).filter(|text| !text.contains('\n'))?;
+        let (line, span) = (line.to_owned(), self.span(&(start..end)));
+        let message = format!("`{tag}` without quotes is a YAML tag, which means nothing here: put the text in quotes");
+        let fix = Some(crate::Fix::quote(span, &line));
+        self.findings.push(SyntaxError { kind: SyntaxKind::Trap, span, message, fix, related: None });
+        Some(Node::new(Kind::Str(line), span, Style::Plain))
     }
 
     fn scalar(&self, value: &str, style: ScalarStyle, tag: Option<Cow<'_, Tag>>, range: &Range<usize>) -> Node {
@@ -234,8 +272,7 @@ impl Builder<'_> {
 
     fn push(&mut self, mut node: Node, anchor: usize) {
         if anchor != 0 {
-            let (nodes, height) = measure(&node);
-            self.anchors.insert(anchor, Anchored { node: node.clone(), nodes, height });
+            self.anchors.insert(anchor, Anchored { size: measure(&node), node: node.clone() });
         }
         match self.stack.last_mut() {
             None => {
@@ -267,7 +304,7 @@ impl Builder<'_> {
                 );
                 None
             }
-            Some(anchored) if depth + anchored.height > MAX_DEPTH => {
+            Some(anchored) if depth + anchored.size.height > MAX_DEPTH => {
                 self.find(
                     SyntaxKind::TooDeep,
                     span,
@@ -275,21 +312,26 @@ impl Builder<'_> {
                 );
                 None
             }
-            Some(anchored) if self.aliased + anchored.nodes > MAX_ALIASED => {
+            Some(anchored)
+                if self.aliased + anchored.size.nodes > MAX_ALIASED
+                    || self.aliased_bytes + anchored.size.bytes > MAX_ALIASED_BYTES =>
+            {
                 if !self.alias_bomb {
                     self.alias_bomb = true;
                     self.find(
                         SyntaxKind::Alias,
                         span,
                         format!(
-                            "the aliases of this document stand for more than {MAX_ALIASED} values: write fewer of them"
+                            "the aliases of this document stand for more than {MAX_ALIASED} values or {} MiB: write fewer of them",
+                            MAX_ALIASED_BYTES >> 20
                         ),
                     );
                 }
                 None
             }
             Some(anchored) => {
-                self.aliased += anchored.nodes;
+                self.aliased += anchored.size.nodes;
+                self.aliased_bytes += anchored.size.bytes;
                 Some(anchored.node.clone())
             }
         };
@@ -375,16 +417,15 @@ fn written(tag: Option<Cow<'_, Tag>>) -> Option<Box<str>> {
     tag.map(|tag| tag.original().into_boxed_str())
 }
 
-/// How many nodes a tree has and how many levels.
-fn measure(node: &Node) -> (usize, usize) {
-    let mut nodes = 0;
-    let mut height = 0;
+fn measure(node: &Node) -> Size {
+    let (mut nodes, mut height, mut bytes) = (0, 0, 0);
     let mut stack = vec![(node, 1)];
     while let Some((node, level)) = stack.pop() {
         nodes += 1;
         height = height.max(level);
+        bytes += node.text().map_or(0, str::len);
         stack.extend(node.items().iter().map(|item| (item, level + 1)));
         stack.extend(node.entries().iter().flat_map(|entry| [(&entry.key, level + 1), (&entry.value, level + 1)]));
     }
-    (nodes, height)
+    Size { nodes, height, bytes }
 }

@@ -93,7 +93,7 @@ pub fn parse(text: &str) -> Parsed {
         errors.push(repair.unrepaired(stop));
     }
     errors.extend(repair.into_errors());
-    errors.extend(built.root.as_ref().map(traps::quiet).unwrap_or_default());
+    errors.extend(built.root.as_mut().map(|root| traps::mend(root, text)).unwrap_or_default());
     errors.sort_by_key(|error| (error.span.start, error.span.end));
     errors.dedup_by(|a, b| a.span == b.span && a.kind == b.kind);
     for error in &mut errors {

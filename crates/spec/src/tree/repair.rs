@@ -17,6 +17,7 @@ const MAX_LINES_BACK: usize = 200;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Step {
+    FlowValue,
     Bracket,
     Interpolation,
     Token,
@@ -31,7 +32,8 @@ enum Step {
 }
 
 /// The order in which they are tried: from what says most about the cause to giving up.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
+    Step::FlowValue,
     Step::Bracket,
     Step::Interpolation,
     Step::Token,
@@ -89,14 +91,13 @@ impl<'a> Repair<'a> {
 
     /// The error of a stop that nothing was done about.
     pub(super) fn unrepaired(&self, stop: &Stop) -> SyntaxError {
-        let message = format!("this is not YAML ({}): what follows is not read", stop.message);
-        SyntaxError {
-            kind: SyntaxKind::Syntax,
-            span: self.line_span(self.line_at(stop.at)),
-            message,
-            fix: None,
-            related: None,
-        }
+        let (kind, message) = match stop.kind {
+            ErrorKind::RecursionLimitExceeded => {
+                (SyntaxKind::TooDeep, "nested too deep: what follows is not read".to_owned())
+            }
+            _ => (SyntaxKind::Syntax, format!("this is not YAML ({}): what follows is not read", stop.message)),
+        };
+        SyntaxError { kind, span: self.line_span(self.line_at(stop.at)), message, fix: None, related: None }
     }
 
     /// Makes the next repair; false if there is none.
@@ -137,6 +138,7 @@ impl<'a> Repair<'a> {
         let line = self.line_at(place.at);
         let first = self.line_at(place.last_good).max(line.saturating_sub(MAX_LINES_BACK));
         match step {
+            Step::FlowValue => (first..=line).any(|line| self.flow_value(line)),
             Step::Bracket => self.bracket(place, line),
             Step::Interpolation => (first..=line).any(|line| self.interpolation(line)),
             Step::Token => self.token(place),
@@ -252,6 +254,23 @@ impl<'a> Repair<'a> {
             let message = format!("in brackets, `{text}` has to be in quotes: without them its `{{` begins a map");
             self.quote_range(at.clone());
             let fix = Fix::quote(at.clone().into(), text);
+            self.report(SyntaxKind::Trap, at.into(), message, Some(fix));
+        }
+        true
+    }
+
+    /// `{condition: contains(['x'])}`: in brackets, a value with brackets, commas or quotes in it needs quotes.
+    fn flow_value(&mut self, line: usize) -> bool {
+        let range = self.lines.line_range(self.text, line);
+        let found = line::bare_flow_values(&self.text[range.clone()]);
+        if found.is_empty() || !self.first_try(Step::FlowValue, line) {
+            return false;
+        }
+        for inside in found {
+            let at = range.start + inside.start..range.start + inside.end;
+            self.quote_range(at.clone());
+            let message = "in brackets, a value with brackets, commas or quotes in it has to be in quotes as a whole";
+            let fix = Fix::quote(at.clone().into(), &self.text[at.clone()]);
             self.report(SyntaxKind::Trap, at.into(), message, Some(fix));
         }
         true

@@ -32,13 +32,10 @@ pub fn load_with(text: &str, others: &[(&str, &str)]) -> Loaded {
     load(&source(&files), &path("a.aicontainer.yml"), &options())
 }
 
-/// Its findings: code, severity, place, the text there, message and fix. What is about scripted models only is left out.
+/// Its findings: code, severity, place, the text there, message and fix.
 pub fn shown(loaded: &Loaded) -> String {
     let mut out = String::new();
     for found in &loaded.diagnostics {
-        if found.message.contains("scripted models only") {
-            continue;
-        }
         let text = loaded.text(&found.file).unwrap_or("");
         let at = LineIndex::new(text).line_col(text, found.span.start as usize);
         let file = if found.file == loaded.path { String::new() } else { format!("{}:", found.file) };

@@ -212,7 +212,127 @@ pub(super) fn value_that_needs_quotes(line: &str) -> Option<Range<usize>> {
     let colon = !value.starts_with(['"', '\'', '[', '{', '|', '>']) && (value.contains(": ") || value.ends_with(':'));
     // A list or map with something behind it: `[a, b] -> c`.
     let trailing = closed_at(value).is_some_and(|end| !value[end..].trim().is_empty());
-    (reserved || colon || trailing).then_some(range)
+    // A text in quotes with something behind it: `"x" in input`.
+    let quoted = behind_quote(value).is_some_and(|rest| !rest.is_empty() && !rest.starts_with([':', ',', ']', '}']));
+    // `> 5` is no header of a folded text.
+    let header = value.strip_prefix(['>', '|']).is_some_and(|rest| {
+        let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-'));
+        !rest.trim().is_empty()
+    });
+    (reserved || colon || trailing || quoted || header).then_some(range)
+}
+
+/// What stands behind the text in quotes that a value begins with.
+fn behind_quote(value: &str) -> Option<&str> {
+    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    let mut chars = value.char_indices().skip(1).peekable();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\\' if quote == '"' => {
+                chars.next();
+            }
+            '\'' if quote == '\'' && chars.peek().is_some_and(|(_, next)| *next == '\'') => {
+                chars.next();
+            }
+            _ if c == quote => return value.get(at + 1..).map(str::trim),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Values without quotes inside of brackets that have brackets, commas or quoted punctuation of their own, as conditions
+/// do: `{condition: contains(['x']), action: block}`.
+pub(super) fn bare_flow_values(line: &str) -> Vec<Range<usize>> {
+    let bytes = line.as_bytes();
+    let (mut at, mut depth, mut found) = (0, 0_usize, Vec::new());
+    let blank = |at: usize| bytes.get(at).is_none_or(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b'#' if at > 0 && blank(at - 1) => return found,
+            b',' | b' ' | b'\t' | b'\r' | b'\n' => {}
+            b':' if blank(at + 1) => {}
+            b'"' | b'\'' if depth > 0 => match quoted_end(bytes, at) {
+                Some(end) => at = end,
+                None => return found,
+            },
+            _ if depth == 0 => {}
+            _ => {
+                let Some((end, needs)) = flow_token(bytes, at) else { return found };
+                if needs {
+                    let text = line.get(at..end).unwrap_or("");
+                    found.push(at..at + text.trim_end().len());
+                }
+                at = end;
+                continue;
+            }
+        }
+        at += 1;
+    }
+    found
+}
+
+/// Where the quote that opens here closes.
+fn quoted_end(bytes: &[u8], open: usize) -> Option<usize> {
+    let quote = *bytes.get(open)?;
+    let mut at = open + 1;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'\\' if quote == b'"' => at += 1,
+            b'\'' if quote == b'\'' && bytes.get(at + 1) == Some(&b'\'') => at += 1,
+            byte if *byte == quote => return Some(at),
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+/// Where the value that begins here was meant to end, and whether that takes quotes; none where it cannot be told.
+fn flow_token(bytes: &[u8], start: usize) -> Option<(usize, bool)> {
+    let mut open: Vec<u8> = Vec::new();
+    let mut needs = false;
+    let mut at = start;
+    while let Some(&byte) = bytes.get(at) {
+        let blank_next = bytes.get(at + 1).is_none_or(|next| matches!(next, b' ' | b'\t' | b'\r' | b'\n'));
+        match byte {
+            b',' | b']' | b'}' if open.is_empty() => return Some((at, needs)),
+            b':' if open.is_empty() && blank_next => return Some((at, false)),
+            b'$' if bytes.get(at + 1) == Some(&b'{') => return None,
+            b'#' if bytes.get(at.wrapping_sub(1)).is_some_and(u8::is_ascii_whitespace) => return None,
+            b'\r' | b'\n' => return None,
+            b'"' | b'\'' if bytes.get(at.wrapping_sub(1)).is_none_or(|before| !before.is_ascii_alphanumeric()) => {
+                let end = quoted_end(bytes, at)?;
+                let inside = bytes.get(at + 1..end)?;
+                needs |= inside.iter().any(|byte| matches!(byte, b',' | b'[' | b']' | b'{' | b'}' | b':' | b'#'));
+                at = end;
+            }
+            b'(' => open.push(b')'),
+            b'[' => {
+                open.push(b']');
+                needs = true;
+            }
+            b'{' => {
+                open.push(b'}');
+                needs = true;
+            }
+            b')' if open.last() == Some(&b')') => {
+                open.pop();
+            }
+            b')' => return None,
+            b']' | b'}' => {
+                if open.pop() != Some(byte) {
+                    return None;
+                }
+            }
+            b',' => needs = true,
+            _ => {}
+        }
+        at += 1;
+    }
+    None
 }
 
 /// A word where a key and a colon are expected.
@@ -287,6 +407,30 @@ mod tests {
         assert_eq!(value("- @here"), Some("@here"));
         assert_eq!(value("a: [b]"), None);
         assert_eq!(value("a: plain"), None);
+    }
+
+    #[test]
+    fn texts_behind_quotes_and_comparisons_need_quotes() {
+        let value = |line: &'static str| value_that_needs_quotes(line).map(|range| &line[range]);
+        assert_eq!(value("condition: \"x\" in input # c"), Some("\"x\" in input"));
+        assert_eq!(value("count: > 3"), Some("> 3"));
+        for fine in ["a: \"x\"", "a: \"x\" # c", "a: 'it''s'", "a: >-", "a: |2"] {
+            assert_eq!(value(fine), None, "{fine}");
+        }
+    }
+
+    #[test]
+    fn conditions_in_brackets_are_found_whole() {
+        let found =
+            |line: &'static str| bare_flow_values(line).into_iter().map(|range| &line[range]).collect::<Vec<_>>();
+        assert_eq!(found("- {name: a, condition: contains(['x', \"y\"]), action: block}"), ["contains(['x', \"y\"])"]);
+        assert_eq!(found("- {condition: input == \"x: y\" , b: c}"), ["input == \"x: y\""]);
+        assert_eq!(found("- {a: tool.args['x'] == 1}"), ["tool.args['x'] == 1"]);
+        for fine in
+            ["- {a: b, c: [d, e]}", "a: f(['x'])", "- {a: \"f(['x'])\"}", "- {a: ${X}}", "- {a: f(x), b: don't}"]
+        {
+            assert_eq!(found(fine), Vec::<&str>::new(), "{fine}");
+        }
     }
 
     #[test]
