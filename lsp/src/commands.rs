@@ -99,7 +99,7 @@ async fn run(shared: Arc<Shared>, uri: Uri, test: Option<String>) {
         Some(Ok(ran)) => {
             let told = told(&what, name.as_deref(), &ran);
             log(&shared, &ran).await;
-            shared.keep_results(&root, &spec, ran);
+            shared.keep_results(&root, &spec, ran, name.is_none());
             told
         }
     };

@@ -289,9 +289,14 @@ impl Shared {
         self.state().results_of.get(&(root.to_owned(), spec.clone())).cloned().unwrap_or_default()
     }
 
-    /// Keeps what a run gave.
-    pub(crate) fn keep_results(&self, root: &Path, spec: &RelPath, ran: Ran) {
-        self.state().results_of.entry((root.to_owned(), spec.clone())).or_default().extend(ran.tests);
+    /// Keeps what a run gave; one of all tests forgets those that are no more.
+    pub(crate) fn keep_results(&self, root: &Path, spec: &RelPath, ran: Ran, all: bool) {
+        let mut state = self.state();
+        let results = state.results_of.entry((root.to_owned(), spec.clone())).or_default();
+        if all {
+            results.clear();
+        }
+        results.extend(ran.tests);
     }
 
     /// Tells a client that can to ask for lenses and hints again.

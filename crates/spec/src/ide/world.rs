@@ -127,7 +127,7 @@ impl<'a> World<'a> {
                 push(&mut specs, base);
             }
         }
-        for path in find_specs(self.source, &RelPath::default()).into_iter().take(MAX_SPECS) {
+        for path in find_specs(self.source, &RelPath::default()).specs.into_iter().take(MAX_SPECS) {
             if specs.iter().any(|doc| doc.path == path) {
                 continue;
             }
