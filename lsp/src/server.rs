@@ -150,7 +150,8 @@ impl LanguageServer for Server {
         let home = Home::of(&uri, language_id == "aicontainer");
         self.0.changed(|state| {
             state.changed.insert(home.key());
-            state.documents.open(uri, Document { home, text: text.into(), version });
+            state.documents.open(uri.clone(), Document { home, text: text.into(), version });
+            state.works_on(&uri);
         });
     }
 
@@ -162,6 +163,7 @@ impl LanguageServer for Server {
                 document.change(params.content_changes, version, encoding);
                 let key = document.home.key();
                 state.changed.insert(key);
+                state.works_on(&uri);
             }
         });
     }

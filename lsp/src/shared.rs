@@ -47,6 +47,8 @@ pub(crate) struct State {
     /// The folders that the client has open.
     pub(crate) folders: Vec<PathBuf>,
     pub(crate) documents: Documents,
+    /// The spec or file of tests that was last opened or changed.
+    pub(crate) latest: Option<Uri>,
     /// Files that changed since the worker last looked.
     pub(crate) changed: HashSet<Key>,
     /// Whether everything is to be read again: a setting changed.
@@ -319,6 +321,14 @@ impl State {
     pub(crate) fn forget_history(&mut self) {
         self.history.clear();
         self.epoch += 1;
+    }
+
+    /// Notes which document somebody works on.
+    pub(crate) fn works_on(&mut self, uri: &Uri) {
+        let document = self.documents.get(uri);
+        if document.is_some_and(|document| file_kind(document.home.path.file_name()).is_some()) {
+            self.latest = Some(uri.clone());
+        }
     }
 
     /// What was parsed of a workspace.

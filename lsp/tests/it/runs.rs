@@ -223,6 +223,23 @@ async fn tests_kept_apart_run_with_the_spec_that_includes_them() {
 }
 
 #[tokio::test]
+async fn running_all_without_an_address_means_the_document_at_hand() {
+    let folder = workspace(&[("a.ai.yml", SPEC), ("b.ai.yml", SPEC)]);
+    let (one, other) = (uri(folder.path(), "a.ai.yml"), uri(folder.path(), "b.ai.yml"));
+    let runner = FakeRunner::new();
+    let mut client = client(&runner, "{}").await;
+    client.open(&one, SPEC).await;
+    client.open(&other, SPEC).await;
+    client.open(&uri(folder.path(), "p.md"), "Hi").await;
+    client.change(&one, 2, json!([{"text": SPEC}])).await;
+    client.request("workspace/executeCommand", json!({"command": "aic.runAll"})).await;
+    runner.go.add_permits(1);
+    client.wait(|message| message["method"] == "window/showMessage").await;
+    assert_eq!(runner.asked.lock().unwrap()[0].spec.as_str(), "a.ai.yml");
+    client.leave().await;
+}
+
+#[tokio::test]
 async fn commands_that_make_no_sense_are_refused() {
     let runner = FakeRunner::new();
     let mut client = client(&runner, "{}").await;
@@ -231,6 +248,7 @@ async fn commands_that_make_no_sense_are_refused() {
         ("aic.runTest", json!([])),
         ("aic.runTest", json!(["file:///a.ai.yml"])),
         ("aic.runAll", json!([7])),
+        ("aic.runAll", json!([])),
     ] {
         let id = client.ask("workspace/executeCommand", command(name, arguments)).await;
         assert_eq!(client.answer(id).await["error"]["code"], -32602, "{name}");

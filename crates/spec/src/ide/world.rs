@@ -172,7 +172,7 @@ pub(super) fn base_of(path: &RelPath, root: &Node) -> Option<RelPath> {
     is_path(text).then(|| path.parent().join(text).ok()).flatten()
 }
 
-fn is_path(text: &str) -> bool {
+pub(super) fn is_path(text: &str) -> bool {
     text.starts_with("./") || text.starts_with("../")
 }
 
