@@ -5,7 +5,6 @@
 //! JSON; [`watch`] follows saves.
 
 pub mod cli;
-mod discover;
 mod host;
 pub mod models;
 pub mod output;

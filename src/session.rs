@@ -45,6 +45,8 @@ pub struct TestOptions {
     pub vars: Map<String, Value>,
     /// Only cases whose id contains this.
     pub filter: Option<String>,
+    /// Only the cases of the test that is called exactly this.
+    pub test: Option<String>,
     /// Only the cases of exactly these ids.
     pub cases: Option<BTreeSet<String>>,
     /// Only tests with this tag.
@@ -66,6 +68,7 @@ impl TestOptions {
             environment: None,
             vars: Map::new(),
             filter: None,
+            test: None,
             cases: None,
             tag: None,
             realtime: false,
@@ -76,7 +79,7 @@ impl TestOptions {
     }
 
     const fn is_whole(&self) -> bool {
-        self.filter.is_none() && self.cases.is_none() && self.tag.is_none()
+        self.filter.is_none() && self.test.is_none() && self.cases.is_none() && self.tag.is_none()
     }
 }
 
@@ -359,6 +362,7 @@ pub fn keep_recording(container: &Container) -> Result<(), aic_model::cassette::
 
 fn wanted(options: &TestOptions, test: &PlannedTest, case: &Case) -> bool {
     options.filter.as_ref().is_none_or(|filter| case.id.contains(filter.as_str()))
+        && options.test.as_ref().is_none_or(|name| test.def.name == *name)
         && options.cases.as_ref().is_none_or(|cases| cases.contains(&case.id))
         && options.tag.as_ref().is_none_or(|tag| test.def.tags.contains(tag))
 }

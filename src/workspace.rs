@@ -1,10 +1,9 @@
 //! The workspace: which folder it is, which specs are in it, and its store.
 
-use crate::discover::{self, Found};
 use aic_base::{
     Digest, DigestBuilder, DiskSource, RelPath, Source, SourceError, SourceErrorKind, SystemClock, Timestamp,
 };
-use aic_spec::{LoadOptions, Loaded, is_spec_file, load};
+use aic_spec::{Found, LoadOptions, Loaded, find_specs, is_spec_file, load};
 use aic_store::{Store, StoreError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -96,7 +95,7 @@ impl Workspace {
 
     /// The specs below a folder of it, but for what is ignored.
     pub(crate) fn specs_below(&self, folder: &RelPath) -> Found {
-        discover::specs(&*self.source, folder)
+        find_specs(&*self.source, folder)
     }
 
     /// Its store, made if there is none.

@@ -10,6 +10,7 @@ use crate::position::{Encoding, Lines};
 use aic_base::{RelPath, Source, Span, Timestamp};
 use aic_spec::ide::{Host, load_tests};
 use aic_spec::{FileKind, LoadOptions, Loaded, file_kind, load};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -136,24 +137,30 @@ fn findings(job: &Job, home: &Home, source: &dyn Source, alone: bool) -> Finding
     let loaded = read(source, &home.path, &options);
     let mut by_file: BTreeMap<RelPath, Vec<Found>> = BTreeMap::new();
     by_file.insert(home.path.clone(), Vec::new());
+    let texts: BTreeMap<&RelPath, Cow<'_, str>> = loaded
+        .diagnostics
+        .iter()
+        .flat_map(|found| found.related.iter().map(|related| &related.file).chain([&found.file]))
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .map(|file| (file, text_of(&loaded, source, file)))
+        .collect();
+    // The lines of each file are counted once, however many findings it has.
+    let lines: BTreeMap<&RelPath, Lines<'_>> =
+        texts.iter().map(|(file, text)| (*file, Lines::new(text, job.encoding))).collect();
     let mut locate = |file: &RelPath, span: Span| {
-        let text = text_of(&loaded, source, file);
         let uri = match job.documents.of_file(&(home.root.clone(), file.clone())) {
             Some((uri, _)) => uri.clone(),
             None => uri_of(&home.root, file)?,
         };
-        Some(Location { uri, range: Lines::new(&text, job.encoding).range(span) })
+        Some(Location { uri, range: lines.get(file)?.range(span) })
     };
-    // Findings come sorted by file, so the lines of each are counted once.
-    for group in loaded.diagnostics.chunk_by(|a, b| a.file == b.file) {
-        let Some(file) = group.first().map(|first| &first.file) else { continue };
-        let text = text_of(&loaded, source, file);
-        let lines = Lines::new(&text, job.encoding);
-        let found = group.iter().map(|found| Found {
-            diagnostic: convert::diagnostic(found, &lines, job.related, &mut locate),
-            mend: found.fix.as_ref().map(|fix| convert::mend(fix, &lines)),
+    for found in &loaded.diagnostics {
+        let Some(lines) = lines.get(&found.file) else { continue };
+        by_file.entry(found.file.clone()).or_default().push(Found {
+            diagnostic: convert::diagnostic(found, lines, job.related, &mut locate),
+            mend: found.fix.as_ref().map(|fix| convert::mend(fix, lines)),
         });
-        by_file.entry(file.clone()).or_default().extend(found);
     }
     let mut made_of: BTreeSet<RelPath> = loaded.files.into_keys().collect();
     made_of.extend(loaded.data);
@@ -162,6 +169,6 @@ fn findings(job: &Job, home: &Home, source: &dyn Source, alone: bool) -> Finding
     Findings { made_of: Arc::new(made_of), by_file }
 }
 
-fn text_of(loaded: &Loaded, source: &dyn Source, file: &RelPath) -> String {
-    loaded.text(file).map_or_else(|| source.read_text(file).unwrap_or_default(), str::to_owned)
+fn text_of<'l>(loaded: &'l Loaded, source: &dyn Source, file: &RelPath) -> Cow<'l, str> {
+    loaded.text(file).map_or_else(|| source.read_text(file).unwrap_or_default().into(), Cow::Borrowed)
 }

@@ -15,7 +15,8 @@ use tower_lsp_server::ls_types::*;
 
 /// Runs one test: the address of a document, the test's name.
 pub(crate) const RUN_TEST: &str = "aic.runTest";
-/// Runs all tests: the address of a document.
+/// Runs all tests: the address of a document; without, of the one that was last opened or changed, as some editors offer
+/// commands by their names alone.
 pub(crate) const RUN_ALL: &str = "aic.runAll";
 
 /// How long a client may take to answer that it shows progress.
@@ -35,7 +36,10 @@ pub(crate) async fn execute(shared: &Arc<Shared>, params: ExecuteCommandParams) 
         other => return Err(Error::invalid_params(format!("there is no command `{other}`"))),
     };
     let mut arguments = params.arguments.into_iter();
-    let first = arguments.next().unwrap_or(Value::Null);
+    let first = match arguments.next() {
+        None if !one => shared.state().latest.as_ref().map_or(Value::Null, |uri| Value::from(uri.as_str())),
+        first => first.unwrap_or(Value::Null),
+    };
     // An object with the two by name, for who binds a key to the command by hand.
     let (uri, test) = match first {
         Value::Object(map) => (map.get("uri").cloned().unwrap_or(Value::Null), map.get("test").cloned()),
@@ -99,7 +103,7 @@ async fn run(shared: Arc<Shared>, uri: Uri, test: Option<String>) {
         Some(Ok(ran)) => {
             let told = told(&what, name.as_deref(), &ran);
             log(&shared, &ran).await;
-            shared.keep_results(&root, &spec, ran);
+            shared.keep_results(&root, &spec, ran, name.is_none());
             told
         }
     };

@@ -8,6 +8,7 @@ use crate::shared::{Shared, Snapshot};
 use aic_base::{RelPath, Usd};
 use aic_spec::{FileKind, file_kind};
 use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tower_lsp_server::ls_types::*;
 
@@ -77,20 +78,59 @@ pub(crate) async fn lenses(shared: &Arc<Shared>, uri: Uri) -> Option<Vec<CodeLen
             }),
             data: None,
         };
+        let nothing = BTreeMap::new();
+        let last = Last { kept: history.as_ref().map_or(&nothing, |history| &history.tests), session: &session };
         let mut found = Vec::new();
-        if let Some(span) = all.filter(|_| !tests.is_empty()) {
-            found.push(lens(span, "▶ run all".into(), RUN_ALL, None));
+        if let Some(span) = all {
+            let names = tests.iter().map(|test| test.name.as_str());
+            found.push(lens(span, format!("▶ run all{}", last.of_all(names)), RUN_ALL, None));
         }
         for test in tests {
-            let kept = history.as_ref().and_then(|history| history.tests.get(&test.name));
-            // What this session ran and nothing vouches for any more was before the last change.
-            let last = kept.map(|result| (result, "")).or_else(|| Some((session.get(&test.name)?, " · changed since")));
-            let last = last.map(|(result, note)| format!(" · last {}{note}", brief(result))).unwrap_or_default();
-            found.push(lens(test.span, format!("▶ run test{last}"), RUN_TEST, Some(&test.name)));
+            found.push(lens(test.span, format!("▶ run test{}", last.of(&test.name)), RUN_TEST, Some(&test.name)));
         }
         found
     };
     tokio::task::spawn_blocking(work).await.ok()
+}
+
+/// How the tests of a spec went last.
+struct Last<'a> {
+    /// The results that still hold.
+    kept: &'a BTreeMap<String, TestResult>,
+    /// What this session ran. Where nothing vouches for it any more, it was before the last change.
+    session: &'a BTreeMap<String, TestResult>,
+}
+
+impl Last<'_> {
+    /// ` · last 3/3 · $0.004`; nothing where the test never ran.
+    fn of(&self, test: &str) -> String {
+        match (self.kept.get(test), self.session.get(test)) {
+            (Some(result), _) => format!(" · last {}", brief(result)),
+            (None, Some(result)) => format!(" · last {} · changed since", brief(result)),
+            (None, None) => String::new(),
+        }
+    }
+
+    /// The same of all tests together: those that stand in the document, and those that the spec has from elsewhere.
+    fn of_all<'n>(&'n self, written: impl Iterator<Item = &'n str>) -> String {
+        let known = self.kept.keys().chain(self.session.keys()).map(String::as_str);
+        let names: BTreeSet<&str> = written.chain(known).collect();
+        let mut total = TestResult { passed: 0, cases: 0, cost: Usd::ZERO, problem: None };
+        let mut ran = 0;
+        for result in names.iter().filter_map(|name| self.kept.get(*name).or_else(|| self.session.get(*name))) {
+            ran += 1;
+            total.passed += result.passed;
+            total.cases += result.cases;
+            total.cost += result.cost;
+        }
+        let changed = names.iter().any(|name| !self.kept.contains_key(*name) && self.session.contains_key(*name));
+        match (ran, names.len() - ran) {
+            (0, _) => String::new(),
+            (_, 0) if changed => format!(" · last {} · changed since", brief(&total)),
+            (_, 0) => format!(" · last {}", brief(&total)),
+            (_, missing) => format!(" · last {} · {missing} not run", brief(&total)),
+        }
+    }
 }
 
 /// `3/3 · $0.004`.

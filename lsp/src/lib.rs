@@ -12,6 +12,7 @@ mod commands;
 mod convert;
 mod documents;
 mod features;
+mod formatting;
 mod hints;
 mod home;
 mod position;

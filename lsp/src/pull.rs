@@ -2,7 +2,6 @@
 
 use crate::home::Home;
 use crate::shared::{Merged, Shared, Snapshot};
-use aic_base::{DiskSource, RelPath};
 use aic_spec::{file_kind, find_specs};
 use std::collections::HashMap;
 use std::path::Path;
@@ -90,10 +89,14 @@ pub(crate) async fn list(shared: &Arc<Shared>) {
     });
 }
 
+/// The specs of a folder, but for what is ignored there or above it, in its workspace.
 fn specs_of(folder: &Path) -> Vec<Home> {
-    let Ok(source) = DiskSource::new(folder) else { return Vec::new() };
-    let specs = find_specs(&source, &RelPath::default());
-    let homes = specs.iter().take(MAX_SPECS).filter_map(|spec| Home::of_file(&spec.under(source.root())));
+    // A name that need not be there: where the folder lies is asked.
+    let Some(inside) = Home::of_file(&folder.join("-")) else { return Vec::new() };
+    let below = inside.path.parent();
+    let specs = find_specs(&*inside.disk, &below).specs;
+    // A folder further down may be a workspace of its own.
+    let homes = specs.iter().take(MAX_SPECS).filter_map(|spec| Home::of_file(&spec.under(&inside.root)));
     homes.filter(|home| file_kind(home.path.file_name()).is_some()).collect()
 }
 

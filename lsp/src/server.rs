@@ -7,8 +7,9 @@ use crate::home::Home;
 use crate::runner::Runner;
 use crate::settings::{SECTION, Settings};
 use crate::shared::{Shared, Snapshot};
-use crate::{actions, commands, convert, hints, pull, tokens};
+use crate::{actions, commands, convert, formatting, hints, pull, tokens};
 use aic_base::{Clock, SystemClock};
+use aic_spec::is_ignore_file;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,6 +24,9 @@ const CONCURRENCY: usize = 32;
 
 /// The files whose changes on disk matter to a spec.
 const WATCHED: &str = "**/*.{yml,yaml,toml,md,txt,js,csv,json,jsonl,wasm,db}";
+
+/// The files that say what is none of the workspace's own.
+const IGNORING: &str = "**/{.gitignore,.aicignore}";
 
 /// What a server is given.
 #[derive(Debug, Clone)]
@@ -70,6 +74,19 @@ impl Server {
         commands::cancel(&self.0, &params.token);
     }
 
+    /// The edits that lay a document out, or a part of it. Where it cannot be read, the log says why: most editors format
+    /// on saving, and an error each time would be in the way.
+    async fn formatted(&self, uri: Uri, within: Option<Range>) -> Result<Option<Vec<TextEdit>>> {
+        let found = answer(&self.0, &uri, move |snapshot, lines| formatting::of(snapshot, lines, within)).await?;
+        Ok(match found {
+            Some(Err(why)) => {
+                self.0.client.log_message(MessageType::INFO, format!("{}: {why}", uri.as_str())).await;
+                None
+            }
+            found => found.and_then(std::result::Result::ok),
+        })
+    }
+
     /// The tokens of a document, and the name under which they are kept for the next question.
     async fn tokens(&self, uri: Uri) -> Result<Option<(u64, Vec<SemanticToken>)>> {
         let found = answer(&self.0, &uri, |snapshot, lines| Some(tokens::of(snapshot, lines, None))).await?;
@@ -102,7 +119,7 @@ impl LanguageServer for Server {
             registrations.push(Registration { id: id.into(), method: method.into(), register_options: options });
         };
         if can.watch {
-            let options = json!({"watchers": [{"globPattern": WATCHED}]});
+            let options = json!({"watchers": [{"globPattern": WATCHED}, {"globPattern": IGNORING}]});
             register("files", "workspace/didChangeWatchedFiles", Some(options));
         }
         if can.register_configuration {
@@ -133,7 +150,8 @@ impl LanguageServer for Server {
         let home = Home::of(&uri, language_id == "aicontainer");
         self.0.changed(|state| {
             state.changed.insert(home.key());
-            state.documents.open(uri, Document { home, text: text.into(), version });
+            state.documents.open(uri.clone(), Document { home, text: text.into(), version });
+            state.works_on(&uri);
         });
     }
 
@@ -145,6 +163,7 @@ impl LanguageServer for Server {
                 document.change(params.content_changes, version, encoding);
                 let key = document.home.key();
                 state.changed.insert(key);
+                state.works_on(&uri);
             }
         });
     }
@@ -170,11 +189,15 @@ impl LanguageServer for Server {
 
     async fn did_change_watched_files(&self, params: DidChangeWatchedFilesParams) {
         let homes: Vec<Home> = params.changes.iter().map(|change| Home::of(&change.uri, false)).collect();
-        let appeared = params.changes.iter().any(|change| change.typ != FileChangeType::CHANGED);
+        // Other specs may be meant now: files came or went, or it is said otherwise what is ignored.
+        let others = |(home, change): (&Home, &FileEvent)| {
+            change.typ != FileChangeType::CHANGED || is_ignore_file(home.path.file_name())
+        };
+        let others = homes.iter().zip(&params.changes).any(others);
         self.0.changed(|state| {
             state.changed.extend(homes.iter().map(Home::key));
             state.forget_history();
-            if appeared {
+            if others {
                 state.listed = None;
             }
         });
@@ -283,6 +306,14 @@ impl LanguageServer for Server {
 
     async fn document_link(&self, params: DocumentLinkParams) -> Result<Option<Vec<DocumentLink>>> {
         answer(&self.0, &params.text_document.uri, features::links).await
+    }
+
+    async fn formatting(&self, params: DocumentFormattingParams) -> Result<Option<Vec<TextEdit>>> {
+        self.formatted(params.text_document.uri, None).await
+    }
+
+    async fn range_formatting(&self, params: DocumentRangeFormattingParams) -> Result<Option<Vec<TextEdit>>> {
+        self.formatted(params.text_document.uri, Some(params.range)).await
     }
 
     async fn semantic_tokens_full(&self, params: SemanticTokensParams) -> Result<Option<SemanticTokensResult>> {

@@ -47,6 +47,8 @@ pub(crate) struct State {
     /// The folders that the client has open.
     pub(crate) folders: Vec<PathBuf>,
     pub(crate) documents: Documents,
+    /// The spec or file of tests that was last opened or changed.
+    pub(crate) latest: Option<Uri>,
     /// Files that changed since the worker last looked.
     pub(crate) changed: HashSet<Key>,
     /// Whether everything is to be read again: a setting changed.
@@ -289,9 +291,14 @@ impl Shared {
         self.state().results_of.get(&(root.to_owned(), spec.clone())).cloned().unwrap_or_default()
     }
 
-    /// Keeps what a run gave.
-    pub(crate) fn keep_results(&self, root: &Path, spec: &RelPath, ran: Ran) {
-        self.state().results_of.entry((root.to_owned(), spec.clone())).or_default().extend(ran.tests);
+    /// Keeps what a run gave; one of all tests forgets those that are no more.
+    pub(crate) fn keep_results(&self, root: &Path, spec: &RelPath, ran: Ran, all: bool) {
+        let mut state = self.state();
+        let results = state.results_of.entry((root.to_owned(), spec.clone())).or_default();
+        if all {
+            results.clear();
+        }
+        results.extend(ran.tests);
     }
 
     /// Tells a client that can to ask for lenses and hints again.
@@ -314,6 +321,14 @@ impl State {
     pub(crate) fn forget_history(&mut self) {
         self.history.clear();
         self.epoch += 1;
+    }
+
+    /// Notes which document somebody works on.
+    pub(crate) fn works_on(&mut self, uri: &Uri) {
+        let document = self.documents.get(uri);
+        if document.is_some_and(|document| file_kind(document.home.path.file_name()).is_some()) {
+            self.latest = Some(uri.clone());
+        }
     }
 
     /// What was parsed of a workspace.

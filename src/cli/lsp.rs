@@ -77,7 +77,7 @@ impl Runner for Sessions {
             let running = tokio::task::spawn_blocking(move || {
                 let store = Workspace::of(&root).ok().and_then(|workspace| workspace.store().ok());
                 let session = self.session(&root, &spec, store)?;
-                let options = TestOptions { filter: test, ..TestOptions::new(cancel) };
+                let options = TestOptions { test, ..TestOptions::new(cancel) };
                 let mut told = |case: &CaseReport| {
                     ended(CaseEnded { id: case.id.clone(), passed: case.verdict.is_fine() });
                 };

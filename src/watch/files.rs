@@ -1,9 +1,8 @@
 //! The folders of the files that matter, and the system's word when something in them changes.
 
-use crate::discover::is_ignore_file;
 use crate::session::Session;
 use aic_base::RelPath;
-use aic_spec::{Loaded, file_kind};
+use aic_spec::{Loaded, file_kind, is_ignore_file};
 use notify::event::ModifyKind;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::BTreeSet;

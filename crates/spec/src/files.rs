@@ -1,7 +1,12 @@
 //! Which files are of the language, and finding them.
 
+mod find;
+mod ignore;
+
 use aic_base::{RelPath, Source};
 use regex::Regex;
+
+pub use find::{Found, find_files, find_specs, is_ignore_file};
 
 /// The kinds of files of the language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,32 +45,12 @@ pub fn is_spec_file(name: &str) -> bool {
     matches!(file_kind(name), Some(FileKind::Container | FileKind::Compose))
 }
 
-/// The specs below a folder, sorted. Hidden folders, `target` and `node_modules` are left out; the search is bounded at
-/// 16 levels and 100,000 names.
-pub fn find_specs(source: &dyn Source, folder: &RelPath) -> Vec<RelPath> {
-    let mut found = Vec::new();
-    walk(source, folder, |path| {
-        if is_spec_file(path.file_name()) {
-            found.push(path.clone());
-        }
-    });
-    found.sort();
-    found
+/// Whether a search goes into a folder of this name.
+fn is_entered(name: &str, depth: usize) -> bool {
+    depth < MAX_DEPTH && !name.starts_with('.') && !SKIPPED.contains(&name)
 }
 
-/// All files of the language below a folder, files of tests included; bounded like [`find_specs`].
-pub fn find_files(source: &dyn Source, folder: &RelPath) -> Vec<RelPath> {
-    let mut found = Vec::new();
-    walk(source, folder, |path| {
-        if file_kind(path.file_name()).is_some() {
-            found.push(path.clone());
-        }
-    });
-    found.sort();
-    found
-}
-
-/// Visits the files below a folder.
+/// Visits the files below a folder, ignored ones too: a pattern names what it names.
 fn walk(source: &dyn Source, folder: &RelPath, mut visit: impl FnMut(&RelPath)) {
     let mut seen = 0;
     let mut folders = vec![(folder.clone(), 0)];
@@ -78,7 +63,7 @@ fn walk(source: &dyn Source, folder: &RelPath, mut visit: impl FnMut(&RelPath)) 
             let name = entry.path.file_name();
             if !entry.is_folder {
                 visit(&entry.path);
-            } else if depth < MAX_DEPTH && !name.starts_with('.') && !SKIPPED.contains(&name) {
+            } else if is_entered(name, depth) {
                 folders.push((entry.path, depth + 1));
             }
         }
@@ -156,22 +141,6 @@ mod tests {
             assert_eq!(file_kind(name), None, "{name}");
         }
         assert!(is_spec_file("compose.ai.yml") && !is_spec_file("a.aictest.yml"));
-    }
-
-    #[test]
-    fn specs_are_found_outside_of_hidden_and_generated_folders() {
-        let source = source(&[
-            ".aicontainer.yml",
-            "b/x.ai.yml",
-            ".aic/v/aicontainer.yml",
-            ".git/aicontainer.yml",
-            "target/a.ai.yml",
-            "node_modules/p/a.ai.yml",
-            "b/t.aictest.yml",
-            "b/readme.md",
-        ]);
-        let found = find_specs(&source, &RelPath::default());
-        assert_eq!(found.iter().map(RelPath::as_str).collect::<Vec<_>>(), [".aicontainer.yml", "b/x.ai.yml"]);
     }
 
     #[test]

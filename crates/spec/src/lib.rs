@@ -34,7 +34,7 @@ mod words;
 pub use codes::{CODES, Code, CodeDoc};
 pub use de::{DeError, from_node};
 pub use diagnostic::{Diagnostic, Fix, Related, Severity};
-pub use files::{FileKind, file_kind, find_files, find_specs, is_spec_file};
+pub use files::{FileKind, Found, file_kind, find_files, find_specs, is_ignore_file, is_spec_file};
 pub use fix::{apply, apply_counted};
 pub use format::{FormatError, format};
 pub use inherit::MAX_CHAIN;

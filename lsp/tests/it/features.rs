@@ -267,3 +267,36 @@ async fn symbols_of_the_workspace_are_found_whether_a_file_is_open_or_not() {
     assert_eq!(shown, ["refund in a.ai.yml", "refund_all in b/c.ai.yml"]);
     client.leave().await;
 }
+
+#[tokio::test]
+async fn formatting_changes_the_lines_that_are_not_as_wanted_and_keeps_its_hands_off_the_rest() {
+    let folder = workspace(&[]);
+    let (spec, prompt) = (uri(folder.path(), "a.ai.yml"), uri(folder.path(), "p.md"));
+    let mut client = able().await;
+    client.open(&spec, "model:   gpt-4o # 😀\nbudget:\n    steps: 1\n\n\n\nname: x").await;
+    let options = json!({"tabSize": 4, "insertSpaces": false});
+    let params = json!({"textDocument": {"uri": spec}, "options": options});
+    let shown = |edits: &Value| {
+        let shown = edits.as_array().unwrap().iter().map(|edit| {
+            let (start, end) = (&edit["range"]["start"], &edit["range"]["end"]);
+            assert_eq!(start["character"], 0);
+            format!("{}-{} {}", start["line"], end["line"], edit["newText"])
+        });
+        shown.collect::<Vec<_>>().join("; ")
+    };
+    let all = client.request("textDocument/formatting", params.clone()).await;
+    assert_eq!(shown(&all), "0-1 \"model: gpt-4o # 😀\\n\"; 2-4 \"  steps: 1\\n\"; 5-6 \"name: x\\n\"");
+    let mut some = params.clone();
+    some["range"] = json!({"start": {"line": 1, "character": 0}, "end": {"line": 2, "character": 3}});
+    let some = client.request("textDocument/rangeFormatting", some).await;
+    assert_eq!(shown(&some), "2-4 \"  steps: 1\\n\"");
+    // What cannot be read stays, and the log says why.
+    client.change(&spec, 2, json!([{"text": "model: \"x\n"}])).await;
+    assert!(client.request("textDocument/formatting", params).await.is_null());
+    let said = client.wait(|message| message["method"] == "window/logMessage").await;
+    assert!(said["params"]["message"].as_str().unwrap().contains("cannot be read"), "{said}");
+    client.open(&prompt, "a:   1").await;
+    let params = json!({"textDocument": {"uri": prompt}, "options": options});
+    assert!(client.request("textDocument/formatting", params).await.is_null());
+    client.leave().await;
+}

@@ -81,6 +81,29 @@ async fn specs_that_are_not_open_are_read_when_somebody_asks_about_the_workspace
 }
 
 #[tokio::test]
+async fn what_is_ignored_is_not_looked_into_as_the_program_does_not() {
+    let folder = workspace(&[
+        ("sub/a.ai.yml", GOOD),
+        ("sub/fixtures/b.ai.yml", BAD),
+        ("sub/out/c.ai.yml", BAD),
+        (".gitignore", "out/\n"),
+        ("sub/.aicignore", "fixtures/\n"),
+    ]);
+    // A folder that is a part of its workspace: what stands above it counts too.
+    let watching = json!({"didChangeWatchedFiles": {"dynamicRegistration": true}});
+    let mut client = pulling(&[&folder.path().join("sub")], watching).await;
+    assert_eq!(pull_all(&mut client, json!([])).await.0, ["a.ai.yml: "]);
+    std::fs::write(folder.path().join("sub/.aicignore"), "a.*\n").unwrap();
+    let changed = json!({"changes": [{"uri": uri(folder.path(), "sub/.aicignore"), "type": 2}]});
+    client.notify("workspace/didChangeWatchedFiles", changed).await;
+    assert_eq!(pull_all(&mut client, json!([])).await.0, ["b.ai.yml: ABS001"]);
+    // What is open is looked at all the same.
+    client.open(&uri(folder.path(), "sub/a.ai.yml"), BAD).await;
+    assert_eq!(pull_all(&mut client, json!([])).await.0, ["a.ai.yml: ABS001", "b.ai.yml: ABS001"]);
+    client.leave().await;
+}
+
+#[tokio::test]
 async fn folders_come_and_go() {
     let (one, other) = (workspace(&[("a.ai.yml", GOOD)]), workspace(&[("b.ai.yml", GOOD)]));
     let mut client = pulling(&[one.path()], json!({"didChangeWatchedFiles": {"dynamicRegistration": true}})).await;

@@ -126,6 +126,7 @@ async fn a_slow_run_holds_up_nothing_and_its_result_is_shown() {
     client.reply(&refresh, Value::Null).await;
     client.asked("workspace/inlayHint/refresh").await;
     let lenses = titles(&mut client, &spec).await;
+    assert_eq!(lenses[0], "2: ▶ run all · last 3/3 · $0.004 · 1 not run");
     assert_eq!(lenses[1], "3: ▶ run test · last 3/3 · $0.004 · changed since");
     assert_eq!(runner.asked.lock().unwrap()[0].test.as_deref(), Some("one"));
     client.leave().await;
@@ -160,6 +161,25 @@ async fn a_failure_says_why_and_a_client_without_progress_is_told_all_the_same()
         "a.ai.yml: 5/6 passed · $0.02: the output does not contain `Hi` (what is saved was tested; the text here is not)"
     );
     client.wait(|message| message["method"] == "window/logMessage").await;
+    assert_eq!(titles(&mut client, &spec).await[0], "2: ▶ run all · last 5/6 · $0.02 · changed since");
+    let kept = ["one", "two"].map(|name| (name.to_owned(), result(3, 0.002)));
+    *runner.history.lock().unwrap() = Some(History { tests: kept.into(), runs: 3, fired: Default::default() });
+    // Saving has what is kept read again.
+    client.notify("textDocument/didSave", json!({"textDocument": {"uri": spec}})).await;
+    assert_eq!(titles(&mut client, &spec).await[0], "2: ▶ run all · last 6/6 · $0.004");
+    client.leave().await;
+}
+
+#[tokio::test]
+async fn tests_that_are_all_kept_apart_can_be_run_from_the_spec() {
+    let folder = workspace(&[]);
+    let spec = uri(folder.path(), "a.ai.yml");
+    let runner = FakeRunner::new();
+    let mut client = client(&runner, "{}").await;
+    client.open(&spec, "model: gpt-4o-2024-08-06\ntests:\n  - files: t/*.aictest.yml\n").await;
+    assert_eq!(titles(&mut client, &spec).await, ["1: ▶ run all"]);
+    client.change(&spec, 2, json!([{"text": "model: gpt-4o-2024-08-06\ntests:\n"}])).await;
+    assert!(titles(&mut client, &spec).await.is_empty());
     client.leave().await;
 }
 
@@ -203,6 +223,23 @@ async fn tests_kept_apart_run_with_the_spec_that_includes_them() {
 }
 
 #[tokio::test]
+async fn running_all_without_an_address_means_the_document_at_hand() {
+    let folder = workspace(&[("a.ai.yml", SPEC), ("b.ai.yml", SPEC)]);
+    let (one, other) = (uri(folder.path(), "a.ai.yml"), uri(folder.path(), "b.ai.yml"));
+    let runner = FakeRunner::new();
+    let mut client = client(&runner, "{}").await;
+    client.open(&one, SPEC).await;
+    client.open(&other, SPEC).await;
+    client.open(&uri(folder.path(), "p.md"), "Hi").await;
+    client.change(&one, 2, json!([{"text": SPEC}])).await;
+    client.request("workspace/executeCommand", json!({"command": "aic.runAll"})).await;
+    runner.go.add_permits(1);
+    client.wait(|message| message["method"] == "window/showMessage").await;
+    assert_eq!(runner.asked.lock().unwrap()[0].spec.as_str(), "a.ai.yml");
+    client.leave().await;
+}
+
+#[tokio::test]
 async fn commands_that_make_no_sense_are_refused() {
     let runner = FakeRunner::new();
     let mut client = client(&runner, "{}").await;
@@ -211,6 +248,7 @@ async fn commands_that_make_no_sense_are_refused() {
         ("aic.runTest", json!([])),
         ("aic.runTest", json!(["file:///a.ai.yml"])),
         ("aic.runAll", json!([7])),
+        ("aic.runAll", json!([])),
     ] {
         let id = client.ask("workspace/executeCommand", command(name, arguments)).await;
         assert_eq!(client.answer(id).await["error"]["code"], -32602, "{name}");

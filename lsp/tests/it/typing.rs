@@ -16,7 +16,7 @@ const LOAD_EVERY: usize = 35;
 fn samples() -> (DiskSource, Vec<RelPath>) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sample-specs");
     let source = DiskSource::new(&folder).unwrap();
-    let specs = find_specs(&source, &RelPath::default());
+    let specs: Vec<RelPath> = find_specs(&source, &RelPath::default()).specs.into_iter().collect();
     assert!(specs.len() >= 3, "{specs:?}");
     (source, specs)
 }

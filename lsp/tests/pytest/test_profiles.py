@@ -20,6 +20,7 @@ prompts:
 tools: {allowed: [refund]}
 tests:
   - {name: says hi, input: x, expect: [contains: Hi, not: {tool_called: refund}]}
+  - {name: says hi again, input: x, expect: [contains: Hi]}
 """
 
 
@@ -109,7 +110,9 @@ async def test_completion_keeps_to_what_was_announced(client: LanguageClient):
     tools = next(item for item in answer.items if item.label == "tools")
     if tools.documentation is None:
         tools = await client.completion_item_resolve_async(tools)
-    assert "What the agent may call" in tools.documentation.value
+    # Who announces no form of documentation gets text.
+    words = tools.documentation
+    assert "What the agent may call" in (words if isinstance(words, str) else words.value)
 
 
 @pytest.mark.asyncio
@@ -151,11 +154,25 @@ async def test_a_fix_is_offered_where_changes_are_taken(client: LanguageClient):
 async def test_a_lens_runs_a_test_and_shows_its_result(client: LanguageClient):
     document = open_spec(client)
     lenses = await client.text_document_code_lens_async(lsp.CodeLensParams(text_document=document))
-    assert [lens.command.title for lens in lenses] == ["▶ run all", "▶ run test"]
+    assert [lens.command.title for lens in lenses] == ["▶ run all", "▶ run test", "▶ run test"]
     command = lenses[1].command
     params = lsp.ExecuteCommandParams(command=command.command, arguments=command.arguments)
     assert await client.workspace_execute_command_async(params) is None
     await until(lambda: client.messages)
     assert client.messages[0].message == "says hi: 1/1 passed · $0"
     lenses = await client.text_document_code_lens_async(lsp.CodeLensParams(text_document=document))
-    assert lenses[1].command.title == "▶ run test · last 1/1 · $0"
+    # The one test ran, and not the other whose name begins the same.
+    assert [lens.command.title for lens in lenses] == [
+        "▶ run all · last 1/1 · $0 · 1 not run",
+        "▶ run test · last 1/1 · $0",
+        "▶ run test",
+    ]
+
+
+@pytest.mark.asyncio
+async def test_formatting_is_one_layout(client: LanguageClient):
+    document = open_spec(client, SPEC.replace("variables: {", "variables:   { "))
+    options = lsp.FormattingOptions(tab_size=4, insert_spaces=True)
+    params = lsp.DocumentFormattingParams(text_document=document, options=options)
+    edits = await client.text_document_formatting_async(params)
+    assert [(edit.range.start.line, edit.new_text) for edit in edits] == [(3, "  variables: {TEAM: {default: us}}\n")]

@@ -8,7 +8,7 @@ mod eval;
 mod functions;
 
 pub use eval::EvalError;
-pub use functions::{FunctionDoc, NameDoc, functions, names_in};
+pub use functions::{FunctionDoc, Kind, NameDoc, functions, names_in};
 
 use aic_base::Span;
 use cel::IdedExpr;

@@ -2,18 +2,16 @@
 
 use super::docs;
 use super::host::Host;
-use super::inside::{self, Follows, Opened};
+use super::inside::{self, Opened};
 use super::names::{Own, Roots};
-use super::paths;
-use super::place::{Place, Spot, Wanted, find};
+use super::place::{Place, Spot, Wanted, alternatives, find};
 use super::probe::{As, MARK, Probe, word_at};
 use super::refs::{self, Names};
 use super::snippet;
 use super::world::World;
 use super::{Completion, CompletionKind};
-use crate::LANGUAGE_VERSIONS;
 use crate::files::file_kind;
-use crate::schema::{BARE_EXPECTATIONS, CONTAINER, EXPECTATIONS, Enforced, GUARDRAIL, Key, Record, Shape};
+use crate::schema::{EXPECTATIONS, Enforced, GUARDRAIL, Key, Record, Shape};
 use crate::tree::{Node, Style};
 use aic_base::{RelPath, Source, Span, matcher::OPERATORS};
 use aic_guard::{Builtin, ParamKind};
@@ -41,8 +39,18 @@ impl Host {
             let own = if probe.trimmed { Own::Text(text) } else { Own::Tree(&probe.root) };
             let roots = Roots::of(world, path, own);
             let replace = probe.word;
-            let mut offers =
-                Offers { source, path, text, offset, probe: &probe, roots, place: &place, replace, found: Vec::new() };
+            let mut offers = Offers {
+                source,
+                path,
+                text,
+                offset,
+                probe: &probe,
+                roots,
+                place: &place,
+                replace,
+                lead: "",
+                found: Vec::new(),
+            };
             offers.fill();
             let mut found = offers.found;
             found.sort_by(|a, b| (a.sort, &a.label).cmp(&(b.sort, &b.label)));
@@ -74,7 +82,7 @@ fn in_prompt(world: World<'_>, path: &RelPath, text: &str, offset: usize) -> Vec
 }
 
 /// How a variable is offered, and what is inserted: the braces that are missing come with it.
-fn variable_texts(opened: Opened<'_>, name: &str, after: &str) -> (String, String) {
+pub(super) fn variable_texts(opened: Opened<'_>, name: &str, after: &str) -> (String, String) {
     let close = if name_after(after).1 { "" } else { "}" };
     match opened {
         Opened::Dollar => (format!("${{{name}}}"), format!("${{{name}}}")),
@@ -83,7 +91,7 @@ fn variable_texts(opened: Opened<'_>, name: &str, after: &str) -> (String, Strin
 }
 
 /// The bytes that a variable replaces: what is typed of it, dots and colons included.
-fn variable_span(opened: Opened<'_>, word: Span, after: &str) -> Span {
+pub(super) fn variable_span(opened: Opened<'_>, word: Span, after: &str) -> Span {
     let start = match opened {
         Opened::Dollar => (word.start as usize).saturating_sub(1),
         Opened::Brace(typed) => (word.start as usize).saturating_sub(typed.len()),
@@ -93,22 +101,24 @@ fn variable_span(opened: Opened<'_>, word: Span, after: &str) -> Span {
 }
 
 /// How much of the name stands after the cursor's word, and whether the brace is closed there.
-fn name_after(after: &str) -> (usize, bool) {
+pub(super) fn name_after(after: &str) -> (usize, bool) {
     let rest = after.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | ':'))).unwrap_or(after.len());
     (rest, after.get(rest..).is_some_and(|after| after.starts_with('}')))
 }
 
-struct Offers<'a> {
-    source: &'a dyn Source,
-    path: &'a RelPath,
-    text: &'a str,
+pub(super) struct Offers<'a> {
+    pub(super) source: &'a dyn Source,
+    pub(super) path: &'a RelPath,
+    pub(super) text: &'a str,
     offset: usize,
-    probe: &'a Probe,
-    roots: Roots<'a>,
-    place: &'a Place<'a>,
+    pub(super) probe: &'a Probe,
+    pub(super) roots: Roots<'a>,
+    pub(super) place: &'a Place<'a>,
     /// What is replaced by the offers that are being made.
-    replace: Span,
-    found: Vec<Completion>,
+    pub(super) replace: Span,
+    /// What comes before each: the dash of an item that is not written yet.
+    lead: &'static str,
+    pub(super) found: Vec<Completion>,
 }
 
 impl Offers<'_> {
@@ -118,10 +128,15 @@ impl Offers<'_> {
             Spot::Key { map, entry } => {
                 self.replace_node(&entry.key);
                 self.keys(map, entry.value.is_null() || entry.value.span.is_empty());
+                let alone = matches!(map.entries(), [_]) && map.style != Style::Flow;
                 // A word alone in a list may as well be the item itself: a name.
                 let item = self.place.trail.last().is_some_and(|step| step.key.is_none());
-                if item && matches!(map.entries(), [_]) && map.style != Style::Flow {
-                    self.values("", "");
+                if alone && item {
+                    self.values(&self.place.shapes, "", "");
+                }
+                // Below a key that takes a list, it is an item whose dash is missing.
+                if alone && let Some(shapes) = items_of(&self.place.shapes) {
+                    self.items(map, &shapes);
                 }
             }
             Spot::Value(node) => {
@@ -130,7 +145,10 @@ impl Offers<'_> {
                     Some(opened) => self.variables(opened, after),
                     None => {
                         self.replace_node(node);
-                        self.values(before, after);
+                        match items_of(&self.place.shapes).filter(|_| before.is_empty()) {
+                            Some(shapes) => self.bracketed(&shapes),
+                            None => self.values(&self.place.shapes, before, after),
+                        }
                         if node.style == Style::Plain && before.is_empty() {
                             self.keys_of_items();
                         }
@@ -158,10 +176,15 @@ impl Offers<'_> {
         }
     }
 
-    fn offer(&mut self, label: impl Into<String>, kind: CompletionKind, doc: impl Into<String>) -> &mut Completion {
+    pub(super) fn offer(
+        &mut self,
+        label: impl Into<String>,
+        kind: CompletionKind,
+        doc: impl Into<String>,
+    ) -> &mut Completion {
         let label = label.into();
-        let blank = if self.probe.blank { " " } else { "" };
-        let insert = if self.probe.quote { format!("\"{label}\"") } else { format!("{blank}{label}") };
+        let lead = self.lead();
+        let insert = if self.probe.quote { format!("\"{label}\"") } else { format!("{lead}{label}") };
         let (doc, replace) = (doc.into(), self.replace);
         let found =
             Completion { label, insert, snippet: None, kind, doc, detail: None, replace, sort: 5, deprecated: false };
@@ -171,7 +194,7 @@ impl Offers<'_> {
     }
 
     /// A key with what has to follow it, unless it is there.
-    fn offer_key(&mut self, name: &str, doc: String, opens: bool) -> &mut Completion {
+    pub(super) fn offer_key(&mut self, name: &str, doc: String, opens: bool) -> &mut Completion {
         let after = self.text.get(self.replace.end as usize..).unwrap_or("").trim_start_matches([' ', '"', '\'']);
         let ends = match (self.probe.toml, after.chars().next()) {
             (false, Some(':')) | (true, Some('=' | ']' | '.')) => "",
@@ -179,17 +202,51 @@ impl Offers<'_> {
             (false, _) if opens => ":",
             (false, _) => ": ",
         };
-        let blank = if self.probe.blank { " " } else { "" };
+        let lead = self.lead();
         let offered = self.offer(name, CompletionKind::Key, doc);
-        offered.insert = format!("{blank}{name}{ends}");
+        offered.insert = format!("{lead}{name}{ends}");
         offered
     }
 
+    /// What comes before an offer: a blank that is missing there, or a dash.
+    const fn lead(&self) -> &'static str {
+        if self.probe.blank { " " } else { self.lead }
+    }
+
+    /// Items of a list whose dash is not written yet.
+    fn items(&mut self, map: &Node, shapes: &[Shape]) {
+        self.lead = "- ";
+        self.keys_of(shapes, map, false);
+        self.values(shapes, "", "");
+        self.lead = "";
+    }
+
+    /// Items of a list of which nothing is written yet, behind its key: they come in brackets.
+    fn bracketed(&mut self, shapes: &[Shape]) {
+        let blank = if self.probe.blank { " " } else { "" };
+        let first = self.found.len();
+        self.values(shapes, "", "");
+        for offer in self.found.iter_mut().skip(first) {
+            let item = offer.insert.trim_start().to_owned();
+            offer.insert = format!("{blank}[{item}]");
+            // The next item is typed where the cursor stays.
+            offer.snippet = Some(format!("{blank}[{}$0]", snippet::plain(&item)));
+        }
+    }
+
     /// Keys of the map at the place, those that are there left out.
-    fn keys(&mut self, map: &Node, empty: bool) {
+    pub(super) fn keys(&mut self, map: &Node, empty: bool) {
+        self.keys_of(&self.place.shapes, map, empty);
+        let there = |name: &str| map.entries().iter().any(|entry| entry.key.text() == Some(name));
+        for names in refs::of_key(self.place) {
+            self.own_keys(names, there);
+        }
+    }
+
+    fn keys_of(&mut self, shapes: &[Shape], map: &Node, empty: bool) {
         let there = |name: &str| map.entries().iter().any(|entry| entry.key.text() == Some(name));
         let block = map.style != Style::Flow && empty;
-        for shape in &self.place.shapes {
+        for shape in shapes {
             match shape {
                 Shape::Record(record) => {
                     self.record(record, block, there);
@@ -206,18 +263,35 @@ impl Offers<'_> {
                 _ => {}
             }
         }
-        for names in refs::of_key(self.place) {
-            self.own_keys(names, there);
-        }
     }
 
     fn record(&mut self, record: &'static Record, block: bool, there: impl Fn(&str) -> bool) {
+        let first = self.hardly_without(record, &there);
         for key in record.keys().filter(|key| !there(key.name)) {
             self.key(key, block);
+            if first.contains(&key.name)
+                && let Some(offered) = self.found.last_mut()
+            {
+                offered.sort = 0;
+            }
         }
     }
 
-    fn key(&mut self, key: &'static Key, block: bool) {
+    /// The keys of which one must be there, while none of them is: the table can only say it of a key by itself.
+    fn hardly_without(&self, record: &Record, there: &impl Fn(&str) -> bool) -> &'static [&'static str] {
+        const ONE_OF: [(&str, &[&str], &[&str]); 3] = [
+            ("a container spec", &["model", "models"], &["inherits"]),
+            ("a model", &["provider", "model"], &["name", "as", "cassette"]),
+            ("a test", &["name", "input", "cases", "turns", "files"], &[]),
+        ];
+        let known = ONE_OF.iter().find(|(title, ..)| *title == record.title);
+        // An overlay of an environment is no spec of its own.
+        let whole = record.title != "a container spec" || self.place.trail.is_empty();
+        let missing = |(_, keys, others): &&(_, &[&str], &[&str])| !keys.iter().chain(*others).any(|key| there(key));
+        known.filter(|_| whole).filter(missing).map_or(&[], |(_, keys, _)| keys)
+    }
+
+    pub(super) fn key(&mut self, key: &'static Key, block: bool) {
         let opens = block && opens_a_block(&key.shape);
         let sort = match key {
             Key { required: true, .. } => 0,
@@ -226,7 +300,7 @@ impl Offers<'_> {
             _ => 1,
         };
         let pad = self.pad();
-        let offered = self.offer_key(key.name, docs::key(key), opens);
+        let offered = self.offer_key(key.name, docs::without_heading(docs::key(key)), opens);
         offered.detail = Some(docs::brief(&key.shape));
         offered.sort = sort;
         // With a colon that is there already, something may stand behind it too.
@@ -241,7 +315,7 @@ impl Offers<'_> {
     fn pad(&self) -> String {
         let before = self.text.get(..self.replace.start as usize).unwrap_or("");
         let lead = before.rsplit(['\n', '\r']).next().unwrap_or("");
-        " ".repeat(lead.chars().count() - lead.chars().take_while(|c| *c == ' ').count())
+        " ".repeat(lead.chars().count() - lead.chars().take_while(|c| *c == ' ').count() + self.lead.len())
     }
 
     /// An expectation is a map of one key: another one is offered only where there is none yet.
@@ -257,7 +331,7 @@ impl Offers<'_> {
     fn params(&mut self, map: &Node, there: impl Fn(&str) -> bool) {
         let Some(builtin) = builtin_of(map, self.place) else { return };
         for param in builtin.params().iter().filter(|param| !there(param.name)) {
-            let offered = self.offer_key(param.name, docs::param(builtin, param), false);
+            let offered = self.offer_key(param.name, docs::without_heading(docs::param(builtin, param)), false);
             offered.detail = Some(format!("{}, default {}", docs::param_kind(param.kind), param.default));
             offered.sort = 0;
         }
@@ -284,217 +358,18 @@ impl Offers<'_> {
             }
         }
     }
+}
 
-    /// In a list in brackets, `[contains: x]` is a map of one key.
-    fn keys_of_items(&mut self) {
-        let item = self.place.trail.last().is_some_and(|step| step.key.is_none() && step.holder.style == Style::Flow);
-        if item && self.place.shapes.iter().any(|shape| matches!(shape, Shape::Expectation)) {
-            EXPECTATIONS.keys().for_each(|key| self.key(key, false));
+/// What the items of a list may be, where nothing but lists may stand.
+fn items_of(shapes: &[Shape]) -> Option<Vec<Shape>> {
+    let mut items = Vec::new();
+    for shape in shapes {
+        match shape {
+            Shape::List(item) => alternatives(**item, &mut items),
+            _ => return None,
         }
     }
-
-    /// Values of scalars.
-    fn values(&mut self, before: &str, after: &str) {
-        if let Some(at) = inside::condition(self.place) {
-            self.condition(at, before, after);
-            return;
-        }
-        let key = self.place.keys().next().and_then(|step| step.key).unwrap_or("");
-        for shape in &self.place.shapes {
-            match shape {
-                Shape::Bool => {
-                    for (word, doc) in [("true", "Yes"), ("false", "No")] {
-                        let offered = self.offer(word, CompletionKind::Word, doc);
-                        offered.insert = offered.insert.replace('"', "");
-                    }
-                }
-                Shape::Words(words) => {
-                    for word in *words {
-                        let sort = if word.enforced == Enforced::Yes { 0 } else { 4 };
-                        self.offer(word.word, CompletionKind::Word, docs::word(word)).sort = sort;
-                    }
-                }
-                Shape::Expectation => {
-                    for word in BARE_EXPECTATIONS {
-                        let doc = EXPECTATIONS.key(word).map(docs::key).unwrap_or_default();
-                        self.offer(word, CompletionKind::Word, doc).sort = 1;
-                    }
-                }
-                Shape::Path | Shape::Glob => self.files(before, key, ""),
-                _ => {}
-            }
-        }
-        if let Some((builtin, kind)) = param_at(self.place) {
-            if let ParamKind::ListOf(words) | ParamKind::OneOf(words) = kind {
-                for word in words {
-                    self.offer(*word, CompletionKind::Word, docs::builtin(builtin)).sort = 0;
-                }
-            }
-            return;
-        }
-        for names in refs::of_value(self.place) {
-            self.names(names, before, key);
-        }
-    }
-
-    fn names(&mut self, names: Names, before: &str, key: &str) {
-        match names {
-            Names::Declared(what) => {
-                for (name, doc) in self.roots.declared(what) {
-                    self.offer(name, CompletionKind::Name, doc).sort = 0;
-                }
-            }
-            Names::Builtin => {
-                for builtin in Builtin::ALL {
-                    self.offer(builtin.name(), CompletionKind::Guardrail, docs::builtin(builtin)).sort = 0;
-                }
-            }
-            Names::Model | Names::ProviderModel => self.models(names == Names::ProviderModel),
-            Names::Words(words) => {
-                for (word, doc) in words {
-                    self.offer(*word, CompletionKind::Word, *doc).sort = 0;
-                }
-            }
-            Names::TopKey => {
-                for key in CONTAINER.keys() {
-                    self.offer(key.name, CompletionKind::Name, docs::key(key));
-                }
-            }
-            Names::Version => {
-                let quoted = self.quoted();
-                for version in LANGUAGE_VERSIONS {
-                    let offered = self.offer(version, CompletionKind::Word, "The version of the language");
-                    if !quoted {
-                        offered.insert = offered.insert.replace(version, &format!("\"{version}\""));
-                    }
-                }
-            }
-            Names::Database => match before.strip_prefix("sqlite:") {
-                Some(typed) => self.files(typed, key, "sqlite:"),
-                None => {
-                    self.offer(
-                        "sqlite:",
-                        CompletionKind::Word,
-                        "An SQLite file, as seen from this one: `sqlite:data/x.db`",
-                    );
-                    self.files("", key, "sqlite:");
-                }
-            },
-            Names::Base => {
-                let typed = before.strip_prefix("./").unwrap_or(before);
-                self.files(typed, key, "./");
-            }
-            Names::Parameter | Names::Dimension => {}
-        }
-    }
-
-    /// Whether what is replaced stands in quotes already, or is put into some.
-    fn quoted(&self) -> bool {
-        let before = self.text.get(..self.replace.start as usize).unwrap_or("");
-        self.probe.quote || before.ends_with(['"', '\''])
-    }
-
-    fn models(&mut self, with_provider: bool) {
-        let provider = match self.place.trail.last() {
-            Some(step) if step.key.is_some() => step.holder.get("provider").and_then(Node::text),
-            _ => None,
-        };
-        if !with_provider && matches!(provider, Some("scripted" | "replay")) {
-            return;
-        }
-        let known = aic_catalog::models().iter().any(|facts| Some(facts.provider.as_str()) == provider);
-        for facts in aic_catalog::models() {
-            if !with_provider && known && Some(facts.provider.as_str()) != provider {
-                continue;
-            }
-            let label = if with_provider { format!("{}/{}", facts.provider, facts.model) } else { facts.model.clone() };
-            let offered = self.offer(label, CompletionKind::Model, docs::model(facts));
-            offered.detail = Some(docs::model_brief(facts));
-            offered.deprecated = facts.retires.is_some();
-            offered.sort = match (&facts.retires, facts.is_pinned()) {
-                (Some(_), _) => 3,
-                (None, true) => 1,
-                (None, false) => 2,
-            };
-        }
-    }
-
-    fn files(&mut self, typed: &str, key: &str, prefix: &str) {
-        for found in paths::list(self.source, self.path, typed, paths::endings(key)) {
-            let kind = if found.is_folder { CompletionKind::Folder } else { CompletionKind::File };
-            let sort = match (found.fits, found.is_folder) {
-                (_, true) => 2,
-                (true, _) => 1,
-                (false, _) => 3,
-            };
-            self.offer(format!("{prefix}{}", found.written), kind, "").sort = sort;
-        }
-    }
-
-    fn variables(&mut self, opened: Opened<'_>, after: &str) {
-        let word = self.probe.word;
-        let span = variable_span(opened, word, "");
-        if self.text.get(span.start as usize..).is_none() {
-            return;
-        }
-        self.replace = span;
-        // The rest of the name is replaced where it stands in the text as it does in the value.
-        let (rest, closed) = name_after(after);
-        if closed && self.text.get(word.end as usize..).is_some_and(|text| text.starts_with(&after[..rest])) {
-            self.replace = variable_span(opened, word, after);
-        }
-        let typed = if let Opened::Brace(typed) = opened { typed } else { "" };
-        let mut found = inside::variables(self.place, &self.roots);
-        let secret = self.place.keys().nth(1).and_then(|step| step.key);
-        if typed.starts_with("secret") || matches!(secret, Some("headers" | "env")) {
-            found.insert("secret:NAME".into(), "A secret, by the name it has in the environment or the keyring".into());
-        }
-        for (name, doc) in found {
-            let (label, insert) = variable_texts(opened, &name, after);
-            let offered = self.offer(label, CompletionKind::Variable, doc);
-            offered.insert = insert;
-            offered.sort = if name.contains('.') { 0 } else { 1 };
-        }
-    }
-
-    fn condition(&mut self, at: aic_guard::Place, before: &str, after: &str) {
-        self.replace = self.probe.word;
-        // Where the word is the whole condition, a blank may be missing before it, and quotes around it.
-        let alone = before.is_empty();
-        let (lead, end) = match (alone && self.probe.blank, alone && self.probe.quote) {
-            (true, _) => (" ", ""),
-            (_, true) => ("\"", "\""),
-            _ => ("", ""),
-        };
-        for follows in inside::follows(at, before, &self.roots) {
-            let (label, insert, kind, doc, detail, sort) = match follows {
-                Follows::Name(name, rest) => {
-                    (rest.clone(), rest, CompletionKind::Variable, docs::name(name), name.kind.noun().to_owned(), 0)
-                }
-                Follows::Step(name, doc) => (name.clone(), name, CompletionKind::Variable, doc, "a step".to_owned(), 0),
-                Follows::Function(of) => {
-                    let call = match of.arguments {
-                        _ if after.starts_with('(') => "",
-                        (_, 0) => "()",
-                        _ => "(",
-                    };
-                    let insert = format!("{}{call}", of.name);
-                    (
-                        of.name.to_owned(),
-                        insert,
-                        CompletionKind::Function,
-                        docs::function(of),
-                        of.signature.to_owned(),
-                        1,
-                    )
-                }
-            };
-            let offered = self.offer(label, kind, doc);
-            offered.insert = format!("{lead}{insert}{end}");
-            offered.detail = Some(detail);
-            offered.sort = sort;
-        }
-    }
+    (!items.is_empty()).then_some(items)
 }
 
 /// Whether a value of this shape goes on the lines below its key.

@@ -1,6 +1,7 @@
 //! What completion and hover say: keys, words, models, guardrails, functions, in Markdown.
 
 use crate::schema::{Enforced, Key, Record, Shape, Word};
+use aic_base::units;
 use aic_catalog::ModelFacts;
 use aic_guard::condition::{FunctionDoc, NameDoc};
 use aic_guard::{Builtin, ParamDoc, ParamKind};
@@ -22,6 +23,14 @@ pub(super) fn key(key: &Key) -> String {
         }
     }
     text
+}
+
+/// The same without its first paragraph, the name and its type: completion shows those beside it.
+pub(super) fn without_heading(text: String) -> String {
+    match text.split_once("\n\n") {
+        Some((_, rest)) => rest.to_owned(),
+        None => text,
+    }
 }
 
 /// A word that a key takes.
@@ -69,6 +78,31 @@ pub(super) fn brief(shape: &Shape) -> String {
         }
         Shape::Number(low, high) if high.is_finite() => format!("a number, {low} to {high}"),
         other => other.describe(),
+    }
+}
+
+/// What a value with a unit comes to: `5m` is 300 seconds.
+pub(super) fn read_as(shape: &Shape, text: &str) -> Option<String> {
+    match shape {
+        Shape::Duration => {
+            let read = units::duration(text).or_else(|error| {
+                text.trim().parse().map_err(|_| error).and_then(units::bare_seconds) // a bare number counts seconds
+            });
+            let seconds = read.ok()?.as_secs_f64();
+            Some(match seconds {
+                1.0 => "1 second".into(),
+                ..1.0 => format!("{} milliseconds", seconds * 1000.0),
+                _ => format!("{seconds} seconds"),
+            })
+        }
+        Shape::Size => Some(format!("{} bytes", grouped(units::size(text).ok()?))),
+        Shape::Share => Some(format!("{} of 1", units::share(text).ok()?)),
+        Shape::Money => {
+            let dollars = units::money(text).ok()?.amount.dollars();
+            let each = text.split_once('/').map(|(_, unit)| format!(" each {}", unit.trim())).unwrap_or_default();
+            Some(format!("{dollars} US dollars{each}"))
+        }
+        _ => None,
     }
 }
 

@@ -68,11 +68,11 @@ impl Host {
         found
     }
 
-    /// The behaviour tests that stand in a document, and the key above them.
+    /// The behaviour tests that stand in a document, and the key above them; none where nothing is below it.
     pub fn tests(&self, path: &RelPath, text: &str) -> (Option<Span>, Vec<TestPlace>) {
         let doc = self.any(path, text);
         let Some(root) = &doc.root else { return (None, Vec::new()) };
-        let key = root.entry("tests").map(|entry| entry.key.span);
+        let key = root.entry("tests").filter(|entry| !entry.value.items().is_empty()).map(|entry| entry.key.span);
         let named = doc.occurrences().iter().filter(|one| one.symbol.kind == SymbolKind::Test);
         (key, named.map(|one| TestPlace { name: one.symbol.name.clone(), span: one.span }).collect())
     }

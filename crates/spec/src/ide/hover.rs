@@ -5,13 +5,17 @@ use super::host::{Doc, Host};
 use super::names::{Own, Roots, variable_at};
 use super::place::{Place, Spot, Wanted, find};
 use super::refs::{self, Names};
-use super::world::World;
+use super::world::{self, World};
 use super::{Hover, docs, inside, origin};
+use crate::files::{glob, is_glob};
 use crate::schema::{EXPECTATIONS, GUARDRAIL, Shape};
 use crate::tree::{Node, place_in_scalar};
 use aic_base::{RelPath, Source, Span};
 use aic_guard::Builtin;
 use std::sync::Arc;
+
+/// How many files of a pattern are shown.
+const MAX_FILES: usize = 12;
 
 /// As [`Host::hover`], for who asks once.
 pub fn hover(source: &dyn Source, path: &RelPath, text: &str, offset: usize) -> Option<Hover> {
@@ -152,11 +156,30 @@ impl About<'_> {
                         return found(docs::key(key));
                     }
                 }
-                Shape::Path => return found(self.file(text)?),
+                Shape::Path | Shape::Glob => return found(self.files(text)?),
                 _ => {}
             }
         }
-        refs::of_value(self.place).into_iter().find_map(|names| self.declared(names, text)).and_then(found)
+        let named = refs::of_value(self.place).into_iter().find_map(|names| self.declared(names, text));
+        named.or_else(|| self.read_as(text)).and_then(found)
+    }
+
+    /// A value that is no name: what its key is for, and what it is read as where a unit says so.
+    fn read_as(&self, text: &str) -> Option<String> {
+        let step = self.place.keys().next()?;
+        let name = step.key?;
+        let mut markdown = match step.record {
+            Some(record) if std::ptr::eq(record, &EXPECTATIONS) => docs::key(EXPECTATIONS.key(name)?),
+            Some(record) => match record.key(name) {
+                Some(key) => docs::key(key),
+                None => docs::builtin(Builtin::from_name(name).filter(|_| std::ptr::eq(record, &GUARDRAIL))?),
+            },
+            None => return None,
+        };
+        if let Some(read) = self.place.shapes.iter().find_map(|shape| docs::read_as(shape, text)) {
+            markdown.push_str(&format!("\n\n`{}` is {read}.", text.trim()));
+        }
+        Some(markdown)
     }
 
     /// The byte of a scalar's value that the cursor touches, led back through quotes and folds by halving.
@@ -185,7 +208,7 @@ impl About<'_> {
     /// What a name leads to.
     fn declared(&self, names: Names, name: &str) -> Option<String> {
         match names {
-            Names::Declared(what) => {
+            Names::Declared(what) | Names::Inherited(what) => {
                 let doc = self.roots.declared(what).swap_remove(name)?;
                 Some(format!("**`{name}`**\n\n{doc}"))
             }
@@ -201,21 +224,57 @@ impl About<'_> {
             Names::Words(words) => {
                 words.iter().find(|(word, _)| *word == name).map(|(word, doc)| format!("**`{word}`**\n\n{doc}"))
             }
-            Names::Database => self.file(name.strip_prefix("sqlite:")?),
+            Names::Database => self.files(name.strip_prefix("sqlite:")?),
             Names::Parameter => {
                 let about = self.place.keys().next()?.holder;
                 let tool = about.get("name").or_else(|| about.get("tool"))?.text()?;
                 let doc = self.roots.parameters(tool).swap_remove(name)?;
                 Some(format!("**`{name}`** · argument of `{tool}`\n\n{doc}"))
             }
-            Names::TopKey | Names::Version | Names::Base | Names::Dimension => None,
+            Names::Base => self.base(name),
+            Names::TopKey | Names::Version | Names::Dimension | Names::Test => None,
         }
     }
 
-    /// A file, as seen from the workspace.
-    fn file(&self, written: &str) -> Option<String> {
+    /// A base with its own bases, and what it brings.
+    fn base(&self, written: &str) -> Option<String> {
+        if !world::is_path(written) {
+            return None;
+        }
         let path = self.path.parent().join(written).ok()?;
-        let there = if self.source.has_file(&path) { "" } else { "\n\nThere is no such file." };
-        Some(format!("**`{path}`**{there}"))
+        let world = self.roots.world();
+        let Some(doc) = world.host.file(self.source, &path) else { return self.files(written) };
+        let root = doc.root.as_ref()?;
+        let keys: Vec<String> =
+            root.entries().iter().filter_map(|entry| Some(format!("`{}`", entry.key.text()?))).collect();
+        let mut markdown = format!("**`{path}`** · base");
+        if let Some(text) = root.get("description").and_then(Node::text) {
+            markdown.push_str(&format!("\n\n{text}"));
+        }
+        if !keys.is_empty() {
+            markdown.push_str(&format!("\n\nSays {}.", keys.join(", ")));
+        }
+        let above: Vec<String> = world.bases(&path, root).iter().map(|doc| format!("`{}`", doc.path)).collect();
+        if !above.is_empty() {
+            markdown.push_str(&format!("\n\nInherits from {}.", above.join(", then ")));
+        }
+        Some(markdown)
+    }
+
+    /// A file, or those that a pattern fits, as seen from the workspace.
+    fn files(&self, written: &str) -> Option<String> {
+        let path = self.path.parent().join(written).ok()?;
+        if !is_glob(path.as_str()) {
+            let there = if self.source.has_file(&path) { "" } else { "\n\nThere is no such file." };
+            return Some(format!("**`{path}`**{there}"));
+        }
+        let found = glob(self.source, &path);
+        let shown: String = found.iter().take(MAX_FILES).map(|path| format!("\n- `{path}`")).collect();
+        let more = found.len().saturating_sub(MAX_FILES);
+        let rest = if more > 0 { format!("\n- and {more} more") } else { String::new() };
+        match found.len() {
+            0 => Some(format!("**`{path}`**\n\nThere is no such file.")),
+            _ => Some(format!("**`{path}`**\n{shown}{rest}")),
+        }
     }
 }

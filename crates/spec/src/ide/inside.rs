@@ -5,7 +5,7 @@ use super::place::Place;
 use crate::schema::Shape;
 use crate::tree::Node;
 use aic_guard::Place as At;
-use aic_guard::condition::{FunctionDoc, NameDoc, functions, names_in};
+use aic_guard::condition::{FunctionDoc, Kind, NameDoc, functions, names_in};
 use indexmap::IndexMap;
 
 /// What stands before the word at the cursor in a template.
@@ -134,7 +134,16 @@ pub(super) fn follows(at: At, before: &str, roots: &Roots<'_>) -> Vec<Follows> {
     // What looks at the text under examination has none outside of guards and tests.
     let has_text = matches!(at, At::Guard | At::That | At::ComposeStep);
     let on_text = |name: &str| matches!(name, "contains" | "matches" | "tainted");
+    // What a value is called on is known by its signature: a text has no month.
+    let receiver = names_in(at).iter().find(|name| path.strip_suffix('.') == Some(name.name)).map(|name| name.kind);
+    let suits = |of: &FunctionDoc| match (receiver, of.signature.split_once('.')) {
+        (Some(Kind::Text), Some((of, _))) => matches!(of, "text" | "value"),
+        (Some(Kind::List), Some((of, _))) => matches!(of, "list" | "value"),
+        (Some(Kind::Number | Kind::Bool), Some(_)) => false,
+        _ => true,
+    };
     let fit = functions().iter().filter(|of| of.method == method && (method || has_text || !on_text(of.name)));
+    let fit = fit.filter(|of| suits(of));
     found.extend(fit.map(Follows::Function));
     found
 }

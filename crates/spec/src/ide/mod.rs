@@ -6,6 +6,7 @@
 
 mod cel;
 mod complete;
+mod complete_values;
 mod docs;
 mod hints;
 mod host;
@@ -19,6 +20,7 @@ mod paths;
 mod place;
 mod probe;
 mod refs;
+mod resolve;
 mod snippet;
 mod symbols;
 mod tests_alone;
@@ -30,6 +32,8 @@ mod world;
 mod tests;
 #[cfg(test)]
 mod tests_places;
+#[cfg(test)]
+mod tests_values;
 
 pub use complete::complete;
 pub use hints::{GuardrailPlace, Hint, TestPlace};

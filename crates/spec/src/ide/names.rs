@@ -5,11 +5,13 @@ use super::probe::MARK;
 use super::world::World;
 use crate::Template;
 use crate::files::{FileKind, file_kind};
+use crate::schema::EXPECTATIONS;
 use crate::tree::{Kind, Node};
 use aic_base::RelPath;
 use aic_guard::Builtin;
 use indexmap::IndexMap;
 use std::cell::OnceCell;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// The kinds of things that a spec declares and refers to.
@@ -67,6 +69,11 @@ impl<'t> Roots<'t> {
     /// The trees of a document.
     pub(super) fn of(world: World<'t>, path: &'t RelPath, own: Own<'t>) -> Self {
         Self { world, path, own, others: OnceCell::new() }
+    }
+
+    /// Where the trees are from.
+    pub(super) const fn world(&self) -> World<'t> {
+        self.world
     }
 
     /// The trees of others; of the document itself too where only its text was given.
@@ -157,6 +164,22 @@ impl<'t> Roots<'t> {
         names
     }
 
+    /// What only others declare: the bases, and the specs that include this document.
+    pub(super) fn inherited(&self, what: Declared) -> IndexMap<String, String> {
+        let own = match self.own {
+            Own::Tree(root) => Some(root),
+            Own::Text(_) => self.others().first().and_then(|doc| doc.root.as_ref()),
+            Own::Prompt => None,
+        };
+        let mut names = self.declared(what);
+        if let Some(root) = own {
+            let others = OnceCell::from(Vec::new());
+            let alone = Roots { world: self.world, path: self.path, own: Own::Tree(root), others };
+            alone.declared(what).keys().for_each(|name| drop(names.shift_remove(name)));
+        }
+        names
+    }
+
     fn keys(&self, names: &mut IndexMap<String, String>, path: &'static [&'static str], doc: &str) {
         self.each(path).flat_map(Node::entries).for_each(|entry| add(names, &entry.key, doc));
     }
@@ -171,6 +194,12 @@ impl<'t> Roots<'t> {
         names
     }
 
+    /// The names that tests have.
+    pub(super) fn test_names(&self) -> HashSet<String> {
+        let tests = self.each(&["tests"]).flat_map(Node::items);
+        tests.filter_map(|test| Some(test.get("name")?.text()?.to_owned())).collect()
+    }
+
     /// Variables that tests give values to.
     pub(super) fn test_variables(&self) -> IndexMap<String, String> {
         let mut names = IndexMap::new();
@@ -182,6 +211,42 @@ impl<'t> Roots<'t> {
         }
         names
     }
+}
+
+/// The longest name that is made up for a test, in words.
+const MAX_WORDS: usize = 8;
+
+/// Names that fit a test, by what it says and what it expects.
+pub(super) fn names_for(test: &Node) -> Vec<String> {
+    let mut names = Vec::new();
+    let said = test.get("input").or_else(|| test.at(&["cases"])?.items().first());
+    let said = said.or_else(|| test.get("turns")?.items().first()?.get("input")).and_then(Node::text);
+    names.extend(said.and_then(short));
+    let expected = test.get("expect").map(|expect| match expect.items() {
+        [] => std::slice::from_ref(expect),
+        items => items,
+    });
+    for one in expected.unwrap_or_default() {
+        let (kind, about) = match one.entries() {
+            [only] => (
+                only.key.text(),
+                ["by", "name", "tool"].iter().find_map(|key| only.value.get(key)).unwrap_or(&only.value).text(),
+            ),
+            _ => (one.text(), None),
+        };
+        let Some(kind) = kind.filter(|kind| EXPECTATIONS.key(kind).is_some()) else { continue };
+        names.extend(short(&format!("{} {}", kind.replace('_', " "), about.unwrap_or(""))));
+    }
+    names
+}
+
+/// A text as a name that needs no quotes; none where nothing is left of it.
+fn short(text: &str) -> Option<String> {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let words = text.lines().next()?.split(|c: char| !plain(c)).filter(|word| word.contains(char::is_alphanumeric));
+    let name = words.take(MAX_WORDS).collect::<Vec<_>>().join(" ").to_lowercase();
+    // A number, `null` or a dash at the start would be read as something else.
+    name.starts_with(char::is_alphabetic).then_some(name).filter(|name| name.contains(' '))
 }
 
 /// The parameters in a tool's own map.

@@ -3,6 +3,7 @@
 use super::host::Doc;
 use super::hover::Hovered;
 use super::place::Spot;
+use super::resolve;
 use super::symbols::{SymbolKind, UsageRole};
 use super::world::World;
 use crate::tree::{Node, Style};
@@ -18,6 +19,7 @@ pub(super) fn of(world: World<'_>, at: &Hovered<'_>) -> String {
     let mut lines = Vec::new();
     lines.extend(declared(world, at));
     lines.extend(overridden(world, at));
+    lines.extend(resolve::of(world, at));
     lines.extend(long_form(at));
     lines.extend(in_effect(at));
     lines.extend(test_defaults(at));
@@ -68,7 +70,7 @@ fn overridden(world: World<'_>, at: &Hovered<'_>) -> Option<String> {
     })
 }
 
-fn is_delicate(key: &str) -> bool {
+pub(super) fn is_delicate(key: &str) -> bool {
     let key = key.to_lowercase();
     ["key", "token", "secret", "password", "auth"].iter().any(|word| key.contains(word))
 }

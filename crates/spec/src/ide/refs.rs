@@ -8,6 +8,8 @@ use super::place::{Place, Step};
 pub(super) enum Names {
     /// Something that the spec declares.
     Declared(Declared),
+    /// Something that a base declares, and what is written here is laid over.
+    Inherited(Declared),
     /// A built-in guardrail.
     Builtin,
     /// A model of the catalog.
@@ -28,6 +30,8 @@ pub(super) enum Names {
     Parameter,
     /// A dimension of a matrix.
     Dimension,
+    /// A behaviour test, which gets its name here.
+    Test,
 }
 
 const TOOL: Names = Names::Declared(Declared::Tool);
@@ -81,7 +85,8 @@ pub(super) fn of_value(place: &Place<'_>) -> Vec<Names> {
         };
     };
     match (record.title, key) {
-        ("a guardrail", "name" | "use")
+        ("a guardrail", "name") => vec![Names::Builtin, Names::Inherited(Declared::Guardrail)],
+        ("a guardrail", "use")
         | ("a container spec" | "a service", "guardrails")
         | ("the guardrails", _)
         | ("the user prompt", "validation") => vec![Names::Builtin],
@@ -101,6 +106,9 @@ pub(super) fn of_value(place: &Place<'_>) -> Vec<Names> {
         ("a test" | "what tests share" | "a judgement", "model")
         | ("a similarity" | "a set of documents" | "the memory", "embedding")
         | ("a model", "of") => vec![MODEL],
+        ("a test", "name") => vec![Names::Test],
+        // A list of a base is laid over name by name.
+        ("a tool", "name") | ("the tools", "allowed") => vec![Names::Inherited(Declared::Tool)],
         ("a judgement", "see") => vec![Names::Words(SEEN)],
         ("a retrieval", "document") | ("an expectation", "cites") => vec![Names::Declared(Declared::Document)],
         ("a container spec" | "a service" | "a model", "model") | ("a model", "name") | ("the models", _) => {

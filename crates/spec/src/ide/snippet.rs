@@ -34,6 +34,11 @@ pub(super) fn value(shape: &Shape, block: bool, pad: &str) -> Option<String> {
     })
 }
 
+/// A text as a snippet that says the same.
+pub(super) fn plain(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('$', "\\$").replace('}', "\\}")
+}
+
 fn record_of(shape: &Shape) -> Option<&'static Record> {
     if let Shape::Record(record) = shape { Some(record) } else { None }
 }

@@ -127,7 +127,7 @@ impl<'a> World<'a> {
                 push(&mut specs, base);
             }
         }
-        for path in find_specs(self.source, &RelPath::default()).into_iter().take(MAX_SPECS) {
+        for path in find_specs(self.source, &RelPath::default()).specs.into_iter().take(MAX_SPECS) {
             if specs.iter().any(|doc| doc.path == path) {
                 continue;
             }
@@ -172,7 +172,7 @@ pub(super) fn base_of(path: &RelPath, root: &Node) -> Option<RelPath> {
     is_path(text).then(|| path.parent().join(text).ok()).flatten()
 }
 
-fn is_path(text: &str) -> bool {
+pub(super) fn is_path(text: &str) -> bool {
     text.starts_with("./") || text.starts_with("../")
 }
 

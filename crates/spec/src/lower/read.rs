@@ -6,8 +6,10 @@ use crate::cx::{Cx, Doc};
 use crate::tree::{Kind, Node};
 use crate::{Fix, tree};
 use aic_base::{Usd, units};
-use aic_guard::{Condition, Place};
+use aic_guard::{Condition, ConditionProblem, Place};
 use serde_json::{Map, Value};
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The items of a list, or the one value in its place.
@@ -102,12 +104,35 @@ pub(crate) fn condition(cx: &mut Cx<'_>, doc: &Doc, node: &Node, place: Place) {
     if text.contains("${") {
         return;
     }
-    for problem in Condition::compile(text, place).err().unwrap_or_default() {
-        let mut finding = doc.find_inside(BAD_CONDITION, node, problem.span, problem.message);
-        if let Some(meant) = problem.suggestion {
+    for problem in problems_of(text, place).iter() {
+        let mut finding = doc.find_inside(BAD_CONDITION, node, problem.span, problem.message.clone());
+        if let Some(meant) = &problem.suggestion {
             let span = finding.span;
-            finding = finding.fix(Some(Fix::replace(span, &meant)));
+            finding = finding.fix(Some(Fix::replace(span, meant)));
         }
         cx.report(finding);
     }
+}
+
+/// What is wrong with a condition. Remembered by its text: CEL's parser takes a fifth of the time of a long document, and
+/// from one keystroke to the next all conditions but one are the same.
+fn problems_of(text: &str, place: Place) -> Arc<[ConditionProblem]> {
+    /// By place, then text. What is kept is bounded by this and the length of a condition that is read at all.
+    static KNOWN: LazyLock<Mutex<HashMap<Place, HashMap<Box<str>, Arc<[ConditionProblem]>>>>> =
+        LazyLock::new(Mutex::default);
+    const MAX_KNOWN: usize = 4096;
+    let lock = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = lock().get(&place).and_then(|known| known.get(text)) {
+        return known.clone();
+    }
+    let found: Arc<[ConditionProblem]> = Condition::compile(text, place).err().unwrap_or_default().into();
+    if text.len() <= Condition::MAX_LENGTH {
+        let mut known = lock();
+        let known = known.entry(place).or_default();
+        if known.len() >= MAX_KNOWN {
+            known.clear();
+        }
+        known.insert(text.into(), found.clone());
+    }
+    found
 }

@@ -2,19 +2,12 @@
 //! `.gitignore`, `.aicignore` (the same language, for specs that are in the repository and are no specs of its own:
 //! fixtures, templates) and `.git/info/exclude`.
 
-mod ignore;
-
+use super::ignore::{self, Rules};
+use super::{MAX_ENTRIES, file_kind, is_entered, is_spec_file};
 use aic_base::{RelPath, Source};
-use aic_spec::is_spec_file;
-use ignore::Rules;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Folders that hold no specs of the workspace's own; hidden ones are left out too.
-const SKIPPED: [&str; 4] = ["target", "node_modules", "__pycache__", "venv"];
-/// How deep and how wide a workspace is searched.
-const MAX_DEPTH: usize = 16;
-const MAX_ENTRIES: usize = 100_000;
 /// The files that say what is ignored; the later ones have the last word.
 const IGNORE_FILES: [&str; 2] = [".gitignore", ".aicignore"];
 
@@ -34,8 +27,18 @@ pub fn is_ignore_file(name: &str) -> bool {
     IGNORE_FILES.contains(&name)
 }
 
-/// The specs below a folder. The folder itself is searched even where it is ignored: somebody asked for it.
-pub fn specs(source: &dyn Source, folder: &RelPath) -> Found {
+/// The specs below a folder. The folder itself is searched even where it is ignored: somebody asked for it. The search is
+/// bounded at 16 levels and 100,000 names.
+pub fn find_specs(source: &dyn Source, folder: &RelPath) -> Found {
+    find(source, folder, is_spec_file)
+}
+
+/// All files of the language below a folder, files of tests included, sorted; as [`find_specs`] else.
+pub fn find_files(source: &dyn Source, folder: &RelPath) -> Vec<RelPath> {
+    find(source, folder, |name| file_kind(name).is_some()).specs.into_iter().collect()
+}
+
+fn find(source: &dyn Source, folder: &RelPath, wanted: impl Fn(&str) -> bool) -> Found {
     let mut found = Found::default();
     let exclude = RelPath::new(".git/info/exclude").map(|path| (RelPath::default(), path));
     let mut rules = Arc::new(Rules::default());
@@ -58,11 +61,10 @@ pub fn specs(source: &dyn Source, folder: &RelPath) -> Found {
             }
             let name = entry.path.file_name();
             if entry.is_folder {
-                let skipped = depth >= MAX_DEPTH || name.starts_with('.') || SKIPPED.contains(&name);
-                if !skipped && !rules.ignore(&entry.path, true) {
+                if is_entered(name, depth) && !rules.ignore(&entry.path, true) {
                     open.push((entry.path, depth + 1, rules.clone()));
                 }
-            } else if is_spec_file(name) && !rules.ignore(&entry.path, false) {
+            } else if wanted(name) && !rules.ignore(&entry.path, false) {
                 found.specs.insert(entry.path);
             }
         }
@@ -104,7 +106,7 @@ mod tests {
         for (path, text) in files {
             source.insert(RelPath::new(path).unwrap(), text.as_bytes());
         }
-        let found = specs(&source, &RelPath::new(folder).unwrap());
+        let found = find_specs(&source, &RelPath::new(folder).unwrap());
         found.specs.iter().map(ToString::to_string).collect()
     }
 
@@ -127,5 +129,20 @@ mod tests {
         assert_eq!(found(&files, ""), ["a.ai.yml", "crates/x/tests/fixtures/c.ai.yml", "sub/keep.aicontainer.yml"]);
         assert_eq!(found(&files, "tests/fixtures"), ["tests/fixtures/d.ai.yml"], "it was asked for");
         assert!(found(&files, "sub/build").is_empty(), "files above say so");
+    }
+
+    #[test]
+    fn hidden_and_generated_folders_hold_no_specs_of_ones_own() {
+        let files = [
+            (".aicontainer.yml", ""),
+            ("b/x.ai.yml", ""),
+            (".aic/v/aicontainer.yml", ""),
+            (".git/aicontainer.yml", ""),
+            ("target/a.ai.yml", ""),
+            ("node_modules/p/a.ai.yml", ""),
+            ("b/t.aictest.yml", ""),
+            ("b/readme.md", ""),
+        ];
+        assert_eq!(found(&files, ""), [".aicontainer.yml", "b/x.ai.yml"]);
     }
 }
