@@ -6,11 +6,14 @@
 //! - [`Machine`] says what this machine has, and calls nothing ready that did not run a real program.
 //!   [`runtime::select`] chooses.
 //!
-//! Not here yet: microVMs, networks for programs, other people's WASM.
+//! - Programs reach the hosts that a spec allows through a proxy of ours, and nothing else; see [`egress`].
+//!
+//! Not here yet: microVMs, other people's WASM.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod cancel;
+pub mod egress;
 mod host;
 #[cfg(target_os = "linux")]
 mod jail;

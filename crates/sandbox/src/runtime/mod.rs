@@ -9,6 +9,7 @@ pub mod select;
 mod wasm;
 
 use crate::cancel::Cancel;
+use crate::egress::{Contact, Network};
 use aic_base::{Limits, Timestamp};
 pub use kept::{Hold, Kept, Limit};
 use serde::{Deserialize, Serialize};
@@ -217,6 +218,9 @@ pub struct SandboxSpec {
     pub workspace: Workspace,
     /// The programs it has.
     pub rootfs: Rootfs,
+    /// What it may reach; nothing unless said otherwise.
+    #[serde(default)]
+    pub network: Network,
     /// How this runtime was chosen.
     pub choice: Choice,
 }
@@ -231,6 +235,7 @@ impl SandboxSpec {
             limits: Limits::default(),
             workspace: Workspace::default(),
             rootfs: Rootfs::default(),
+            network: Network::default(),
             choice: Choice::exactly(kind),
         }
     }
@@ -400,6 +405,9 @@ pub struct ExecResult {
     pub limits: Limits,
     /// How each was kept.
     pub kept: Vec<Kept>,
+    /// What it wanted of the network, and what came of it. Executions of one sandbox that overlap see each other's.
+    #[serde(default)]
+    pub network: Vec<Contact>,
 }
 
 /// What comes from a program that somebody is attached to.

@@ -214,7 +214,7 @@ mod tests {
         let capabilities = Capabilities {
             commands: agent,
             javascript: !agent,
-            network: false,
+            network: agent,
             interactive: agent,
             gpu: false,
             workspace: agent,
@@ -335,11 +335,12 @@ mod tests {
             ),
             ("strict lets advisory limits be", command(), vec![advisory(Gvisor)], Ok(Gvisor)),
             ("a terminal", needs(Needs { interactive: true, ..Needs::default() }), all(), Err("wasm has no terminal")),
+            ("a network", needs(Needs { network: true, command: true, ..Needs::default() }), all(), Ok(Gvisor)),
             (
-                "a network",
-                needs(Needs { network: true, command: true, ..Needs::default() }),
+                "a network for a script",
+                needs(Needs { network: true, ..Needs::default() }),
                 all(),
-                Err("gvisor has no network"),
+                Err("wasm has no network"),
             ),
             (
                 "a graphics processor",

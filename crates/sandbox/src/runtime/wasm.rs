@@ -112,6 +112,9 @@ impl Runtime for Wasm {
         if spec.workspace.access != Access::None {
             return Err(self.unsupported("sees no folder of the host's: use gvisor, or `workspace: none`"));
         }
+        if !spec.network.is_none() {
+            return Err(self.unsupported("has no network: use gvisor, or `network: none`"));
+        }
         let mut all = self.lock();
         let id = spec.name.clone().unwrap_or_else(SandboxId::fresh);
         if all.contains_key(&id) {
@@ -176,6 +179,7 @@ impl Runtime for Wasm {
             choice: spec.choice.clone(),
             limits: spec.limits.clone(),
             kept,
+            network: Vec::new(),
         };
         match called {
             Ok(done) => Ok(result(Exit::Code(0), Some(done.value), done.stdout, done.truncated)),
