@@ -8,12 +8,15 @@
 //!
 //! - Programs reach the hosts that a spec allows through a proxy of ours, and nothing else; see [`egress`].
 //!
-//! Not here yet: microVMs, other people's WASM.
+//! - WebAssembly modules of the user's run in workers of their own; see [`guests`].
+//!
+//! Not here yet: microVMs.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod cancel;
 pub mod egress;
+pub mod guests;
 mod host;
 #[cfg(target_os = "linux")]
 mod jail;

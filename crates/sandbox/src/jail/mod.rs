@@ -45,6 +45,7 @@ fn capabilities(own_kernel: bool) -> Capabilities {
     Capabilities {
         commands: true,
         javascript: false,
+        modules: false,
         network: true,
         interactive: true,
         gpu: false,

@@ -10,6 +10,7 @@ mod wasm;
 
 use crate::cancel::Cancel;
 use crate::egress::{Contact, Network};
+use crate::guests::ModuleFile;
 use aic_base::{Limits, Timestamp};
 pub use kept::{Hold, Kept, Limit};
 use serde::{Deserialize, Serialize};
@@ -93,6 +94,8 @@ pub struct Capabilities {
     pub interactive: bool,
     /// Gives programs a graphics processor.
     pub gpu: bool,
+    /// Runs WebAssembly modules.
+    pub modules: bool,
     /// Sees a folder of the host's.
     pub workspace: bool,
     /// Has a kernel of its own, or none, between programs and the host's.
@@ -323,6 +326,19 @@ pub enum Program {
         /// What `Date` shows.
         now: Timestamp,
         /// Decides what `Math.random` gives.
+        seed: u64,
+    },
+    /// A WebAssembly module of WASI preview 1: a program, or a function that takes its stdin and returns JSON.
+    Module {
+        /// Its file.
+        module: ModuleFile,
+        /// Its arguments, its own name first.
+        args: Vec<String>,
+        /// The name and text of a script that it sees as `/script/NAME`.
+        script: Option<(String, String)>,
+        /// When its clock begins.
+        now: Timestamp,
+        /// Decides what its random numbers are.
         seed: u64,
     },
 }
@@ -588,6 +604,14 @@ pub enum RuntimeError {
         /// The program.
         program: String,
         /// What went wrong, and what to do.
+        why: String,
+    },
+    /// A module could not be started in it.
+    #[error("{module} cannot be run: {why}")]
+    CannotRunModule {
+        /// The module.
+        module: String,
+        /// What went wrong.
         why: String,
     },
     /// The script cannot be loaded, threw, or returned nothing usable.
