@@ -6,6 +6,7 @@ use crate::host::{cache_dir, script_host};
 use crate::output::{Style, harmless};
 use crate::report::{duration, json};
 use aic_base::{Limits, Timestamp, units};
+use aic_sandbox::egress::{HostPort, Network, Outcome};
 use aic_sandbox::runtime::select::{Ask, Fallback, Needs, Security, select};
 use aic_sandbox::runtime::{
     Access, Choice, Exec, ExecResult, Exit, Hold, Printed, Program, Rootfs, RuntimeKind, SandboxId, SandboxSpec,
@@ -90,6 +91,9 @@ struct RoomArgs {
     /// A folder to use as root file system, in place of the host's /usr
     #[arg(long)]
     rootfs: Option<PathBuf>,
+    /// A host and port that it may reach, like api.example.com:443; several times or with commas for more
+    #[arg(long, value_delimiter = ',', value_name = "HOST:PORT")]
+    network: Vec<HostPort>,
     /// Memory, like 256MB
     #[arg(long, value_parser = size)]
     memory: Option<u64>,
@@ -227,7 +231,8 @@ impl RoomArgs {
 
     fn choose(&self, machine: &Machine, command: bool) -> Result<Choice, String> {
         let runtime = if self.runtime == "auto" { None } else { Some(self.runtime.parse::<RuntimeKind>()?) };
-        let needs = Needs { command, workspace: self.workspace.is_some(), ..Needs::default() };
+        let (workspace, network) = (self.workspace.is_some(), !self.network.is_empty());
+        let needs = Needs { command, workspace, network, ..Needs::default() };
         let security = match self.security {
             SecurityArg::Standard => Security::Standard,
             SecurityArg::High => Security::High,
@@ -255,6 +260,7 @@ impl RoomArgs {
             limits: self.limits(),
             workspace: Workspace { access, path: self.workspace.clone().unwrap_or_default() },
             rootfs: self.rootfs.clone().map_or(Rootfs::Host, Rootfs::Directory),
+            network: Network::to(self.network.iter().cloned()),
             choice,
         }
     }
@@ -493,6 +499,7 @@ fn show(result: &ExecResult, context: &mut Context) -> u8 {
             "runtime": result.choice.actual,
             "fallback": result.choice.fallback,
             "limits": result.kept,
+            "network": result.network,
         });
         json::write(&mut context.out, document);
         return code;
@@ -508,6 +515,10 @@ fn show(result: &ExecResult, context: &mut Context) -> u8 {
     let advisory: Vec<_> = result.kept.iter().filter(|kept| kept.hold == Hold::Advisory).collect();
     for kept in advisory {
         context.warn(format_args!("limits.{} was only advisory: {}", kept.limit, kept.by));
+    }
+    for contact in result.network.iter().filter(|contact| contact.outcome != Outcome::Reached) {
+        let target = contact.target.as_ref().map_or_else(|| "network".to_owned(), ToString::to_string);
+        context.warn(format_args!("{target} {}", contact.outcome));
     }
     if result.truncated {
         context.warn("it printed more than `limits.output`; the rest is lost");

@@ -14,6 +14,10 @@ const ALLOW: u32 = 0x7fff_0000;
 const ERRNO: u32 = 0x0005_0000;
 const KILL: u32 = 0x8000_0000;
 
+const AF_INET: u32 = 2;
+const SOCK_STREAM: u32 = 1;
+const IPPROTO_TCP: u32 = 6;
+
 const LOAD: u16 = 0x20;
 const EQUAL: u16 = 0x15;
 const AT_LEAST: u16 = 0x35;
@@ -80,8 +84,9 @@ const fn argument(index: u32) -> Instruction {
     step(LOAD, 0, 0, 16 + 8 * index)
 }
 
-/// The filter; with `strict` it also denies what is dangerous on a kernel shared with the host.
-pub fn code(strict: bool) -> Vec<Instruction> {
+/// The filter; with `strict` it also denies what is dangerous on a kernel shared with the host, of sockets all but TCP
+/// over IPv4 where there is a network.
+pub fn code(strict: bool, network: bool) -> Vec<Instruction> {
     let answer = |errno: u32| step(RETURN, 0, 0, ERRNO | errno);
     let mut code = vec![
         step(LOAD, 0, 0, 4),
@@ -132,7 +137,19 @@ pub fn code(strict: bool) -> Vec<Instruction> {
         case(number, &[answer(EPERM)]);
     }
     if strict {
-        case(table::SOCKET, &[answer(EACCES)]);
+        let tcp = [
+            argument(0),
+            step(EQUAL, 0, 6, AF_INET),
+            argument(1),
+            step(AND, 0, 0, 0xf),
+            step(EQUAL, 0, 3, SOCK_STREAM),
+            argument(2),
+            step(EQUAL, 2, 0, 0),
+            step(EQUAL, 1, 0, IPPROTO_TCP),
+            answer(EACCES),
+            allow,
+        ];
+        case(table::SOCKET, if network { &tcp } else { &tcp[8..9] });
         // Typing into the terminal, TIOCSTI and TIOCLINUX.
         let typing = [argument(1), step(EQUAL, 1, 0, 0x5412), step(EQUAL, 0, 1, 0x541c), answer(EPERM), allow];
         case(table::IOCTL, &typing);
@@ -181,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_set_id_bit_is_denied_wherever_a_mode_is_given_and_plain_modes_are_not() {
-        let code = code(false);
+        let code = code(false, false);
         for &(number, mode) in table::MODE {
             for (bits, answer) in [(0o4755, DENY), (0o2755, DENY), (0o755, ALLOW), (0o1777, ALLOW)] {
                 let mut arguments = [0o7777; 4];
@@ -193,7 +210,7 @@ mod tests {
 
     #[test]
     fn the_mode_of_an_open_counts_only_where_a_file_is_made() {
-        let code = code(false);
+        let code = code(false, false);
         for &(number, flags) in table::OPEN {
             let open = |how: u32, mode: u32| {
                 let mut arguments = [0; 4];
@@ -207,7 +224,7 @@ mod tests {
 
     #[test]
     fn fifos_are_made_and_devices_are_not() {
-        let code = code(false);
+        let code = code(false, false);
         for &(number, mode) in table::NODE {
             for (kind, answer) in [(0o010_644, ALLOW), (0o020_644, DENY), (0o060_644, DENY), (0o104_755, DENY)] {
                 let mut arguments = [0; 4];
@@ -219,9 +236,24 @@ mod tests {
 
     #[test]
     fn namespaces_are_always_denied_and_sockets_by_the_strict_filter() {
-        let (plain, strict) = (code(false), code(true));
+        let (plain, strict) = (code(false, false), code(true, false));
         assert_eq!(judge(&plain, table::SOCKET, [2, 1, 0, 0]), ALLOW);
         assert_eq!(judge(&strict, table::SOCKET, [2, 1, 0, 0]), ERRNO | EACCES);
+        // TCP over IPv4 is the way to the agent, and the only one.
+        let open = code(true, true);
+        for (socket, answer) in [
+            ([2, 1, 0, 0], ALLOW),
+            ([2, 0o2_004_001, 6, 0], ALLOW),
+            ([2, 1, 262, 0], ERRNO | EACCES),
+            ([2, 2, 0, 0], ERRNO | EACCES),
+            ([2, 3, 6, 0], ERRNO | EACCES),
+            ([10, 1, 0, 0], ERRNO | EACCES),
+            ([1, 1, 0, 0], ERRNO | EACCES),
+            ([16, 3, 0, 0], ERRNO | EACCES),
+        ] {
+            assert_eq!(judge(&open, table::SOCKET, socket), answer, "{socket:?}");
+            assert_eq!(judge(&strict, table::SOCKET, socket), ERRNO | EACCES, "{socket:?}");
+        }
         for code in [&plain, &strict] {
             assert_eq!(judge(code, table::CLONE, [0x1000_0000, 0, 0, 0]), DENY);
             assert_eq!(judge(code, table::CLONE, [0x0100_0011, 0, 0, 0]), ALLOW);

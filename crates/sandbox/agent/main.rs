@@ -9,12 +9,14 @@
 #![cfg(target_os = "linux")]
 #![cfg_attr(test, allow(dead_code, reason = "as a test target nothing calls `main`"))]
 
+mod egress;
 mod filter;
 #[allow(dead_code, reason = "the host uses the other half")]
 mod protocol;
 mod run;
 mod sys;
 
+use egress::Egress;
 use protocol::{Frame, Kind, Nonce, ReadError, Setup};
 use run::Run;
 use std::io::Write;
@@ -40,15 +42,26 @@ fn main() -> ExitCode {
     sys::nonblocking(&woken);
     sys::nonblocking(&wake);
     sys::wake_on_child(wake.as_raw_fd());
-    let landlock = if setup.landlock { sys::landlock(&WRITABLE).ok() } else { None };
+    let port = setup.egress.then_some(protocol::EGRESS_PORT);
+    let landlock = if setup.landlock { sys::landlock(&WRITABLE, port).ok() } else { None };
     let report = [landlock.as_ref().map_or(0, |(_, abi)| *abi)];
     let mut agent = Agent {
         voice: Voice { output, nonce: open.nonce },
         setup,
         landlock: landlock.map(|(rules, _)| rules),
-        filter: filter::code(setup.filter).into(),
+        filter: filter::code(setup.filter, setup.egress).into(),
         runs: Vec::new(),
+        egress: None,
     };
+    if let Some(port) = port {
+        match Egress::listen(port) {
+            Ok(egress) => agent.egress = Some(egress),
+            Err(error) => {
+                agent.voice.fail(0, &error);
+                return ExitCode::from(3);
+            }
+        }
+    }
     agent.voice.say(Kind::Ready, 0, &report);
     agent.serve(&mut input, woken)
 }
@@ -80,6 +93,7 @@ struct Agent {
     landlock: Option<std::os::fd::OwnedFd>,
     filter: Arc<[sys::Instruction]>,
     runs: Vec<Run>,
+    egress: Option<Egress>,
 }
 
 impl Agent {
@@ -90,12 +104,16 @@ impl Agent {
                 sys::PollFd { fd: woken.as_raw_fd(), events: sys::POLLIN, revents: 0 },
             ];
             self.runs.iter().for_each(|run| run.wants(&mut fds));
+            self.egress.iter().for_each(|egress| egress.wants(&mut fds));
             if sys::wait(&mut fds, -1).is_err() {
                 return ExitCode::from(3);
             }
             let ready = |fd: i32| fds.iter().any(|polled| polled.fd == fd && polled.revents != 0);
             for run in &mut self.runs {
                 run.pump(&ready, &mut self.voice);
+            }
+            if let Some(egress) = &mut self.egress {
+                egress.pump(&ready, &mut self.voice);
             }
             let (asked, ended) = (ready(input.as_raw_fd()), ready(woken.as_raw_fd()));
             if ended {
@@ -138,6 +156,11 @@ impl Agent {
             (Kind::Count, _) => {
                 let count = u32::try_from(processes()).unwrap_or(u32::MAX);
                 self.voice.say(Kind::Counted, id, &count.to_le_bytes());
+            }
+            (Kind::Data | Kind::Shut | Kind::Credit, _) => {
+                if let Some(egress) = &mut self.egress {
+                    egress.hear(frame, &mut self.voice);
+                }
             }
             // About an execution that ended while the frame was on its way.
             _ => {}

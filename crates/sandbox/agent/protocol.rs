@@ -10,6 +10,12 @@ use std::io::{self, Read, Write};
 pub const MAX_PAYLOAD: usize = 1 << 20;
 /// The most output that one frame carries, in bytes.
 pub const CHUNK: usize = 64 << 10;
+/// Where the agent listens for programs that want to talk to the network, on the sandbox's own loopback.
+pub const EGRESS_PORT: u16 = 3128;
+/// The most that either side sends of one connection before the other has taken it, in bytes.
+pub const WINDOW: usize = 256 << 10;
+/// The most connections that are open at a time.
+pub const MOST_CONNECTIONS: usize = 32;
 const MAGIC: [u8; 4] = *b"aicA";
 const HEADER: usize = 4 + 1 + 16 + 4 + 4;
 
@@ -34,6 +40,12 @@ pub enum Kind {
     Count = 6,
     /// The terminal's new size: rows and columns, two bytes each.
     Resize = 7,
+    /// Bytes for a connection of a program's.
+    Data = 8,
+    /// The end of a connection: 0 after what was sent, 1 at once.
+    Shut = 9,
+    /// So many bytes of a connection were taken, and as many more may come: four bytes.
+    Credit = 10,
     /// The agent is there.
     Ready = 64,
     /// A program runs.
@@ -48,10 +60,18 @@ pub enum Kind {
     Failed = 69,
     /// How many processes run, the agent left out: four bytes.
     Counted = 70,
+    /// A program opened a connection, whose number this is from now on.
+    Connect = 71,
+    /// Bytes of a connection.
+    Sent = 72,
+    /// The end of a connection: 0 where the program only sends no more, 1 where it is gone.
+    Hung = 73,
+    /// So many bytes for a connection were taken, and as many more may come: four bytes.
+    Drained = 74,
 }
 
 impl Kind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 21] = [
         Self::Open,
         Self::Start,
         Self::Stdin,
@@ -59,6 +79,9 @@ impl Kind {
         Self::Kill,
         Self::Count,
         Self::Resize,
+        Self::Data,
+        Self::Shut,
+        Self::Credit,
         Self::Ready,
         Self::Started,
         Self::Stdout,
@@ -66,6 +89,10 @@ impl Kind {
         Self::Exit,
         Self::Failed,
         Self::Counted,
+        Self::Connect,
+        Self::Sent,
+        Self::Hung,
+        Self::Drained,
     ];
 
     fn from_byte(byte: u8) -> Option<Self> {
@@ -187,6 +214,8 @@ pub struct Setup {
     pub files: u64,
     /// The largest file, in bytes.
     pub file_size: u64,
+    /// Whether programs may talk to the network, through the agent and nothing else.
+    pub egress: bool,
 }
 
 impl Setup {
@@ -197,6 +226,7 @@ impl Setup {
         for number in [self.memory, self.pids, self.files, self.file_size] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
+        bytes.push(u8::from(self.egress));
         bytes
     }
 
@@ -213,6 +243,7 @@ impl Setup {
             pids: fields.long()?,
             files: fields.long()?,
             file_size: fields.long()?,
+            egress: fields.byte()? != 0,
         };
         fields.0.is_empty().then_some(setup)
     }
@@ -384,7 +415,16 @@ mod tests {
 
     #[test]
     fn messages_read_back_what_they_say_and_every_cut_one_is_none() {
-        let setup = Setup { user: Some(0), filter: true, landlock: false, memory: 1, pids: 2, files: 3, file_size: 4 };
+        let setup = Setup {
+            user: Some(0),
+            filter: true,
+            landlock: false,
+            memory: 1,
+            pids: 2,
+            files: 3,
+            file_size: 4,
+            egress: true,
+        };
         let start = Start {
             argv: vec![b"sh".to_vec(), vec![]],
             env: vec![(b"A".to_vec(), b"b=c".to_vec())],

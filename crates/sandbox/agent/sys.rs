@@ -190,8 +190,8 @@ pub fn resize(master: &impl AsRawFd, rows: u16, columns: u16) {
 }
 
 /// A set of rules of Landlock and the version of it that the kernel has. Programs may read and start everything, and
-/// write below `writable` only; they get no TCP, and no signals or abstract sockets to the outside.
-pub fn landlock(writable: &[&str]) -> io::Result<(OwnedFd, u8)> {
+/// write below `writable` only; they get no TCP but to this port, and no signals or abstract sockets to the outside.
+pub fn landlock(writable: &[&str], port: Option<u16>) -> io::Result<(OwnedFd, u8)> {
     const READ: u64 = 0b1101;
     const VERSION: c_ulong = 1;
     #[repr(C, packed)]
@@ -223,6 +223,12 @@ pub fn landlock(writable: &[&str]) -> io::Result<(OwnedFd, u8)> {
         let rule = Beneath { allowed, folder: folder.as_raw_fd() };
         // SAFETY: the rule has the layout the kernel reads, and lives.
         done(unsafe { syscall(LANDLOCK_ADD, rules.as_raw_fd(), 1 as c_int, &raw const rule, 0 as c_ulong) })?;
+    }
+    if let Some(port) = port.filter(|_| abi >= 4) {
+        const CONNECT: u64 = 0b10;
+        let rule = [CONNECT, u64::from(port)];
+        // SAFETY: the rule has the layout the kernel reads, and lives.
+        done(unsafe { syscall(LANDLOCK_ADD, rules.as_raw_fd(), 2 as c_int, rule.as_ptr(), 0 as c_ulong) })?;
     }
     Ok((rules, u8::try_from(abi).unwrap_or(u8::MAX)))
 }

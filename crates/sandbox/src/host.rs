@@ -3,7 +3,7 @@
 use crate::cancel::Cancel;
 use crate::process::{AskError, Spawner, Worker, WorkerCommand};
 use crate::script::{Enforcement, ScriptCall, ScriptError, ScriptResult};
-use crate::wire::{self, AnswerHeader, CallHeader, End, Frame, Kind, Mode, Open};
+use crate::wire::{self, AnswerHeader, CallHeader, End, Facts, Frame, Kind, Mode, Open, OpenModule};
 use crate::worker::WorkerReport;
 use serde::Deserialize;
 use serde_json::Value;
@@ -118,6 +118,47 @@ impl ScriptHost {
             took,
             enforcement,
         })
+    }
+
+    /// Compiles a module into the cache and says what it is.
+    pub(crate) fn prepare_module(&self, module: OpenModule, cancel: &Cancel) -> Result<Facts, ModuleFailure> {
+        let shared = &self.shared;
+        let opened = {
+            let _turn = shared.turn_to_prepare(cancel).map_err(|error| error.of_module(shared))?;
+            shared.open_for(Mode::Prepare, Some(module), cancel).map_err(|error| error.of_module(shared))?
+        };
+        let wrong = || StartError::Missing.of_module(shared);
+        let Opened::Prepared(facts) = opened else { return Err(wrong()) };
+        serde_json::from_slice(&facts).map_err(|_| wrong())
+    }
+
+    /// Runs a module once, in a worker of its own. How the worker was locked down, and its answer.
+    pub(crate) fn run_module(
+        &self,
+        module: &OpenModule,
+        parts: Arc<[Vec<u8>]>,
+        timeout: Duration,
+        cancel: &Cancel,
+    ) -> Result<(WorkerReport, Frame), ModuleFailure> {
+        let shared = &self.shared;
+        let _permit = shared.permit(cancel).ok_or(ModuleFailure::Cancelled)?;
+        let open = |mode| shared.open_for(mode, Some(module.clone()), cancel).map_err(|error| error.of_module(shared));
+        let mut opened = open(Mode::Load)?;
+        if matches!(opened, Opened::Missing) {
+            // Without a cache the worker compiles for itself, which is only slower.
+            if let Err(ModuleFailure::Cancelled) = self.prepare_module(module.clone(), cancel) {
+                return Err(ModuleFailure::Cancelled);
+            }
+            opened = open(Mode::LoadOrCompile)?;
+        }
+        let Opened::Ready(mut ready) = opened else { return Err(StartError::Missing.of_module(shared)) };
+        let frame = ready.worker.ask(Kind::Call, parts, timeout.saturating_add(GRACE), cancel);
+        let frame = frame.map_err(|error| match error {
+            AskError::Deadline => ModuleFailure::Timeout,
+            AskError::Cancelled => ModuleFailure::Cancelled,
+            AskError::Died(why) | AskError::NotTaken(why) => ModuleFailure::Died(why),
+        })?;
+        Ok((ready.report, frame))
     }
 
     /// Starts a worker ahead of the first call, if there is none, and returns at once. A failure shows in that call.
@@ -267,9 +308,16 @@ impl Shared {
 
     /// Starts a process and gets it ready; `None` where it did what it was started for, or found no guest.
     fn open(&self, mode: Mode, cancel: &Cancel) -> Result<Option<Ready>, StartError> {
+        match self.open_for(mode, None, cancel)? {
+            Opened::Ready(ready) => Ok(Some(ready)),
+            Opened::Missing | Opened::Prepared(_) => Ok(None),
+        }
+    }
+
+    fn open_for(&self, mode: Mode, module: Option<OpenModule>, cancel: &Cancel) -> Result<Opened, StartError> {
         let mut worker = self.spawner()?.spawn()?;
         let cache = self.cache.as_ref().map(|path| path.as_os_str().as_encoded_bytes().to_vec());
-        let open = serde_json::to_vec(&Open { mode, cache }).map_err(std::io::Error::other)?;
+        let open = serde_json::to_vec(&Open { mode, cache, module }).map_err(std::io::Error::other)?;
         let within = if mode == Mode::Load { READY_WITHIN } else { COMPILED_WITHIN };
         let frame = worker.ask(Kind::Open, Arc::new([open]), within, cancel).map_err(|error| match error {
             AskError::Deadline => StartError::Other(format!("was not ready within {within:?}")),
@@ -280,9 +328,10 @@ impl Shared {
             Kind::Ready => {
                 let report = serde_json::from_slice(&frame.payload)
                     .map_err(|error| StartError::Other(format!("gave no valid report: {error}")))?;
-                Ok(Some(Ready { worker, report }))
+                Ok(Opened::Ready(Ready { worker, report }))
             }
-            Kind::Missing | Kind::Prepared => Ok(None),
+            Kind::Missing => Ok(Opened::Missing),
+            Kind::Prepared => Ok(Opened::Prepared(frame.payload)),
             Kind::Failed => Err(StartError::Other(format!("failed: {}", String::from_utf8_lossy(&frame.payload)))),
             Kind::Open | Kind::Call | Kind::Taken | Kind::Answer => {
                 Err(StartError::Other("gave the wrong kind of reply".into()))
@@ -299,6 +348,13 @@ impl Shared {
         state.spawner = Some(Arc::clone(&spawner));
         Ok(spawner)
     }
+}
+
+/// What came of starting a worker.
+enum Opened {
+    Ready(Ready),
+    Missing,
+    Prepared(Vec<u8>),
 }
 
 /// The right to compile the guest.
@@ -326,6 +382,15 @@ impl From<std::io::Error> for StartError {
 }
 
 impl StartError {
+    fn of_module(self, shared: &Shared) -> ModuleFailure {
+        ModuleFailure::CannotStart(match self {
+            Self::Cancelled => return ModuleFailure::Cancelled,
+            Self::Missing => "the worker gave the wrong kind of reply".into(),
+            Self::Spawn(error) => format!("{} cannot be started: {error}", shared.command.program.display()),
+            Self::Other(why) => why.strip_prefix("failed: ").map_or_else(|| format!("the worker {why}"), Into::into),
+        })
+    }
+
     fn about(self, shared: &Shared, call: &ScriptCall) -> ScriptError {
         let why = match self {
             Self::Cancelled => return cancelled(call),
@@ -335,6 +400,17 @@ impl StartError {
         };
         ScriptError::CannotStart { filename: call.filename.clone(), program: shared.command.program.clone(), why }
     }
+}
+
+/// Why a module gave no answer.
+#[derive(Debug)]
+pub(crate) enum ModuleFailure {
+    Cancelled,
+    Timeout,
+    /// It cannot be read or compiled, or there is no worker.
+    CannotStart(String),
+    /// Its worker died in the middle.
+    Died(String),
 }
 
 fn cancelled(call: &ScriptCall) -> ScriptError {
@@ -360,7 +436,7 @@ fn input_of(call: &ScriptCall) -> Result<Vec<u8>, ScriptError> {
     Ok(bytes)
 }
 
-fn answer_of(frame: &Frame) -> Option<(AnswerHeader, &[u8], &[u8])> {
+pub(crate) fn answer_of(frame: &Frame) -> Option<(AnswerHeader, &[u8], &[u8])> {
     if frame.kind == Kind::Answer { AnswerHeader::split(&frame.payload) } else { None }
 }
 

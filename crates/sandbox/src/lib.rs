@@ -6,11 +6,17 @@
 //! - [`Machine`] says what this machine has, and calls nothing ready that did not run a real program.
 //!   [`runtime::select`] chooses.
 //!
-//! Not here yet: microVMs, networks for programs, other people's WASM.
+//! - Programs reach the hosts that a spec allows through a proxy of ours, and nothing else; see [`egress`].
+//!
+//! - WebAssembly modules of the user's run in workers of their own; see [`guests`].
+//!
+//! Not here yet: microVMs.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod cancel;
+pub mod egress;
+pub mod guests;
 mod host;
 #[cfg(target_os = "linux")]
 mod jail;

@@ -238,6 +238,7 @@ impl Machine {
             let none = Capabilities {
                 commands: true,
                 javascript: true,
+                modules: true,
                 network: true,
                 interactive: true,
                 gpu: true,

@@ -4,6 +4,7 @@
 //! earlier question, or is made up. The worker's stdout is the channel; a script has no way to write to it, because
 //! what it prints is collected inside the worker.
 
+use aic_base::Digest;
 use serde::{Deserialize, Serialize};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Write};
@@ -151,6 +152,87 @@ pub(crate) struct Open {
     pub(crate) mode: Mode,
     /// The cache's folder, as the bytes of its path.
     pub(crate) cache: Option<Vec<u8>>,
+    /// A module of the user's in place of the guest that is built in.
+    #[serde(default)]
+    pub(crate) module: Option<OpenModule>,
+}
+
+/// A module of the user's, and what it is to see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OpenModule {
+    /// Its file, as the bytes of its path.
+    pub(crate) path: Vec<u8>,
+    /// What the file must be.
+    pub(crate) digest: Digest,
+    /// A folder, as the bytes of its path, and whether it may be written.
+    pub(crate) workspace: Option<(Vec<u8>, bool)>,
+    /// Open files.
+    pub(crate) files: u32,
+    /// The largest file, in bytes.
+    pub(crate) file_size: u64,
+    /// What it may write in all, in bytes.
+    pub(crate) disk: u64,
+}
+
+/// What a module is, as far as can be seen without running it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Facts {
+    /// It is a program with a beginning and an end, rather than a function that is called.
+    pub(crate) command: bool,
+    /// What it wants that is not there; calling it ends the run.
+    pub(crate) missing: Vec<String>,
+}
+
+/// What goes before a module's standard input.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct ModuleInput {
+    pub(crate) args: Vec<String>,
+    pub(crate) env: Vec<(String, String)>,
+    /// A script's name and text.
+    pub(crate) script: Option<(String, String)>,
+}
+
+impl ModuleInput {
+    /// Itself, and the standard input after it.
+    pub(crate) fn encode(&self, stdin: &[u8]) -> Vec<u8> {
+        // Text always has a form in JSON.
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        let mut bytes = (json.len() as u32).to_le_bytes().to_vec();
+        bytes.extend_from_slice(&json);
+        bytes.extend_from_slice(stdin);
+        bytes
+    }
+
+    pub(crate) fn split(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let (length, rest) = bytes.split_first_chunk::<4>()?;
+        let (json, stdin) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        Some((serde_json::from_slice(json).ok()?, stdin))
+    }
+}
+
+/// The body of a module's answer: its exit code, its standard error, and the result of a function or a reason.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct ModuleBody<'a> {
+    pub(crate) code: i32,
+    pub(crate) stderr: &'a [u8],
+    pub(crate) rest: &'a [u8],
+}
+
+impl<'a> ModuleBody<'a> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes = self.code.to_le_bytes().to_vec();
+        bytes.extend_from_slice(&(self.stderr.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(self.stderr);
+        bytes.extend_from_slice(self.rest);
+        bytes
+    }
+
+    pub(crate) fn split(bytes: &'a [u8]) -> Option<Self> {
+        let (code, rest) = bytes.split_first_chunk::<4>()?;
+        let (length, rest) = rest.split_first_chunk::<4>()?;
+        let (stderr, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        Some(Self { code: i32::from_le_bytes(*code), stderr, rest })
+    }
 }
 
 /// What goes before a guest's input.
@@ -286,5 +368,14 @@ mod tests {
         let bytes = [&answer.to_bytes()[..], b"hi", b"body"].concat();
         assert_eq!(AnswerHeader::split(&bytes), Some((answer, &b"hi"[..], &b"body"[..])));
         assert_eq!(AnswerHeader::split(&bytes[..7]), None);
+        let input =
+            ModuleInput { args: vec!["a".into()], script: Some(("x.py".into(), "1".into())), ..ModuleInput::default() };
+        assert_eq!(ModuleInput::split(&input.encode(b"in")), Some((input.clone(), &b"in"[..])));
+        let body = ModuleBody { code: -1, stderr: b"err", rest: b"rest" };
+        assert_eq!(ModuleBody::split(&body.encode()), Some(body.clone()));
+        for end in 0..11 {
+            assert_eq!(ModuleBody::split(&body.encode()[..end]), None);
+            assert_eq!(ModuleInput::split(&input.encode(b"")[..end]), None);
+        }
     }
 }

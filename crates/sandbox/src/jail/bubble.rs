@@ -113,6 +113,7 @@ impl Wall for Bubble {
             pids: u64::from(limits.pids).saturating_add(1),
             files: u64::from(limits.files),
             file_size: limits.file_size,
+            egress: false,
         };
         let user = Self::starter(room.workspace.access, room.owner);
         let launch = Launch { argv, groups: room.groups.clone(), user, processors: 0, state: Vec::new() };

@@ -1,6 +1,6 @@
 //! One execution in a sandbox: its deadline, its output, the limits that have to be looked at, its end.
 
-use super::protocol::{Kind, Start};
+use super::protocol::{EGRESS_PORT, Kind, Start};
 use super::session::{Event, Mailbox, Session, Waited};
 use super::{Jail, lock, proc, workspace};
 use crate::cancel::Cancel;
@@ -45,6 +45,15 @@ fn start_of(
     };
     let bytes = |text: &str| text.as_bytes().to_vec();
     let mut env: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::from([(bytes("PATH"), bytes(PATH))]);
+    if !lock(&jail.record).spec.network.is_none() {
+        let proxy = format!("http://127.0.0.1:{EGRESS_PORT}");
+        // Some programs read the one, some the other.
+        for name in ["http_proxy", "https_proxy", "all_proxy"] {
+            env.insert(bytes(name), bytes(&proxy));
+            env.insert(bytes(&name.to_ascii_uppercase()), bytes(&proxy));
+        }
+        env.extend(["no_proxy", "NO_PROXY"].map(|name| (bytes(name), bytes("localhost,127.0.0.1,::1"))));
+    }
     env.extend(exec.env.iter().map(|(name, value)| (bytes(name), bytes(value))));
     let argv: Vec<Vec<u8>> = argv.iter().map(|argument| argument.as_bytes().to_vec()).collect();
     let zero = |text: &Vec<u8>| text.contains(&0);
@@ -75,6 +84,7 @@ pub(super) fn run(
         jail.end(State::Dead, Some(why.clone()));
         RuntimeError::Died { id: id.clone(), why }
     };
+    let mark = session.gate.as_ref().map_or(0, |gate| gate.mark());
     let mailbox = session.run(&start).map_err(died)?;
     session.feed(mailbox.id, &exec.stdin);
     session.ask(Kind::Eof, mailbox.id, &[]);
@@ -130,7 +140,8 @@ pub(super) fn run(
     };
     let Got { stdout, stderr, truncated, .. } = got;
     let (took, kept) = (started.elapsed(), jail.kept.clone());
-    Ok(ExecResult { exit, value: None, stdout, stderr, truncated, took, choice, limits, kept })
+    let network = session.gate.as_ref().map_or_else(Vec::new, |gate| gate.since(mark));
+    Ok(ExecResult { exit, value: None, stdout, stderr, truncated, took, choice, limits, kept, network })
 }
 
 enum Ending {

@@ -143,6 +143,7 @@ impl Wall for Gvisor {
             pids: u64::from(limits.pids),
             files: u64::from(limits.files),
             file_size: limits.file_size,
+            egress: false,
         };
         let state = room.folder.join("runsc");
         Ok(Built { launch: self.launch(room, &bundle, state), setup })

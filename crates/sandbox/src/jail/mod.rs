@@ -10,13 +10,15 @@ mod keeper;
 pub(crate) mod proc;
 #[allow(dead_code, reason = "the agent uses the other half")]
 #[path = "../../agent/protocol.rs"]
-mod protocol;
+pub(crate) mod protocol;
 mod session;
 mod supervisor;
 mod wall;
 mod workspace;
 
 use crate::cancel::Cancel;
+use crate::egress::gate::Gate;
+use crate::egress::{Guide, TestNetwork};
 use crate::process::WorkerCommand;
 use crate::runtime::{
     Access, Attached, Capabilities, Cleaned, Exec, ExecResult, Kept, Runtime, RuntimeError, RuntimeKind, SandboxId,
@@ -43,7 +45,8 @@ fn capabilities(own_kernel: bool) -> Capabilities {
     Capabilities {
         commands: true,
         javascript: false,
-        network: false,
+        modules: false,
+        network: true,
         interactive: true,
         gpu: false,
         workspace: true,
@@ -57,6 +60,7 @@ pub struct Jails {
     command: WorkerCommand,
     state: StateDir,
     groups: cgroup::Ability,
+    guide: Arc<Guide>,
     /// The version of Landlock that held the programs of the sandbox started last; 0 for none.
     landlock: AtomicU8,
     all: Mutex<HashMap<SandboxId, Arc<Jail>>>,
@@ -105,7 +109,16 @@ impl Jails {
 
     fn new(wall: Box<dyn wall::Wall>, command: WorkerCommand, state: StateDir) -> Self {
         state.reap();
-        Self { wall, command, state, groups: cgroup::ability(), landlock: AtomicU8::new(0), all: Mutex::default() }
+        let (groups, guide) = (cgroup::ability(), Arc::default());
+        Self { wall, command, state, groups, guide, landlock: AtomicU8::new(0), all: Mutex::default() }
+    }
+
+    /// For tests only: lets names lead to a test's own server, which is nowhere public.
+    #[must_use]
+    #[doc(hidden)]
+    pub fn with_test_network(mut self, network: TestNetwork) -> Self {
+        self.guide = Arc::new(Guide::for_tests(network));
+        self
     }
 
     /// Does without control groups, as on a machine that has none for this user.
@@ -186,8 +199,12 @@ impl Jails {
         };
         let mut built = self.wall.build(&room).map_err(|error| cannot(error.to_string()))?;
         built.launch.processors = wall::binding(limits, self.groups);
+        let network = &record.spec.network;
+        built.setup.egress = !network.is_none();
+        let gate = built.setup.egress.then(|| Arc::new(Gate::new(network.clone(), Arc::clone(&self.guide))));
         built.launch.write(&folder).map_err(|error| RuntimeError::file(&folder, error))?;
-        let session = Session::start(&self.command, &folder, &built.setup, self.wall.ready_within()).map_err(cannot)?;
+        let session =
+            Session::start(&self.command, &folder, &built.setup, self.wall.ready_within(), gate).map_err(cannot)?;
         self.landlock.store(session.landlock, Ordering::Relaxed);
         record.keeper = session.process();
         self.state.write(&record).map_err(|error| RuntimeError::file(&folder, error))?;

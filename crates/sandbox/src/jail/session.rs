@@ -7,6 +7,7 @@
 use super::keeper::{KEEPER, LOG, STAY};
 use super::proc::Process;
 use super::protocol::{self, CHUNK, Ended, Frame, Kind, Nonce, ReadError, Setup, Start};
+use crate::egress::gate::{Gate, Question, Questions};
 use crate::process::WorkerCommand;
 use std::collections::HashMap;
 use std::fs;
@@ -15,7 +16,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -45,7 +46,7 @@ pub(crate) enum Event {
 /// A running sandbox. Dropping it ends the sandbox and waits until it is cleared away.
 pub(crate) struct Session {
     nonce: Nonce,
-    questions: Mutex<Option<Sender<Vec<u8>>>>,
+    questions: Questions,
     mailboxes: Arc<Mutex<Mailboxes>>,
     next: AtomicU32,
     keeper: Mutex<Keeper>,
@@ -53,6 +54,8 @@ pub(crate) struct Session {
     folder: PathBuf,
     /// The version of Landlock that holds programs; 0 for none.
     pub(crate) landlock: u8,
+    /// The way to the network, where there is one.
+    pub(crate) gate: Option<Arc<Gate>>,
 }
 
 #[derive(Default)]
@@ -93,6 +96,7 @@ impl Session {
         folder: &Path,
         setup: &Setup,
         within: Duration,
+        gate: Option<Arc<Gate>>,
     ) -> Result<Self, String> {
         let (end, lifeline) = io::pipe().map_err(|error| format!("no pipe: {error}"))?;
         let mut start = Command::new(&command.program);
@@ -110,22 +114,26 @@ impl Session {
         };
         let nonce = crate::wire::nonce();
         let mailboxes = Arc::new(Mutex::new(Mailboxes::default()));
-        let (questions, queue) = mpsc::channel::<Vec<u8>>();
+        let (questions, queue) = mpsc::channel::<Question>();
+        let questions: Questions = Arc::new(Mutex::new(Some(questions)));
+        gate.iter().for_each(|gate| gate.open(Arc::clone(&questions), nonce));
+        let heard_by = gate.clone();
         let mut session = Self {
             nonce,
-            questions: Mutex::new(Some(questions)),
+            questions,
             mailboxes: Arc::clone(&mailboxes),
             next: AtomicU32::new(1),
             keeper: Mutex::new(keeper),
             process,
             folder: folder.to_owned(),
             landlock: 0,
+            gate,
         };
         // The agent is ready when it answers the number 0.
         let ready = session.mailbox(0)?;
         let thread = |name: &str| std::thread::Builder::new().name(name.into());
         let writing = thread("sandbox-in").spawn(move || write_all(input, &queue));
-        let reading = thread("sandbox-out").spawn(move || read_all(output, nonce, &mailboxes));
+        let reading = thread("sandbox-out").spawn(move || read_all(output, nonce, &mailboxes, heard_by.as_deref()));
         writing.and(reading).map_err(|error| format!("no thread: {error}"))?;
         session.ask(Kind::Open, 0, &setup.encode());
         let until = Instant::now().checked_add(within);
@@ -182,7 +190,7 @@ impl Session {
         if protocol::write(&mut bytes, kind, &self.nonce, id, payload).is_ok()
             && let Some(questions) = &*lock(&self.questions)
         {
-            let _ = questions.send(bytes);
+            let _ = questions.send(Question::own(bytes));
         }
     }
 
@@ -326,15 +334,15 @@ impl Mailbox {
 }
 
 /// Writes until nobody asks any more or nobody reads; then the pipe closes.
-fn write_all(mut input: ChildStdin, queue: &Receiver<Vec<u8>>) {
-    for bytes in queue {
-        if input.write_all(&bytes).is_err() {
+fn write_all(mut input: ChildStdin, queue: &Receiver<Question>) {
+    for question in queue {
+        if input.write_all(&question.bytes).is_err() {
             return;
         }
     }
 }
 
-fn read_all(mut output: ChildStdout, nonce: Nonce, mailboxes: &Mutex<Mailboxes>) {
+fn read_all(mut output: ChildStdout, nonce: Nonce, mailboxes: &Mutex<Mailboxes>, gate: Option<&Gate>) {
     let why = loop {
         let frame = match protocol::read(&mut output) {
             Ok(frame) => frame,
@@ -345,6 +353,12 @@ fn read_all(mut output: ChildStdout, nonce: Nonce, mailboxes: &Mutex<Mailboxes>)
         if frame.nonce != nonce {
             break "its agent sent an answer of another session".into();
         }
+        if let Some(gate) = gate.filter(|_| Gate::is_about(frame.kind)) {
+            if gate.hear(frame).is_none() {
+                break "its agent broke the rules of the network".into();
+            }
+            continue;
+        }
         let id = frame.id;
         let Some(event) = event_of(frame) else { break "its agent sent an answer that makes no sense".into() };
         let sender = lock(mailboxes).open.get(&id).cloned();
@@ -353,6 +367,7 @@ fn read_all(mut output: ChildStdout, nonce: Nonce, mailboxes: &Mutex<Mailboxes>)
             drop(sender.send(event));
         }
     };
+    gate.into_iter().for_each(Gate::close);
     let open = {
         let mut mailboxes = lock(mailboxes);
         mailboxes.broken = Some(why);
@@ -392,7 +407,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let command = WorkerCommand { program: "/bin/sh".into(), args: vec!["-c".into(), script.into()] };
         let within = Duration::from_secs(30);
-        Session::start(&command, folder.path(), &Setup::default(), within).err().unwrap_or_default()
+        Session::start(&command, folder.path(), &Setup::default(), within, None).err().unwrap_or_default()
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub mod select;
 mod wasm;
 
 use crate::cancel::Cancel;
+use crate::egress::{Contact, Network};
+use crate::guests::ModuleFile;
 use aic_base::{Limits, Timestamp};
 pub use kept::{Hold, Kept, Limit};
 use serde::{Deserialize, Serialize};
@@ -92,6 +94,8 @@ pub struct Capabilities {
     pub interactive: bool,
     /// Gives programs a graphics processor.
     pub gpu: bool,
+    /// Runs WebAssembly modules.
+    pub modules: bool,
     /// Sees a folder of the host's.
     pub workspace: bool,
     /// Has a kernel of its own, or none, between programs and the host's.
@@ -217,6 +221,9 @@ pub struct SandboxSpec {
     pub workspace: Workspace,
     /// The programs it has.
     pub rootfs: Rootfs,
+    /// What it may reach; nothing unless said otherwise.
+    #[serde(default)]
+    pub network: Network,
     /// How this runtime was chosen.
     pub choice: Choice,
 }
@@ -231,6 +238,7 @@ impl SandboxSpec {
             limits: Limits::default(),
             workspace: Workspace::default(),
             rootfs: Rootfs::default(),
+            network: Network::default(),
             choice: Choice::exactly(kind),
         }
     }
@@ -320,6 +328,19 @@ pub enum Program {
         /// Decides what `Math.random` gives.
         seed: u64,
     },
+    /// A WebAssembly module of WASI preview 1: a program, or a function that takes its stdin and returns JSON.
+    Module {
+        /// Its file.
+        module: ModuleFile,
+        /// Its arguments, its own name first.
+        args: Vec<String>,
+        /// The name and text of a script that it sees as `/script/NAME`.
+        script: Option<(String, String)>,
+        /// When its clock begins.
+        now: Timestamp,
+        /// Decides what its random numbers are.
+        seed: u64,
+    },
 }
 
 /// One execution.
@@ -400,6 +421,9 @@ pub struct ExecResult {
     pub limits: Limits,
     /// How each was kept.
     pub kept: Vec<Kept>,
+    /// What it wanted of the network, and what came of it. Executions of one sandbox that overlap see each other's.
+    #[serde(default)]
+    pub network: Vec<Contact>,
 }
 
 /// What comes from a program that somebody is attached to.
@@ -580,6 +604,14 @@ pub enum RuntimeError {
         /// The program.
         program: String,
         /// What went wrong, and what to do.
+        why: String,
+    },
+    /// A module could not be started in it.
+    #[error("{module} cannot be run: {why}")]
+    CannotRunModule {
+        /// The module.
+        module: String,
+        /// What went wrong.
         why: String,
     },
     /// The script cannot be loaded, threw, or returned nothing usable.

@@ -32,8 +32,10 @@ pub enum Fallback {
 /// What the program needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Needs {
-    /// It is a command; without this it is JavaScript.
+    /// It is a command; without this and `module` it is JavaScript.
     pub command: bool,
+    /// It is a WebAssembly module.
+    pub module: bool,
     /// Hosts to talk to.
     pub network: bool,
     /// A terminal.
@@ -174,11 +176,12 @@ fn judge(kind: RuntimeKind, ask: &Ask, offers: &[Offer]) -> Result<(), String> {
     let (has, needs) = (offer.capabilities, ask.needs);
     let lacks = [
         (needs.command && !has.commands, "runs no commands"),
-        (!needs.command && !has.javascript, "runs no JavaScript by itself"),
+        (needs.module && !has.modules, "runs no WebAssembly modules"),
+        (!needs.command && !needs.module && !has.javascript, "runs no JavaScript by itself"),
         (needs.network && !has.network, "has no network in this version"),
         (needs.interactive && !has.interactive, "has no terminal"),
         (needs.gpu && !has.gpu, "has no graphics processor"),
-        (needs.workspace && !has.workspace, "sees no folder of the host's"),
+        (needs.workspace && !has.workspace && !needs.module, "sees no folder of the host's"),
     ];
     if let Some((_, lack)) = lacks.into_iter().find(|(lacks, _)| *lacks) {
         return Err(lack.into());
@@ -214,7 +217,8 @@ mod tests {
         let capabilities = Capabilities {
             commands: agent,
             javascript: !agent,
-            network: false,
+            modules: !agent,
+            network: agent,
             interactive: agent,
             gpu: false,
             workspace: agent,
@@ -334,12 +338,26 @@ mod tests {
                 Ok(Microvm),
             ),
             ("strict lets advisory limits be", command(), vec![advisory(Gvisor)], Ok(Gvisor)),
-            ("a terminal", needs(Needs { interactive: true, ..Needs::default() }), all(), Err("wasm has no terminal")),
+            ("a module", needs(Needs { module: true, workspace: true, ..Needs::default() }), all(), Ok(Wasm)),
             (
-                "a network",
-                needs(Needs { network: true, command: true, ..Needs::default() }),
+                "a module with a network",
+                needs(Needs { module: true, network: true, ..Needs::default() }),
                 all(),
-                Err("gvisor has no network"),
+                Err("wasm has no network"),
+            ),
+            (
+                "a module with high security",
+                high(needs(Needs { module: true, ..Needs::default() })),
+                all(),
+                Err("modules"),
+            ),
+            ("a terminal", needs(Needs { interactive: true, ..Needs::default() }), all(), Err("wasm has no terminal")),
+            ("a network", needs(Needs { network: true, command: true, ..Needs::default() }), all(), Ok(Gvisor)),
+            (
+                "a network for a script",
+                needs(Needs { network: true, ..Needs::default() }),
+                all(),
+                Err("wasm has no network"),
             ),
             (
                 "a graphics processor",

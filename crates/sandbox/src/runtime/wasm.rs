@@ -8,6 +8,7 @@ use super::{
     RuntimeKind, SandboxId, SandboxSpec, State, Stats, Status,
 };
 use crate::cancel::Cancel;
+use crate::guests;
 use crate::host::ScriptHost;
 use crate::script::{ScriptCall, ScriptError};
 use aic_base::Limits;
@@ -54,6 +55,22 @@ impl Wasm {
         Ok(())
     }
 
+    /// A module may open files, where a script has none in reach.
+    fn keeps_of_module(&self, spec: &SandboxSpec) -> Vec<Kept> {
+        let mut kept = self.keeps(&spec.limits);
+        if spec.workspace.access == Access::ReadWrite {
+            let own = [
+                Kept::enforced(Limit::Files, "counted where they are opened, and an rlimit"),
+                Kept::enforced(Limit::FileSize, "looked at with each write, and an rlimit"),
+                Kept::enforced(Limit::Disk, "all it writes is counted, what it overwrites too"),
+            ];
+            kept.retain(|kept| own.iter().all(|own| own.limit != kept.limit));
+            kept.extend(own);
+            kept.sort_by_key(|kept| kept.limit);
+        }
+        kept
+    }
+
     fn unsupported(&self, what: &str) -> RuntimeError {
         RuntimeError::Unsupported { runtime: self.name(), what: what.into() }
     }
@@ -81,6 +98,7 @@ impl Runtime for Wasm {
         Capabilities {
             commands: false,
             javascript: true,
+            modules: true,
             network: false,
             interactive: false,
             gpu: false,
@@ -109,8 +127,11 @@ impl Runtime for Wasm {
     }
 
     fn create(&self, spec: &SandboxSpec) -> Result<SandboxId, RuntimeError> {
-        if spec.workspace.access != Access::None {
-            return Err(self.unsupported("sees no folder of the host's: use gvisor, or `workspace: none`"));
+        if spec.workspace.access == Access::Copy {
+            return Err(self.unsupported("copies no folder: use `read_only` or `read_write`, or gvisor"));
+        }
+        if !spec.network.is_none() {
+            return Err(self.unsupported("has no network: use gvisor, or `network: none`"));
         }
         let mut all = self.lock();
         let id = spec.name.clone().unwrap_or_else(SandboxId::fresh);
@@ -149,6 +170,13 @@ impl Runtime for Wasm {
         if state != State::Running {
             return Err(RuntimeError::NotRunning { id: id.clone(), state, why: None });
         }
+        if let Program::Module { .. } = &exec.program {
+            let kept = self.keeps_of_module(&spec);
+            return guests::run(&self.host, id, &spec, exec, kept, cancel);
+        }
+        if spec.workspace.access != Access::None {
+            return Err(self.unsupported("shows scripts no folder of the host's: use gvisor, or `workspace: none`"));
+        }
         let Program::JavaScript { filename, source, args, ctx, now, seed } = &exec.program else {
             return Err(self.unsupported("runs no commands: use gvisor"));
         };
@@ -176,6 +204,7 @@ impl Runtime for Wasm {
             choice: spec.choice.clone(),
             limits: spec.limits.clone(),
             kept,
+            network: Vec::new(),
         };
         match called {
             Ok(done) => Ok(result(Exit::Code(0), Some(done.value), done.stdout, done.truncated)),

@@ -8,10 +8,9 @@
 //!   runs no guest and ends; workers that run guests cannot open files.
 //! - A SHA-256 in front of the code catches what honest disks do: cut, stale and rotten files. The bytes that were
 //!   checked are the bytes that are loaded.
-//! - Its name is a digest over the guest, wasmtime's version and the engine's configuration and processor features, so
+//! - Its name is a digest over the module, wasmtime's version and the engine's configuration and processor features, so
 //!   that code for another engine is never found; wasmtime checks the same again.
 
-use super::guest;
 use aic_base::{Digest, DigestBuilder};
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -21,7 +20,10 @@ use std::path::{Path, PathBuf};
 use wasmtime::{Engine, Module};
 
 const MAGIC: &[u8; 16] = b"aic guest code 1";
-const MOST: u64 = 64 << 20;
+const MOST: u64 = 256 << 20;
+/// What the code of users' modules is called, and how much of it is kept.
+pub(super) const MODULE: &str = "module";
+const MOST_MODULES: usize = 64;
 
 pub(super) struct Cache {
     folder: PathBuf,
@@ -29,14 +31,15 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    /// The cache in this folder, given as the bytes of its path. The code lies in a subfolder that is made for it.
-    pub(super) fn new(path: Vec<u8>, engine: &Engine) -> Self {
+    /// The cache of one module in this folder, given as the bytes of its path. The code lies in a subfolder that is
+    /// made for it.
+    pub(super) fn new(path: Vec<u8>, engine: &Engine, name: &str, wasm: &[u8]) -> Self {
         let folder = path_from(path).join("guests");
         let mut hasher = DigestHasher(DigestBuilder::new("precompiled guest"));
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let mut key = hasher.0;
-        let digest = key.part("wasm", guest::QUICKJS).part("engine", "wasmtime 48.0").finish();
-        Self { file: folder.join(format!("quickjs-{digest}.code")), folder }
+        let digest = key.part("wasm", wasm).part("engine", "wasmtime 48.0").finish();
+        Self { file: folder.join(format!("{name}-{digest}.code")), folder }
     }
 
     /// The precompiled guest; `None` if there is none.
@@ -70,8 +73,8 @@ impl Cache {
     ///
     /// # Errors
     /// The folder is not private or cannot be written.
-    pub(super) fn store(&self, engine: &Engine) -> Result<(), String> {
-        let code = engine.precompile_module(guest::QUICKJS).map_err(|error| format!("{error:#}"))?;
+    pub(super) fn store(&self, engine: &Engine, wasm: &[u8]) -> Result<(), String> {
+        let code = engine.precompile_module(wasm).map_err(|error| format!("{error:#}"))?;
         let written = || -> io::Result<()> {
             make_private_folder(&self.folder)?;
             private_folder(&self.folder)?;
@@ -81,9 +84,25 @@ impl Cache {
             file.write_all(&code)?;
             file.as_file().sync_all()?;
             file.persist(&self.file).map_err(|error| error.error)?;
+            self.tidy();
             Ok(())
         };
         written().map_err(|error| format!("cannot keep the compiled guest in {}: {error}", self.folder.display()))
+    }
+}
+
+impl Cache {
+    /// Removes the code of modules that were compiled longest ago, where there are many.
+    fn tidy(&self) {
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let modules = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(MODULE));
+        let mut all: Vec<_> = modules
+            .filter_map(|entry| Some((entry.metadata().and_then(|found| found.modified()).ok()?, entry.path())))
+            .collect();
+        all.sort();
+        for (_, path) in all.iter().rev().skip(MOST_MODULES) {
+            drop(std::fs::remove_file(path));
+        }
     }
 }
 

@@ -79,10 +79,10 @@ impl ResourceLimiter for Run {
 }
 
 /// Random numbers that a seed decides (Steele, Lea, Flood 2014); nothing here needs to be unpredictable.
-struct SplitMix64(u64);
+pub(super) struct SplitMix64(pub(super) u64);
 
 impl SplitMix64 {
-    fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut word = self.0;
         word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -93,8 +93,8 @@ impl SplitMix64 {
 
 /// How a run ended.
 pub(super) struct Answer {
-    end: End,
-    truncated: bool,
+    pub(super) end: End,
+    pub(super) truncated: bool,
     pub(super) printed: Vec<u8>,
     pub(super) body: Vec<u8>,
 }

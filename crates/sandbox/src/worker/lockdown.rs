@@ -56,14 +56,29 @@ pub(super) fn before_guests(report: &mut WorkerReport) {
     system::before_guests(report);
 }
 
+/// The same in two steps for a worker that compiles and runs a module of the user's: what of files it may still reach,
+/// before anything of the module's is looked at; and the rest before it runs.
+pub(super) fn before_module(report: &mut WorkerReport, workspace: Option<(&std::path::Path, bool)>) {
+    system::before_module(report, workspace);
+}
+
+/// The second step: so many descriptors, and files so large.
+pub(super) fn before_module_runs(report: &mut WorkerReport, files: u64, file_size: u64) {
+    system::limit(report, files, file_size);
+}
+
 #[cfg(target_os = "linux")]
 pub(crate) use system::close_inherited;
 
 #[cfg(target_os = "linux")]
 mod system {
     use super::{Landlock, WorkerReport};
-    use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetStatus, Scope};
+    use landlock::{
+        ABI, Access, AccessFs, AccessNet, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus,
+        Scope,
+    };
     use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+    use std::path::Path;
 
     /// Room for the pool's 1 GiB, the program, thread stacks and the allocator's arenas.
     const ADDRESS_SPACE: u64 = 3 << 30;
@@ -103,11 +118,24 @@ mod system {
     }
 
     pub(super) fn before_guests(report: &mut WorkerReport) {
-        let limits = [(Resource::Nofile, 0), (Resource::Fsize, 0), (Resource::Core, 0), (Resource::As, ADDRESS_SPACE)];
-        match landlock() {
+        before_module(report, None);
+        limit(report, 0, 0);
+    }
+
+    pub(super) fn before_module(report: &mut WorkerReport, workspace: Option<(&Path, bool)>) {
+        match landlock(workspace) {
             Ok(landlock) => report.landlock = landlock,
             Err(why) => report.notes.push(format!("Landlock: {why}")),
         }
+    }
+
+    pub(super) fn limit(report: &mut WorkerReport, files: u64, file_size: u64) {
+        let limits = [
+            (Resource::Nofile, files),
+            (Resource::Fsize, file_size),
+            (Resource::Core, 0),
+            (Resource::As, ADDRESS_SPACE),
+        ];
         report.rlimits = true;
         for (resource, most) in limits {
             // Not above what a stricter parent has set already.
@@ -120,15 +148,29 @@ mod system {
         }
     }
 
-    /// Denies every access that this version of Landlock knows, with no exception.
-    pub(super) fn landlock() -> Result<Landlock, landlock::RulesetError> {
+    /// Denies every access that this version of Landlock knows, but to plain files and folders in the workspace.
+    pub(super) fn landlock(workspace: Option<(&Path, bool)>) -> Result<Landlock, landlock::RulesetError> {
         let newest = ABI::V6;
-        let status = Ruleset::default()
+        let mut rules = Ruleset::default()
             .handle_access(AccessFs::from_all(newest))?
             .handle_access(AccessNet::from_all(newest))?
             .scope(Scope::from_all(newest))?
-            .create()?
-            .restrict_self()?;
+            .create()?;
+        let read = AccessFs::ReadFile | AccessFs::ReadDir;
+        let change = AccessFs::WriteFile
+            | AccessFs::Truncate
+            | AccessFs::MakeReg
+            | AccessFs::MakeDir
+            | AccessFs::RemoveFile
+            | AccessFs::RemoveDir
+            | AccessFs::Refer;
+        // One that is gone by now is not reached either.
+        if let Some((folder, writable)) = workspace
+            && let Ok(folder) = PathFd::new(folder)
+        {
+            rules = rules.add_rule(PathBeneath::new(folder, if writable { read | change } else { read }))?;
+        }
+        let status = rules.restrict_self()?;
         Ok(match status.ruleset {
             RulesetStatus::FullyEnforced => Landlock::Full,
             RulesetStatus::PartiallyEnforced => Landlock::Partial,
@@ -152,7 +194,7 @@ mod tests {
             [fs::read("/etc/passwd").err(), fs::read_dir("/").err(), written.err(), TcpStream::connect(address).err()]
         };
         // Landlock holds for the thread that asked for it; the other tests go on freely.
-        let thread = std::thread::spawn(move || (try_all(), system::landlock().unwrap(), try_all()));
+        let thread = std::thread::spawn(move || (try_all(), system::landlock(None).unwrap(), try_all()));
         let (before, landlock, after) = thread.join().unwrap();
         assert!(before.iter().all(Option::is_none), "{before:?}");
         match landlock {
@@ -173,4 +215,8 @@ mod system {
     }
 
     pub(super) fn before_guests(_report: &mut WorkerReport) {}
+
+    pub(super) fn before_module(_report: &mut WorkerReport, _workspace: Option<(&std::path::Path, bool)>) {}
+
+    pub(super) fn limit(_report: &mut WorkerReport, _files: u64, _file_size: u64) {}
 }

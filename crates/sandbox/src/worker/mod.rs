@@ -6,7 +6,9 @@
 mod cache;
 mod guest;
 mod lockdown;
+mod module;
 mod ticker;
+mod wasi;
 
 use crate::wire::{self, CallHeader, Frame, Kind, Mode, Nonce, Open, ReadError};
 use std::io::{self, Write};
@@ -14,6 +16,7 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 
 pub use lockdown::{Landlock, WorkerReport};
+pub(crate) use module::{MOST_MODULE, check as check_module};
 
 /// Stack of the thread that runs guests, in bytes: more than [`guest::WASM_STACK`], for the host's own frames.
 const GUEST_THREAD_STACK: usize = guest::WASM_STACK + (8 << 20);
@@ -84,34 +87,65 @@ fn role(
 }
 
 /// Loads or compiles the guest and gives up every right that is not needed any more. `None`: nothing more to do.
-fn get_ready(frame: &Frame, report: &mut WorkerReport) -> Result<Option<guest::Runner>, String> {
+fn get_ready(frame: &Frame, report: &mut WorkerReport) -> Result<Option<Runner>, String> {
     let open: Open = serde_json::from_slice(&frame.payload).map_err(|error| format!("no valid request: {error}"))?;
+    if let Some(wanted) = &open.module {
+        return match module::get_ready(wanted, open.mode, open.cache, report)? {
+            module::Ready::Runner(runner) => Ok(Some(Runner::Module(runner))),
+            module::Ready::Missing => done(Kind::Missing, frame, &[]),
+            module::Ready::Prepared(facts) => {
+                done(Kind::Prepared, frame, &serde_json::to_vec(&facts).unwrap_or_default())
+            }
+        };
+    }
     let engine = guest::engine().map_err(|error| format!("no engine for WASM: {error:#}"))?;
-    let cache = open.cache.map(|path| cache::Cache::new(path, &engine));
+    let cache = open.cache.map(|path| cache::Cache::new(path, &engine, "quickjs", guest::QUICKJS));
     let loaded = match &cache {
         None => None,
         Some(cache) => cache.load(&engine).map_err(|why| report.notes.push(why)).ok().flatten(),
     };
     report.cached = loaded.is_some();
     let module = match (open.mode, loaded) {
-        (Mode::Prepare, Some(_)) => return done(Kind::Prepared, frame),
+        (Mode::Prepare, Some(_)) => return done(Kind::Prepared, frame, &[]),
         (Mode::Prepare, None) => {
             let cache = cache.ok_or("no folder to prepare the guest in")?;
-            cache.store(&engine)?;
-            return done(Kind::Prepared, frame);
+            cache.store(&engine, guest::QUICKJS)?;
+            return done(Kind::Prepared, frame, &[]);
         }
         (Mode::Load | Mode::LoadOrCompile, Some(module)) => module,
-        (Mode::Load, None) => return done(Kind::Missing, frame),
+        (Mode::Load, None) => return done(Kind::Missing, frame, &[]),
         (Mode::LoadOrCompile, None) => guest::compile(&engine).map_err(|error| format!("{error:#}"))?,
     };
     // The first instance makes the image that the later ones share, which needs a descriptor and a file's size.
     let runner = guest::Runner::new(engine, &module).map_err(|error| format!("the guest does not start: {error:#}"))?;
     lockdown::before_guests(report);
-    Ok(Some(runner))
+    Ok(Some(Runner::Guest(runner)))
 }
 
-fn done(kind: Kind, frame: &Frame) -> Result<Option<guest::Runner>, String> {
-    reply(kind, &frame.nonce, &[]).map_err(|error| error.to_string())?;
+/// What runs here: scripts in the guest that is built in, or one module of the user's.
+enum Runner {
+    Guest(guest::Runner),
+    Module(module::Runner),
+}
+
+impl Runner {
+    fn with_ticker(self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Guest(runner) => Self::Guest(runner.with_ticker()?),
+            Self::Module(runner) => Self::Module(runner.with_ticker()?),
+        })
+    }
+
+    fn run(&mut self, header: CallHeader, input: &[u8]) -> guest::Answer {
+        match self {
+            Self::Guest(runner) => runner.run(header, input),
+            Self::Module(runner) => runner.run(header, input),
+        }
+    }
+}
+
+fn done(kind: Kind, frame: &Frame, payload: &[u8]) -> Result<Option<Runner>, String> {
+    reply(kind, &frame.nonce, &[payload]).map_err(|error| error.to_string())?;
     Ok(None)
 }
 
@@ -125,7 +159,7 @@ impl Drop for EndOfProcess {
     }
 }
 
-fn serve(runner: guest::Runner, queue: &mpsc::Receiver<Frame>) {
+fn serve(runner: Runner, queue: &mpsc::Receiver<Frame>) {
     let _end = EndOfProcess;
     let Ok(mut runner) = runner.with_ticker() else { std::process::exit(3) };
     for frame in queue {

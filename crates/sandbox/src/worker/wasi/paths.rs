@@ -1,0 +1,196 @@
+//! The calls of WASI about paths. Each begins at a folder that the guest has, and ends beneath it.
+
+use super::errno::Errno;
+use super::fds::{put_about, times};
+use super::folder::{Folder, How, Opened};
+use super::mem::Mem;
+use super::nodes::{FOLDER, Node, REGULAR, plain};
+use super::{Done, Wasi};
+use std::sync::Arc;
+
+const FOLLOW: u32 = 1;
+
+impl Wasi {
+    fn folder(&mut self, fd: u32) -> Result<&Folder, Errno> {
+        match self.table.node(fd)? {
+            Node::Folder { folder, .. } => Ok(folder),
+            // The script's folder is not for changing.
+            Node::Shelf => Err(Errno::ROFS),
+            _ => Err(Errno::NOTDIR),
+        }
+    }
+
+    /// What a path on the shelf is: the shelf itself, the script, or nothing. Nothing at all where the descriptor is no
+    /// shelf.
+    fn on_shelf(&mut self, fd: u32, path: &str) -> Option<Result<Option<Arc<[u8]>>, Errno>> {
+        if !matches!(self.table.node(fd), Ok(Node::Shelf)) {
+            return None;
+        }
+        let path = path.trim_start_matches("./");
+        Some(match &self.table.script {
+            _ if matches!(path, "" | ".") => Ok(None),
+            Some((name, text)) if name == path => Ok(Some(Arc::clone(text))),
+            _ => Err(Errno::NOENT),
+        })
+    }
+
+    pub(super) fn path_create_directory(&mut self, mem: &mut Mem<'_>, fd: u32, path: u32, length: u32) -> Done {
+        let path = mem.text(path, length)?;
+        self.folder(fd)?;
+        self.table.charge_file()?;
+        self.folder(fd)?.make_folder(&path)
+    }
+
+    pub(super) fn path_filestat_get(
+        &mut self,
+        mem: &mut Mem<'_>,
+        fd: u32,
+        lookup: u32,
+        path: u32,
+        length: u32,
+        at: u32,
+    ) -> Done {
+        let path = mem.text(path, length)?;
+        let about = match self.on_shelf(fd, &path) {
+            Some(found) => found?.map_or(plain(FOLDER, 0), |text| plain(REGULAR, text.len() as u64)),
+            None => self.folder(fd)?.about(&path, lookup & FOLLOW != 0)?,
+        };
+        put_about(mem, at, &about)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "WASI's, not ours")]
+    pub(super) fn path_filestat_set_times(
+        &mut self,
+        mem: &mut Mem<'_>,
+        fd: u32,
+        lookup: u32,
+        path: u32,
+        length: u32,
+        accessed: u64,
+        modified: u64,
+        flags: u32,
+    ) -> Done {
+        let (accessed, modified) = times(accessed, modified, flags, self.began.saturating_add(self.passed))?;
+        let path = mem.text(path, length)?;
+        self.folder(fd)?.set_times(&path, lookup & FOLLOW != 0, accessed, modified)
+    }
+
+    /// A hard link would give a file of the workspace a second name that limits do not know.
+    #[expect(clippy::too_many_arguments, reason = "WASI's, not ours")]
+    pub(super) fn path_link(
+        &mut self,
+        _: &mut Mem<'_>,
+        _: u32,
+        _: u32,
+        _: u32,
+        _: u32,
+        _: u32,
+        _: u32,
+        _: u32,
+    ) -> Done {
+        Err(Errno::NOTSUP)
+    }
+
+    /// A symbolic link could lead out for whoever reads the workspace later.
+    pub(super) fn path_symlink(&mut self, _: &mut Mem<'_>, _: u32, _: u32, _: u32, _: u32, _: u32) -> Done {
+        Err(Errno::NOTSUP)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "WASI's, not ours")]
+    pub(super) fn path_open(
+        &mut self,
+        mem: &mut Mem<'_>,
+        fd: u32,
+        lookup: u32,
+        path: u32,
+        length: u32,
+        open: u32,
+        base: u64,
+        _inheriting: u64,
+        flags: u32,
+        at: u32,
+    ) -> Done {
+        // Reading a file or a folder; writing, making room, setting the size.
+        const READS: u64 = 1 << 1 | 1 << 14;
+        const WRITES: u64 = 1 << 6 | 1 << 8 | 1 << 22;
+        let path = mem.text(path, length)?;
+        let mut how = How {
+            read: base & READS != 0,
+            write: base & WRITES != 0,
+            create: open & 1 != 0,
+            folder: open & 2 != 0,
+            exclusive: open & 4 != 0,
+            truncate: open & 8 != 0,
+            append: flags & 1 != 0,
+            follow: lookup & FOLLOW != 0,
+        };
+        let node = match self.on_shelf(fd, &path) {
+            Some(_) if how.write || how.create || how.truncate => return Err(Errno::ROFS),
+            Some(found) => match found? {
+                None => Node::Shelf,
+                Some(_) if how.folder => return Err(Errno::NOTDIR),
+                Some(bytes) => Node::Text { bytes, at: 0, seeks: true },
+            },
+            None => {
+                // Libraries ask for every right when they open a folder; a folder is never written itself.
+                if how.folder {
+                    how.write = false;
+                }
+                if how.create && matches!(self.folder(fd)?.about(&path, how.follow), Err(Errno::NOENT)) {
+                    self.table.charge_file()?;
+                }
+                match self.folder(fd)?.open_at(&path, how)? {
+                    Opened::Folder(folder) => Node::Folder { folder, entries: Vec::new() },
+                    Opened::File(file) => Node::Open { file, read: how.read, write: how.write, append: how.append },
+                }
+            }
+        };
+        let number = self.table.add(node)?;
+        mem.put_u32(at, number)
+    }
+
+    pub(super) fn path_readlink(
+        &mut self,
+        mem: &mut Mem<'_>,
+        fd: u32,
+        path: u32,
+        length: u32,
+        at: u32,
+        room: u32,
+        used: u32,
+    ) -> Done {
+        let path = mem.text(path, length)?;
+        if let Some(found) = self.on_shelf(fd, &path) {
+            return found.and(Err(Errno::INVAL));
+        }
+        let mut link = self.folder(fd)?.link(&path)?;
+        link.truncate(room as usize);
+        mem.put(at, &link)?;
+        mem.put_u32(used, link.len() as u32)
+    }
+
+    pub(super) fn path_remove_directory(&mut self, mem: &mut Mem<'_>, fd: u32, path: u32, length: u32) -> Done {
+        let path = mem.text(path, length)?;
+        self.folder(fd)?.unlink(&path, true)
+    }
+
+    pub(super) fn path_rename(
+        &mut self,
+        mem: &mut Mem<'_>,
+        fd: u32,
+        path: u32,
+        length: u32,
+        to: u32,
+        new: u32,
+        new_length: u32,
+    ) -> Done {
+        let (path, new) = (mem.text(path, length)?, mem.text(new, new_length)?);
+        let target = self.folder(to)?.same()?;
+        self.folder(fd)?.rename(&path, &target, &new)
+    }
+
+    pub(super) fn path_unlink_file(&mut self, mem: &mut Mem<'_>, fd: u32, path: u32, length: u32) -> Done {
+        let path = mem.text(path, length)?;
+        self.folder(fd)?.unlink(&path, false)
+    }
+}
