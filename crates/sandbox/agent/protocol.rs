@@ -11,6 +11,8 @@ pub const MAX_PAYLOAD: usize = 1 << 20;
 /// The most output that one frame carries, in bytes.
 pub const CHUNK: usize = 64 << 10;
 const MAGIC: [u8; 4] = *b"aicA";
+/// What an agent on a serial line says before its first frame; whatever came before was another's.
+pub const GREETING: &[u8] = b"\naic agent: frames from here\n";
 const HEADER: usize = 4 + 1 + 16 + 4 + 4;
 
 /// A number that is used for one session.
@@ -48,10 +50,13 @@ pub enum Kind {
     Failed = 69,
     /// How many processes run, the agent left out: four bytes.
     Counted = 70,
+    /// So many bytes of the host's were read since the last time, four bytes: only on a serial line, which would lose
+    /// what nobody reads.
+    Taken = 71,
 }
 
 impl Kind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Open,
         Self::Start,
         Self::Stdin,
@@ -66,6 +71,7 @@ impl Kind {
         Self::Exit,
         Self::Failed,
         Self::Counted,
+        Self::Taken,
     ];
 
     fn from_byte(byte: u8) -> Option<Self> {

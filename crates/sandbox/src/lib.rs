@@ -14,6 +14,7 @@ mod cancel;
 mod host;
 #[cfg(target_os = "linux")]
 mod jail;
+mod kvm;
 mod probe;
 mod process;
 pub mod runtime;
@@ -25,6 +26,7 @@ pub use cancel::{Cancel, Watch};
 pub use host::ScriptHost;
 #[cfg(target_os = "linux")]
 pub use jail::{Jails, Named, StateDir};
+pub use kvm::{Kvm, try_kvm};
 pub use probe::{Health, Machine, Probe, probe};
 pub use process::WorkerCommand;
 pub use runtime::{Runtime, RuntimeError, RuntimeKind, Wasm};

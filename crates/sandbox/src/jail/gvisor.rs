@@ -145,7 +145,7 @@ impl Wall for Gvisor {
             file_size: limits.file_size,
         };
         let state = room.folder.join("runsc");
-        Ok(Built { launch: self.launch(room, &bundle, state), setup })
+        Ok(Built { launch: self.launch(room, &bundle, state), setup, serial: false })
     }
 }
 

@@ -3,20 +3,25 @@
 
 mod bubble;
 mod cgroup;
+mod cpio;
 mod exec;
 mod folder;
 mod gvisor;
+mod image;
 mod keeper;
+mod microvm;
 pub(crate) mod proc;
 #[allow(dead_code, reason = "the agent uses the other half")]
 #[path = "../../agent/protocol.rs"]
 mod protocol;
+mod serial;
 mod session;
 mod supervisor;
 mod wall;
 mod workspace;
 
 use crate::cancel::Cancel;
+use crate::kvm::Kvm;
 use crate::process::WorkerCommand;
 use crate::runtime::{
     Access, Attached, Capabilities, Cleaned, Exec, ExecResult, Kept, Runtime, RuntimeError, RuntimeKind, SandboxId,
@@ -103,6 +108,14 @@ impl Jails {
         Some(Self::new(Box::new(bubble::Bubble::find()?), command, state))
     }
 
+    /// A virtual machine, if QEMU and a guest image are here; on an emulated processor unless KVM is usable.
+    ///
+    /// # Errors
+    /// Says what is missing and what to run.
+    pub fn microvm(command: WorkerCommand, state: StateDir, kvm: Kvm) -> Result<Self, String> {
+        Ok(Self::new(Box::new(microvm::Microvm::find(kvm)?), command, state))
+    }
+
     fn new(wall: Box<dyn wall::Wall>, command: WorkerCommand, state: StateDir) -> Self {
         state.reap();
         Self { wall, command, state, groups: cgroup::ability(), landlock: AtomicU8::new(0), all: Mutex::default() }
@@ -113,6 +126,16 @@ impl Jails {
     pub fn without_groups(mut self) -> Self {
         self.groups = cgroup::Ability::default();
         self
+    }
+
+    /// Whether its processor is emulated in software.
+    pub fn is_emulated(&self) -> bool {
+        self.wall.emulated()
+    }
+
+    /// What it is made of, beside a tool: a probe is good as long as this stays.
+    pub(crate) fn depends_on(&self) -> String {
+        self.wall.evidence()
     }
 
     /// What holds limits here, in words: the evidence of a probe.
@@ -126,13 +149,20 @@ impl Jails {
             0 => String::new(),
             version => format!(", Landlock version {version}"),
         };
-        format!("{root}, {groups}{landlock}")
+        let own = match self.wall.evidence() {
+            own if own.is_empty() => own,
+            own => format!("{own}; "),
+        };
+        format!("{own}{root}, {groups}{landlock}")
     }
 
     /// What this kind of wall should have and this machine does not; nothing where all is there. Known after a start.
     pub fn lacks(&self) -> Option<&'static str> {
         if self.name() == RuntimeKind::Process && self.landlock.load(Ordering::Relaxed) == 0 {
             return Some("the kernel has no Landlock, so files are held by mounts alone");
+        }
+        if self.wall.emulated() {
+            return Some("the processor is emulated, so it is slow, and taken only when named");
         }
         (!self.has_groups()).then_some("without all control groups some limits are watched rather than enforced")
     }
@@ -187,7 +217,8 @@ impl Jails {
         let mut built = self.wall.build(&room).map_err(|error| cannot(error.to_string()))?;
         built.launch.processors = wall::binding(limits, self.groups);
         built.launch.write(&folder).map_err(|error| RuntimeError::file(&folder, error))?;
-        let session = Session::start(&self.command, &folder, &built.setup, self.wall.ready_within()).map_err(cannot)?;
+        let session = Session::start(&self.command, &folder, (&built.setup, built.serial), self.wall.ready_within())
+            .map_err(cannot)?;
         self.landlock.store(session.landlock, Ordering::Relaxed);
         record.keeper = session.process();
         self.state.write(&record).map_err(|error| RuntimeError::file(&folder, error))?;
@@ -383,6 +414,9 @@ impl Jails {
         let spec = &record.spec;
         let mut workspace = spec.workspace.clone();
         let (mut owner, mut special) = (None, Vec::new());
+        if let Err(why) = self.wall.shares(workspace.access) {
+            return Err(RuntimeError::Unsupported { runtime: self.name(), what: why.into() });
+        }
         if workspace.access != Access::None {
             let path = workspace.path.canonicalize().map_err(|error| RuntimeError::file(&workspace.path, error))?;
             let found = path.metadata().map_err(|error| RuntimeError::file(&path, error))?;
