@@ -1,6 +1,7 @@
 //! Chores of the repository: `cargo xtask CHORE`. One file a chore.
 
 mod frames;
+mod guest_image;
 mod guests;
 mod licenses;
 mod sample_data;
@@ -14,6 +15,7 @@ type Chore = (&'static str, &'static str, fn(&[String]) -> Result<(), String>);
 
 const CHORES: &[Chore] = &[
     ("frames", "render the pictures of the docs; --check only compares", frames::run),
+    ("guest-image", "fetch the kernel and programs that microVMs start from", guest_image::run),
     ("guests", "rebuild the sandbox's guests; --check only compares", guests::run),
     ("licenses", "check what every dependency is licensed as", licenses::run),
     ("sample-data", "make the samples' databases anew", sample_data::run),

@@ -15,23 +15,26 @@ mod filter;
 mod protocol;
 mod run;
 mod sys;
+mod vm;
 
 use egress::Egress;
 use protocol::{Frame, Kind, Nonce, ReadError, Setup};
 use run::Run;
 use std::io::Write;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 /// Where a program may write, where Landlock confines it.
 const WRITABLE: [&str; 3] = ["/tmp", "/workspace", "/dev"];
+/// The word by which a kernel tells its first process that there are no pipes.
+const SERIAL: &str = "serial";
 /// How often all processes are killed before the agent gives up waiting for them to be gone, a millisecond each.
 const MOST_KILLS: u32 = 2000;
 
 fn main() -> ExitCode {
     sys::hide();
-    let Ok((mut input, output)) = sys::take_stdio() else { return ExitCode::from(3) };
+    let Some((mut input, output, group)) = line_to_host() else { return ExitCode::from(3) };
     let open = match protocol::read(&mut input) {
         Ok(frame) if frame.kind == Kind::Open => frame,
         Ok(_) | Err(ReadError::Garbage(_) | ReadError::Broken(_)) => return ExitCode::from(2),
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
     sys::nonblocking(&woken);
     sys::nonblocking(&wake);
     sys::wake_on_child(wake.as_raw_fd());
+    input.sign(open.nonce);
     let port = setup.egress.then_some(protocol::EGRESS_PORT);
     let landlock = if setup.landlock { sys::landlock(&WRITABLE, port).ok() } else { None };
     let report = [landlock.as_ref().map_or(0, |(_, abi)| *abi)];
@@ -49,6 +53,8 @@ fn main() -> ExitCode {
         voice: Voice { output, nonce: open.nonce },
         setup,
         landlock: landlock.map(|(rules, _)| rules),
+        group,
+        machine: input.is_line(),
         filter: filter::code(setup.filter, setup.egress).into(),
         runs: Vec::new(),
         egress: None,
@@ -64,6 +70,23 @@ fn main() -> ExitCode {
     }
     agent.voice.say(Kind::Ready, 0, &report);
     agent.serve(&mut input, woken)
+}
+
+/// Where the host speaks and listens: stdin and stdout, or in a virtual machine, which is made ready first, a serial
+/// line. With it the group that holds a machine's programs.
+fn line_to_host() -> Option<(vm::Input, std::fs::File, Option<OwnedFd>)> {
+    if !(std::process::id() == 1 && std::env::args_os().any(|word| word == SERIAL)) {
+        let (input, output) = sys::take_stdio().ok()?;
+        return Some((vm::Input::pipe(input), output, None));
+    }
+    let booted = vm::boot().and_then(|mut booted| {
+        let output = booted.line.try_clone()?;
+        let input = vm::Input::line(booted.line.try_clone()?)?;
+        vm::greet(&mut booted.line)?;
+        Ok((input, output, booted.group))
+    });
+    // On the kernel's console, which the host reads when a machine does not come up.
+    booted.inspect_err(|error| drop(writeln!(std::io::stdout(), "agent: {error}"))).ok()
 }
 
 /// The way to the host.
@@ -90,14 +113,17 @@ impl Voice {
 struct Agent {
     voice: Voice,
     setup: Setup,
-    landlock: Option<std::os::fd::OwnedFd>,
+    landlock: Option<OwnedFd>,
+    /// In a virtual machine: what holds all programs together.
+    group: Option<OwnedFd>,
+    machine: bool,
     filter: Arc<[sys::Instruction]>,
     runs: Vec<Run>,
     egress: Option<Egress>,
 }
 
 impl Agent {
-    fn serve(&mut self, input: &mut std::fs::File, mut woken: std::io::PipeReader) -> ExitCode {
+    fn serve(&mut self, input: &mut vm::Input, mut woken: std::io::PipeReader) -> ExitCode {
         loop {
             let mut fds = vec![
                 sys::PollFd { fd: input.as_raw_fd(), events: sys::POLLIN, revents: 0 },
@@ -154,7 +180,7 @@ impl Agent {
             (Kind::Kill, Some(run)) => run.kill(frame.payload.first().copied().unwrap_or(9)),
             (Kind::Resize, Some(run)) => run.resize(&frame.payload),
             (Kind::Count, _) => {
-                let count = u32::try_from(processes()).unwrap_or(u32::MAX);
+                let count = u32::try_from(processes(self.machine)).unwrap_or(u32::MAX);
                 self.voice.say(Kind::Counted, id, &count.to_le_bytes());
             }
             (Kind::Data | Kind::Shut | Kind::Credit, _) => {
@@ -169,8 +195,9 @@ impl Agent {
 
     fn start(&self, frame: &Frame) -> std::io::Result<Run> {
         let start = protocol::Start::decode(&frame.payload).ok_or(std::io::ErrorKind::InvalidInput)?;
-        let landlock = self.landlock.as_ref().map(|rules| sys::duplicate(rules.as_raw_fd())).transpose()?;
-        Run::start(frame.id, start, &self.setup, Arc::clone(&self.filter), landlock)
+        let copy = |fd: &Option<OwnedFd>| fd.as_ref().map(|fd| sys::duplicate(fd.as_raw_fd())).transpose();
+        let held = (copy(&self.landlock)?, copy(&self.group)?);
+        Run::start(frame.id, start, &self.setup, Arc::clone(&self.filter), held)
     }
 
     /// Notes which programs ended, and tells the host of them when nothing of theirs is left.
@@ -217,8 +244,15 @@ impl Agent {
     }
 }
 
-fn processes() -> usize {
+/// Processes beside the agent. On a kernel of our own also without the kernel's threads, which are number 2 and its
+/// children.
+fn processes(own_kernel: bool) -> usize {
     let Ok(entries) = std::fs::read_dir("/proc") else { return 0 };
     let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    numbers.filter(|pid| *pid != std::process::id()).count()
+    let of_kernel = |pid: u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse::<u32>().ok());
+        pid == 2 || parent == Some(2)
+    };
+    numbers.filter(|pid| *pid != std::process::id() && !(own_kernel && of_kernel(*pid))).count()
 }

@@ -17,6 +17,8 @@ pub const WINDOW: usize = 256 << 10;
 /// The most connections that are open at a time.
 pub const MOST_CONNECTIONS: usize = 32;
 const MAGIC: [u8; 4] = *b"aicA";
+/// What an agent on a serial line says before its first frame; whatever came before was another's.
+pub const GREETING: &[u8] = b"\naic agent: frames from here\n";
 const HEADER: usize = 4 + 1 + 16 + 4 + 4;
 
 /// A number that is used for one session.
@@ -68,10 +70,13 @@ pub enum Kind {
     Hung = 73,
     /// So many bytes for a connection were taken, and as many more may come: four bytes.
     Drained = 74,
+    /// So many bytes of the host's were read since the last time, four bytes: only on a serial line, which would lose
+    /// what nobody reads.
+    Taken = 75,
 }
 
 impl Kind {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 22] = [
         Self::Open,
         Self::Start,
         Self::Stdin,
@@ -93,6 +98,7 @@ impl Kind {
         Self::Sent,
         Self::Hung,
         Self::Drained,
+        Self::Taken,
     ];
 
     fn from_byte(byte: u8) -> Option<Self> {

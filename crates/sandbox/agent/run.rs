@@ -44,7 +44,7 @@ impl Run {
         start: Start,
         setup: &Setup,
         filter: Arc<[Instruction]>,
-        landlock: Option<OwnedFd>,
+        (landlock, group): (Option<OwnedFd>, Option<OwnedFd>),
     ) -> io::Result<Self> {
         let (program, arguments) = start.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let mut command = Command::new(OsStr::from_bytes(program));
@@ -61,7 +61,7 @@ impl Run {
         let limits = limits.into_iter().filter(|(resource, most)| *resource == CORE || *most != u64::MAX).collect();
         let folder = CString::new(start.folder).map_err(|_| io::ErrorKind::InvalidInput)?;
         let terminal = start.terminal.is_some();
-        sys::descend(&mut command, Descent { folder, user: setup.user, terminal, limits, filter, landlock });
+        sys::descend(&mut command, Descent { folder, user: setup.user, terminal, limits, filter, landlock, group });
         let run = |pid: u32, input: OwnedFd, output: OwnedFd, errors: Option<OwnedFd>| {
             for fd in [&input, &output].into_iter().chain(&errors) {
                 sys::nonblocking(fd);

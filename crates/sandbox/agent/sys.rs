@@ -2,7 +2,7 @@
 //! agent is here.
 #![expect(unsafe_code, reason = "this file is the agent's only door to the C library")]
 
-use std::ffi::{CStr, c_int, c_long, c_ulong};
+use std::ffi::{CStr, CString, c_char, c_int, c_long, c_ulong};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -15,7 +15,7 @@ const SIGCHLD: c_int = 17;
 const WNOHANG: c_int = 1;
 const F_SETFL: c_int = 4;
 const O_NONBLOCK: c_int = 0o4000;
-const O_NOCTTY: c_int = 0o400;
+pub const O_NOCTTY: c_int = 0o400;
 const F_DUPFD_CLOEXEC: c_int = 1030;
 const PR_SET_DUMPABLE: c_int = 4;
 const PR_SET_SECCOMP: c_int = 22;
@@ -25,6 +25,22 @@ const TIOCSCTTY: c_ulong = 0x540E;
 const TIOCSWINSZ: c_ulong = 0x5414;
 const TIOCGPTN: c_ulong = 0x8004_5430;
 const TIOCSPTLCK: c_ulong = 0x4004_5431;
+const TCSETS: c_ulong = 0x5402;
+/// `CS8 | CREAD | CLOCAL | B115200`.
+const PLAIN_LINE: u32 = 0o60 | 0o200 | 0o4000 | 0o10002;
+const SIOCGIFFLAGS: c_ulong = 0x8913;
+const SIOCSIFFLAGS: c_ulong = 0x8914;
+const IFF_UP: u16 = 1;
+const S_IFCHR: u32 = 0o020_000;
+
+/// Flags of [`mount`].
+pub const READ_ONLY: c_ulong = 1;
+pub const NOSUID: c_ulong = 2;
+pub const NODEV: c_ulong = 4;
+pub const NOEXEC: c_ulong = 8;
+pub const REMOUNT: c_ulong = 32;
+pub const BIND: c_ulong = 4096;
+const MOVE: c_ulong = 8192;
 
 /// What to wait for at a descriptor.
 #[repr(C)]
@@ -64,12 +80,18 @@ unsafe extern "C" {
     fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
     fn setsid() -> c_int;
     fn setpgid(pid: c_int, group: c_int) -> c_int;
-    fn chdir(path: *const std::ffi::c_char) -> c_int;
+    fn chdir(path: *const c_char) -> c_int;
     fn write(fd: c_int, bytes: *const u8, count: usize) -> isize;
     fn umask(mask: u32) -> u32;
     fn syscall(number: c_long, ...) -> c_long;
     fn getrlimit(resource: c_int, limit: *mut [u64; 2]) -> c_int;
     fn setrlimit(resource: c_int, limit: *const [u64; 2]) -> c_int;
+    #[link_name = "mount"]
+    fn c_mount(from: *const c_char, to: *const c_char, kind: *const c_char, flags: c_ulong, data: *const u8) -> c_int;
+    fn chroot(path: *const c_char) -> c_int;
+    fn mknod(path: *const c_char, mode: u32, device: u64) -> c_int;
+    fn sethostname(name: *const u8, length: usize) -> c_int;
+    fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int;
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -235,13 +257,15 @@ pub fn landlock(writable: &[&str], port: Option<u16>) -> io::Result<(OwnedFd, u8
 
 /// What a new process does to itself before it becomes the program.
 pub struct Descent {
-    pub folder: std::ffi::CString,
+    pub folder: CString,
     pub user: Option<u32>,
     pub terminal: bool,
     /// Resource and most.
     pub limits: Vec<(c_int, u64)>,
     pub filter: std::sync::Arc<[Instruction]>,
     pub landlock: Option<OwnedFd>,
+    /// The group in which a virtual machine holds all programs.
+    pub group: Option<OwnedFd>,
 }
 
 /// Has the command go through these steps between `fork` and `exec`.
@@ -260,6 +284,11 @@ impl Descent {
             } else {
                 done(setpgid(0, 0))?;
             }
+            if let Some(group) = &self.group
+                && write(group.as_raw_fd(), b"0".as_ptr(), 1) != 1
+            {
+                return Err(io::Error::last_os_error());
+            }
             for (resource, most) in &self.limits {
                 let mut limit = [0u64; 2];
                 done(getrlimit(*resource, &raw mut limit))?;
@@ -272,6 +301,11 @@ impl Descent {
                 done(syscall(numbers::SETGID, user as c_ulong))?;
                 for capability in CAPABILITIES {
                     done(prctl(PR_CAPBSET_DROP, capability, 0, 0, 0))?;
+                }
+                // The first process of a machine begins with all of them; past the last there is none to drop.
+                let mut capability = 0;
+                while self.group.is_some() && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0 {
+                    capability += 1;
                 }
                 done(syscall(numbers::SETUID, user as c_ulong))?;
             }
@@ -296,4 +330,87 @@ pub fn take_stdio() -> io::Result<(std::fs::File, std::fs::File)> {
     // SAFETY: 0 and 1 are open for as long as the agent runs; only copies of them are made.
     let (input, output) = unsafe { (BorrowedFd::borrow_raw(0), BorrowedFd::borrow_raw(1)) };
     Ok((duplicate(input.as_raw_fd())?.into(), duplicate(output.as_raw_fd())?.into()))
+}
+
+fn text(text: &str) -> io::Result<CString> {
+    CString::new(text).map_err(|_| io::ErrorKind::InvalidInput.into())
+}
+
+/// Mounts; `data` are the file system's own options.
+pub fn mount(from: &str, to: &str, kind: &str, flags: c_ulong, data: &str) -> io::Result<()> {
+    let (source, target, system, options) = (text(from)?, text(to)?, text(kind)?, text(data)?);
+    // SAFETY: four strings that end with a zero and outlive the call.
+    let result = unsafe {
+        c_mount(source.as_ptr(), target.as_ptr(), system.as_ptr(), flags, options.as_ptr().cast())
+    };
+    done(result).map_err(|error| io::Error::new(error.kind(), format!("mounting {to}: {error}")))
+}
+
+/// Makes this mount the root of all that is seen from here on.
+pub fn enter_room(room: &str) -> io::Result<()> {
+    std::env::set_current_dir(room)?;
+    mount(".", "/", "", MOVE, "")?;
+    // SAFETY: a constant string.
+    done(unsafe { chroot(c".".as_ptr()) })?;
+    std::env::set_current_dir("/")
+}
+
+/// A character device that everybody may use.
+pub fn make_device(path: &std::path::Path, major: u32, minor: u32) -> io::Result<()> {
+    let name = text(&path.to_string_lossy())?;
+    // SAFETY: a string that ends with a zero and outlives the call; the mask must not narrow the mode.
+    unsafe {
+        let mask = umask(0);
+        let result = mknod(name.as_ptr(), S_IFCHR | 0o666, u64::from(major << 8 | minor));
+        umask(mask);
+        done(result)
+    }
+}
+
+/// What the machine calls itself. That it cannot is no reason to end.
+pub fn host_name(name: &str) {
+    // SAFETY: pointer and length belong to one live string.
+    unsafe { sethostname(name.as_ptr(), name.len()) };
+}
+
+/// Switches the loopback on; without it programs only miss it.
+pub fn loopback() {
+    #[repr(C)]
+    struct Request {
+        name: [u8; 16],
+        flags: u16,
+        rest: [u8; 22],
+    }
+    let mut request = Request { name: *b"lo\0\0\0\0\0\0\0\0\0\0\0\0\0\0", flags: 0, rest: [0; 22] };
+    // SAFETY: the requests read and write one `struct ifreq`, 40 bytes; the socket is owned from here on.
+    unsafe {
+        let socket = socket(2, 2, 0);
+        if socket < 0 {
+            return;
+        }
+        let socket = OwnedFd::from_raw_fd(socket);
+        if ioctl(socket.as_raw_fd(), SIOCGIFFLAGS, &raw mut request) == 0 {
+            request.flags |= IFF_UP;
+            ioctl(socket.as_raw_fd(), SIOCSIFFLAGS, &raw const request);
+        }
+    }
+}
+
+/// A serial line that changes no byte and echoes none.
+pub fn raw_line(line: &impl AsRawFd) -> io::Result<()> {
+    #[repr(C)]
+    struct Line {
+        input: u32,
+        output: u32,
+        control: u32,
+        local: u32,
+        discipline: u8,
+        characters: [u8; 19],
+    }
+    let mut characters = [0; 19];
+    // VMIN: a read waits for one byte at least.
+    characters[6] = 1;
+    let plain = Line { input: 0, output: 0, control: PLAIN_LINE, local: 0, discipline: 0, characters };
+    // SAFETY: the request reads one `struct termios` of the kernel's.
+    done(unsafe { ioctl(line.as_raw_fd(), TCSETS, &raw const plain) })
 }

@@ -20,6 +20,7 @@ pub mod guests;
 mod host;
 #[cfg(target_os = "linux")]
 mod jail;
+mod kvm;
 mod probe;
 mod process;
 pub mod runtime;
@@ -31,6 +32,7 @@ pub use cancel::{Cancel, Watch};
 pub use host::ScriptHost;
 #[cfg(target_os = "linux")]
 pub use jail::{Jails, Named, StateDir};
+pub use kvm::{Kvm, try_kvm};
 pub use probe::{Health, Machine, Probe, probe};
 pub use process::WorkerCommand;
 pub use runtime::{Runtime, RuntimeError, RuntimeKind, Wasm};

@@ -3,6 +3,7 @@
 
 use crate::cancel::Cancel;
 use crate::host::ScriptHost;
+use crate::kvm::Kvm;
 use crate::runtime::select::Offer;
 use crate::runtime::{Capabilities, Exec, ExecResult, Program, Runtime, RuntimeKind, SandboxSpec, Wasm};
 use aic_base::{Limits, Timestamp};
@@ -150,6 +151,8 @@ pub struct Machine {
     runtimes: Vec<Arc<dyn Runtime>>,
     #[cfg(target_os = "linux")]
     jails: Vec<Arc<crate::jail::Jails>>,
+    /// Why there is no microVM, where there is none.
+    no_microvm: String,
     cache: Option<PathBuf>,
 }
 
@@ -164,6 +167,7 @@ impl Machine {
             runtimes: vec![wasm],
             #[cfg(target_os = "linux")]
             jails: Vec::new(),
+            no_microvm: "is driven on Linux only".into(),
             cache: cache_dir,
         };
         machine.add_jails(&command);
@@ -174,11 +178,30 @@ impl Machine {
     fn add_jails(&mut self, command: &crate::process::WorkerCommand) {
         use crate::jail::{Jails, StateDir};
         let Ok(state) = StateDir::of_user() else { return };
-        let found = [Jails::gvisor(command.clone(), state.clone()), Jails::process(command.clone(), state)];
+        let microvm = Jails::microvm(command.clone(), state.clone(), self.kvm(command));
+        let microvm = microvm.inspect_err(|why| self.no_microvm.clone_from(why)).ok();
+        let found =
+            [Jails::gvisor(command.clone(), state.clone()), microvm, Jails::process(command.clone(), state)];
         for jails in found.into_iter().flatten().map(Arc::new) {
             self.runtimes.push(Arc::clone(&jails) as Arc<dyn Runtime>);
             self.jails.push(jails);
         }
+    }
+
+    /// What KVM is worth here, as it was found since the machine started.
+    #[cfg(target_os = "linux")]
+    fn kvm(&self, command: &crate::process::WorkerCommand) -> Kvm {
+        let file = self.cache.as_ref().map(|folder| folder.join("probe-kvm.json"));
+        let memory = file.and_then(|file| Memory::about(&["/dev/kvm".as_ref()], file));
+        if let Some(known) = memory.as_ref().and_then(Memory::recall) {
+            return known;
+        }
+        let found = crate::kvm::try_kvm(command);
+        // Whoever was too slow once is tried again.
+        if let Some(memory) = memory.filter(|_| found != Kvm::Broken) {
+            memory.keep(&found);
+        }
+        found
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -203,10 +226,11 @@ impl Machine {
 
     /// Probes one runtime.
     pub fn probe(&self, kind: RuntimeKind, fresh: bool) -> Probe {
-        let Some(runtime) = self.runtime(kind) else { return missing(kind) };
+        let Some(runtime) = self.runtime(kind) else { return self.missing(kind) };
         let memory = self.cache.as_ref().and_then(|folder| Memory::of(kind, folder));
-        if let Some(known) = memory.as_ref().filter(|_| !fresh).and_then(Memory::recall) {
-            return known;
+        let memory = memory.map(|memory| memory.and(&self.depends_on(kind)));
+        if let Some(known) = memory.as_ref().filter(|_| !fresh).and_then(Memory::recall::<Probe>) {
+            return Probe { cached: true, ..known };
         }
         let mut found = probe(&*runtime);
         if kind == RuntimeKind::Wasm {
@@ -217,6 +241,17 @@ impl Machine {
             memory.keep(&found);
         }
         found
+    }
+
+    /// What else than its tool a runtime depends on.
+    #[cfg(target_os = "linux")]
+    fn depends_on(&self, kind: RuntimeKind) -> String {
+        self.jails.iter().find(|jails| jails.name() == kind).map(|jails| jails.depends_on()).unwrap_or_default()
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn depends_on(&self, _: RuntimeKind) -> String {
+        String::new()
     }
 
     #[cfg(target_os = "linux")]
@@ -231,34 +266,62 @@ impl Machine {
     #[cfg(not(target_os = "linux"))]
     fn explain(&self, _: RuntimeKind, _: &mut Probe) {}
 
-    /// What the selector needs to know of each runtime, for these limits.
+    /// What the selector needs to know of each runtime, for these limits. An emulated machine takes seconds to try and
+    /// is taken only when named, so it is not tried for this: one that does not come up says so when it is started.
     pub fn offers(&self, limits: &Limits) -> Vec<Offer> {
-        let offer = |found: Probe| {
-            let runtime = self.runtime(found.kind);
-            let none = Capabilities {
-                commands: true,
-                javascript: true,
-                modules: true,
-                network: true,
-                interactive: true,
-                gpu: true,
-                workspace: true,
-                own_kernel: true,
-            };
-            Offer {
-                kind: found.kind,
-                // What cannot be used lacks nothing else worth saying.
-                capabilities: runtime.as_ref().map_or(none, |runtime| runtime.capabilities()),
-                kept: runtime.as_ref().map(|runtime| runtime.keeps(limits)).unwrap_or_default(),
-                emulated: false,
-                warm: found.warm.unwrap_or(Duration::MAX),
-                unusable: match found.health {
-                    Health::Unusable(why) => Some(why),
-                    Health::Ready | Health::Degraded(_) => None,
-                },
-            }
+        let kinds = RuntimeKind::ALL.into_iter().filter(|kind| *kind != RuntimeKind::Docker);
+        kinds.map(|kind| self.offer(kind, limits)).collect()
+    }
+
+    fn offer(&self, kind: RuntimeKind, limits: &Limits) -> Offer {
+        let everything = Capabilities {
+            commands: true,
+            javascript: true,
+            modules: true,
+            network: true,
+            interactive: true,
+            gpu: true,
+            workspace: true,
+            own_kernel: true,
         };
-        self.probe_all(false).into_iter().map(offer).collect()
+        let runtime = self.runtime(kind);
+        let emulated = self.is_emulated(kind);
+        let found = if emulated { None } else { Some(self.probe(kind, false)) };
+        Offer {
+            kind,
+            // What cannot be used lacks nothing else worth saying.
+            capabilities: runtime.as_ref().map_or(everything, |runtime| runtime.capabilities()),
+            kept: runtime.as_ref().map(|runtime| runtime.keeps(limits)).unwrap_or_default(),
+            emulated,
+            warm: found.as_ref().and_then(|found| found.warm).unwrap_or(Duration::MAX),
+            unusable: match found.map(|found| found.health) {
+                Some(Health::Unusable(why)) => Some(why),
+                Some(Health::Ready | Health::Degraded(_)) | None => None,
+            },
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn is_emulated(&self, kind: RuntimeKind) -> bool {
+        self.jails.iter().any(|jails| jails.name() == kind && jails.is_emulated())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn is_emulated(&self, _: RuntimeKind) -> bool {
+        false
+    }
+
+    /// What is to be said of a runtime that is not here.
+    fn missing(&self, kind: RuntimeKind) -> Probe {
+        if kind != RuntimeKind::Microvm {
+            return missing(kind);
+        }
+        let why = &self.no_microvm;
+        let install = match why.contains("qemu") {
+            true => "apt-get install --no-install-recommends qemu-system-x86, then cargo xtask guest-image",
+            false => "cargo xtask guest-image",
+        };
+        Probe::unusable(kind, why.clone(), Some(install))
     }
 }
 
@@ -281,10 +344,9 @@ fn missing(kind: RuntimeKind) -> Probe {
     match kind {
         RuntimeKind::Gvisor => Probe::unusable(kind, "runsc is not installed", Some("apt-get install runsc")),
         RuntimeKind::Process => Probe::unusable(kind, "bwrap is not installed", Some("apt-get install bubblewrap")),
-        RuntimeKind::Microvm => not_driven(&["qemu-system-x86_64", "qemu-system-aarch64"]),
         RuntimeKind::Firecracker => not_driven(&["firecracker"]),
         RuntimeKind::Kata => not_driven(&["kata-runtime"]),
-        RuntimeKind::Wasm | RuntimeKind::Docker => Probe::unusable(kind, "not part of this build", None),
+        RuntimeKind::Wasm | RuntimeKind::Microvm | RuntimeKind::Docker => Probe::unusable(kind, "not part of this build", None),
     }
 }
 
@@ -306,47 +368,60 @@ fn is_program(path: &Path) -> bool {
     path.is_file()
 }
 
-/// A probe's result on disk, good until the machine restarts or the runtime or this program changes.
+/// What was found, on disk: good until the machine restarts or what it depends on changes.
 struct Memory {
     file: PathBuf,
     key: String,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct Remembered<T> {
     key: String,
-    probe: Probe,
+    probe: T,
 }
 
 impl Memory {
+    /// The probe of a runtime; nothing for those that are quick to try.
     fn of(kind: RuntimeKind, folder: &Path) -> Option<Self> {
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         let program = match kind {
             RuntimeKind::Gvisor => "runsc",
             RuntimeKind::Process => "bwrap",
+            RuntimeKind::Microvm => "qemu-system-x86_64",
             // Quick to try, and the worker is wanted warm anyhow.
             _ => return None,
         };
         let folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH")?).collect();
-        let stamp = |path: &Path| {
-            let found = std::fs::metadata(path).ok()?;
-            Some(format!("{} {} {:?}", path.display(), found.len(), found.modified().ok()?))
-        };
-        let (tool, own) = (stamp(&look_for(&[program], &folders)?)?, stamp(&std::env::current_exe().ok()?)?);
-        let user = user();
-        let key = format!("{} {user} {tool} {own}", boot.trim());
-        Some(Self { file: folder.join(format!("probe-{kind}.json")), key })
+        let tool = look_for(&[program], &folders)?;
+        Self::about(&[&tool, &std::env::current_exe().ok()?], folder.join(format!("probe-{kind}.json")))
     }
 
-    fn recall(&self) -> Option<Probe> {
-        let kept: Kept = serde_json::from_slice(&std::fs::read(&self.file).ok()?).ok()?;
-        (kept.key == self.key).then_some(Probe { cached: true, ..kept.probe })
+    /// What depends on these files and this user.
+    fn about(files: &[&Path], file: PathBuf) -> Option<Self> {
+        let mut key = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned();
+        key.push_str(&format!(" {}", user()));
+        for path in files {
+            let found = std::fs::metadata(path).ok()?;
+            key.push_str(&format!(" {} {} {:?}", path.display(), found.len(), found.modified().ok()?));
+        }
+        Some(Self { file, key })
+    }
+
+    /// The same, but only as long as this stays as it is too.
+    fn and(mut self, more: &str) -> Self {
+        self.key.push(' ');
+        self.key.push_str(more);
+        self
+    }
+
+    fn recall<T: for<'a> Deserialize<'a>>(&self) -> Option<T> {
+        let kept: Remembered<T> = serde_json::from_slice(&std::fs::read(&self.file).ok()?).ok()?;
+        (kept.key == self.key).then_some(kept.probe)
     }
 
     /// A probe that cannot be remembered is made again, which is only slower.
-    fn keep(self, probe: &Probe) {
+    fn keep<T: Serialize>(self, probe: &T) {
         let Some(folder) = self.file.parent() else { return };
-        let kept = Kept { key: self.key.clone(), probe: probe.clone() };
+        let kept = Remembered { key: self.key.clone(), probe };
         let written = || -> std::io::Result<()> {
             std::fs::create_dir_all(folder)?;
             let file = tempfile::NamedTempFile::new_in(folder)?;
@@ -391,9 +466,9 @@ mod tests {
         let memory = |key: &str| Memory { file: file.clone(), key: key.into() };
         let found = Probe { health: Health::Ready, ..Probe::unusable(RuntimeKind::Gvisor, "", None) };
         memory("a").keep(&found);
-        assert_eq!(memory("a").recall(), Some(Probe { cached: true, ..found }));
-        assert_eq!(memory("b").recall(), None);
+        assert_eq!(memory("a").recall(), Some(found));
+        assert_eq!(memory("b").recall::<Probe>(), None);
         std::fs::write(&file, "no JSON").unwrap();
-        assert_eq!(memory("a").recall(), None);
+        assert_eq!(memory("a").recall::<Probe>(), None);
     }
 }

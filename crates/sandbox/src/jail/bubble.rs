@@ -117,6 +117,6 @@ impl Wall for Bubble {
         };
         let user = Self::starter(room.workspace.access, room.owner);
         let launch = Launch { argv, groups: room.groups.clone(), user, processors: 0, state: Vec::new() };
-        Ok(Built { launch, setup })
+        Ok(Built { launch, setup, serial: false })
     }
 }

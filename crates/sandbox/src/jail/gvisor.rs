@@ -146,7 +146,7 @@ impl Wall for Gvisor {
             egress: false,
         };
         let state = room.folder.join("runsc");
-        Ok(Built { launch: self.launch(room, &bundle, state), setup })
+        Ok(Built { launch: self.launch(room, &bundle, state), setup, serial: false })
     }
 }
 

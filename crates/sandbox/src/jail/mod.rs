@@ -3,14 +3,18 @@
 
 mod bubble;
 mod cgroup;
+mod cpio;
 mod exec;
 mod folder;
 mod gvisor;
+mod image;
 mod keeper;
+mod microvm;
 pub(crate) mod proc;
 #[allow(dead_code, reason = "the agent uses the other half")]
 #[path = "../../agent/protocol.rs"]
 pub(crate) mod protocol;
+mod serial;
 mod session;
 mod supervisor;
 mod wall;
@@ -19,6 +23,7 @@ mod workspace;
 use crate::cancel::Cancel;
 use crate::egress::gate::Gate;
 use crate::egress::{Guide, TestNetwork};
+use crate::kvm::Kvm;
 use crate::process::WorkerCommand;
 use crate::runtime::{
     Access, Attached, Capabilities, Cleaned, Exec, ExecResult, Kept, Runtime, RuntimeError, RuntimeKind, SandboxId,
@@ -107,6 +112,14 @@ impl Jails {
         Some(Self::new(Box::new(bubble::Bubble::find()?), command, state))
     }
 
+    /// A virtual machine, if QEMU and a guest image are here; on an emulated processor unless KVM is usable.
+    ///
+    /// # Errors
+    /// Says what is missing and what to run.
+    pub fn microvm(command: WorkerCommand, state: StateDir, kvm: Kvm) -> Result<Self, String> {
+        Ok(Self::new(Box::new(microvm::Microvm::find(kvm)?), command, state))
+    }
+
     fn new(wall: Box<dyn wall::Wall>, command: WorkerCommand, state: StateDir) -> Self {
         state.reap();
         let (groups, guide) = (cgroup::ability(), Arc::default());
@@ -128,6 +141,16 @@ impl Jails {
         self
     }
 
+    /// Whether its processor is emulated in software.
+    pub fn is_emulated(&self) -> bool {
+        self.wall.emulated()
+    }
+
+    /// What it is made of, beside a tool: a probe is good as long as this stays.
+    pub(crate) fn depends_on(&self) -> String {
+        self.wall.evidence()
+    }
+
     /// What holds limits here, in words: the evidence of a probe.
     pub fn means(&self) -> String {
         let groups = [("memory", self.groups.memory), ("pids", self.groups.pids), ("cpu", self.groups.cpu)];
@@ -139,13 +162,20 @@ impl Jails {
             0 => String::new(),
             version => format!(", Landlock version {version}"),
         };
-        format!("{root}, {groups}{landlock}")
+        let own = match self.wall.evidence() {
+            own if own.is_empty() => own,
+            own => format!("{own}; "),
+        };
+        format!("{own}{root}, {groups}{landlock}")
     }
 
     /// What this kind of wall should have and this machine does not; nothing where all is there. Known after a start.
     pub fn lacks(&self) -> Option<&'static str> {
         if self.name() == RuntimeKind::Process && self.landlock.load(Ordering::Relaxed) == 0 {
             return Some("the kernel has no Landlock, so files are held by mounts alone");
+        }
+        if self.wall.emulated() {
+            return Some("the processor is emulated, so it is slow, and taken only when named");
         }
         (!self.has_groups()).then_some("without all control groups some limits are watched rather than enforced")
     }
@@ -203,8 +233,8 @@ impl Jails {
         built.setup.egress = !network.is_none();
         let gate = built.setup.egress.then(|| Arc::new(Gate::new(network.clone(), Arc::clone(&self.guide))));
         built.launch.write(&folder).map_err(|error| RuntimeError::file(&folder, error))?;
-        let session =
-            Session::start(&self.command, &folder, &built.setup, self.wall.ready_within(), gate).map_err(cannot)?;
+        let way = (&built.setup, built.serial);
+        let session = Session::start(&self.command, &folder, way, self.wall.ready_within(), gate).map_err(cannot)?;
         self.landlock.store(session.landlock, Ordering::Relaxed);
         record.keeper = session.process();
         self.state.write(&record).map_err(|error| RuntimeError::file(&folder, error))?;
@@ -400,6 +430,9 @@ impl Jails {
         let spec = &record.spec;
         let mut workspace = spec.workspace.clone();
         let (mut owner, mut special) = (None, Vec::new());
+        if let Err(why) = self.wall.shares(workspace.access) {
+            return Err(RuntimeError::Unsupported { runtime: self.name(), what: why.into() });
+        }
         if workspace.access != Access::None {
             let path = workspace.path.canonicalize().map_err(|error| RuntimeError::file(&workspace.path, error))?;
             let found = path.metadata().map_err(|error| RuntimeError::file(&path, error))?;

@@ -8,6 +8,7 @@ use super::keeper::{KEEPER, LOG, STAY};
 use super::proc::Process;
 use super::protocol::{self, CHUNK, Ended, Frame, Kind, Nonce, ReadError, Setup, Start};
 use crate::egress::gate::{Gate, Question, Questions};
+use super::serial::Credit;
 use crate::process::WorkerCommand;
 use std::collections::HashMap;
 use std::fs;
@@ -24,6 +25,8 @@ use std::time::{Duration, Instant};
 const MOST_WAITING: usize = 64;
 /// The most of the runtime's own complaints that an error repeats, in bytes.
 const MOST_COMPLAINT: u64 = 2000;
+/// In the sandbox's folder: what a virtual machine's kernel says.
+pub(crate) const CONSOLE: &str = "console";
 /// How long a sandbox gets to end by itself once its agent was told to.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// How long a keeper gets to clear everything away.
@@ -52,6 +55,8 @@ pub(crate) struct Session {
     keeper: Mutex<Keeper>,
     process: Option<Process>,
     folder: PathBuf,
+    /// On a serial line, which knows no end: closing it would tell the agent nothing.
+    serial: bool,
     /// The version of Landlock that holds programs; 0 for none.
     pub(crate) landlock: u8,
     /// The way to the network, where there is one.
@@ -90,11 +95,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Session {
-    /// Starts what the folder's launch file says, and waits for the agent.
+    /// Starts what the folder's launch file says, and waits for the agent, which may be at the end of a serial line.
     pub(crate) fn start(
         command: &WorkerCommand,
         folder: &Path,
-        setup: &Setup,
+        (setup, serial): (&Setup, bool),
         within: Duration,
         gate: Option<Arc<Gate>>,
     ) -> Result<Self, String> {
@@ -126,14 +131,18 @@ impl Session {
             keeper: Mutex::new(keeper),
             process,
             folder: folder.to_owned(),
+            serial,
             landlock: 0,
             gate,
         };
         // The agent is ready when it answers the number 0.
         let ready = session.mailbox(0)?;
         let thread = |name: &str| std::thread::Builder::new().name(name.into());
-        let writing = thread("sandbox-in").spawn(move || write_all(input, &queue));
-        let reading = thread("sandbox-out").spawn(move || read_all(output, nonce, &mailboxes, heard_by.as_deref()));
+        let credit = serial.then(|| Arc::new(Credit::default()));
+        let given = credit.clone();
+        let writing = thread("sandbox-in").spawn(move || write_all(input, &queue, credit.as_deref()));
+        let reading = thread("sandbox-out")
+            .spawn(move || read_all(output, nonce, &mailboxes, heard_by.as_deref(), given.as_deref()));
         writing.and(reading).map_err(|error| format!("no thread: {error}"))?;
         session.ask(Kind::Open, 0, &setup.encode());
         let until = Instant::now().checked_add(within);
@@ -222,7 +231,7 @@ impl Session {
     pub(crate) fn end(&self, stay: bool) {
         // The agent's stdin closes, and with the agent goes the sandbox.
         *lock(&self.questions) = None;
-        let grace = if self.broken().is_some() { Duration::ZERO } else { FAREWELL };
+        let grace = if self.serial || self.broken().is_some() { Duration::ZERO } else { FAREWELL };
         lock(&self.keeper).end(stay, grace);
     }
 
@@ -238,7 +247,8 @@ impl Session {
 
     /// What the runtime wrote to its log, as the end of a sentence.
     pub(crate) fn complaint(&self) -> String {
-        let text = tail(&self.folder.join(LOG)).unwrap_or_default();
+        // A virtual machine's kernel has a console of its own.
+        let text = [LOG, CONSOLE].map(|name| tail(&self.folder.join(name)).unwrap_or_default()).concat();
         let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         // Controls could play with a terminal.
         let text: String = lines.join("; ").chars().filter(|c| !c.is_control()).collect();
@@ -334,16 +344,30 @@ impl Mailbox {
 }
 
 /// Writes until nobody asks any more or nobody reads; then the pipe closes.
-fn write_all(mut input: ChildStdin, queue: &Receiver<Question>) {
+fn write_all(mut input: ChildStdin, queue: &Receiver<Question>, credit: Option<&Credit>) {
     for question in queue {
-        if input.write_all(&question.bytes).is_err() {
+        let sent = match credit {
+            Some(credit) => credit.send(&mut input, &question.bytes),
+            None => input.write_all(&question.bytes),
+        };
+        if sent.is_err() {
             return;
         }
     }
 }
 
-fn read_all(mut output: ChildStdout, nonce: Nonce, mailboxes: &Mutex<Mailboxes>, gate: Option<&Gate>) {
+fn read_all(
+    mut output: ChildStdout,
+    nonce: Nonce,
+    mailboxes: &Mutex<Mailboxes>,
+    gate: Option<&Gate>,
+    credit: Option<&Credit>,
+) {
+    let opened = credit.map_or(Ok(()), |credit| credit.open(&mut output));
     let why = loop {
+        if let Err(error) = &opened {
+            break format!("it ended before its agent was there ({error})");
+        }
         let frame = match protocol::read(&mut output) {
             Ok(frame) => frame,
             Err(ReadError::Closed) => break "it ended".into(),
@@ -357,6 +381,10 @@ fn read_all(mut output: ChildStdout, nonce: Nonce, mailboxes: &Mutex<Mailboxes>,
             if gate.hear(frame).is_none() {
                 break "its agent broke the rules of the network".into();
             }
+            continue;
+        }
+        if let (Kind::Taken, Some(credit)) = (frame.kind, credit) {
+            credit.give(protocol::Fields(&frame.payload).number().unwrap_or_default());
             continue;
         }
         let id = frame.id;
@@ -374,6 +402,9 @@ fn read_all(mut output: ChildStdout, nonce: Nonce, mailboxes: &Mutex<Mailboxes>,
         std::mem::take(&mut mailboxes.open)
     };
     open.into_values().for_each(|sender| drop(sender.try_send(Event::Nudge)));
+    if let Some(credit) = credit {
+        credit.close();
+    }
     // Read on into nothing, so that a sandbox that only lost its line does not hang on a full pipe.
     let _ = io::copy(&mut output, &mut io::sink());
 }
@@ -407,7 +438,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let command = WorkerCommand { program: "/bin/sh".into(), args: vec!["-c".into(), script.into()] };
         let within = Duration::from_secs(30);
-        Session::start(&command, folder.path(), &Setup::default(), within, None).err().unwrap_or_default()
+        Session::start(&command, folder.path(), (&Setup::default(), false), within, None).err().unwrap_or_default()
     }
 
     #[test]

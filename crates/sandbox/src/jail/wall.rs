@@ -4,7 +4,7 @@
 use super::cgroup;
 use super::keeper::Launch;
 use super::protocol::Setup;
-use crate::runtime::{Capabilities, Kept, Limit, Rootfs, RuntimeKind, Workspace};
+use crate::runtime::{Access, Capabilities, Kept, Limit, Rootfs, RuntimeKind, Workspace};
 use aic_base::Limits;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,6 +29,8 @@ pub(crate) struct Room<'a> {
 pub(crate) struct Built {
     pub(crate) launch: Launch,
     pub(crate) setup: Setup,
+    /// Whether its stdin and stdout are a serial line rather than pipes.
+    pub(crate) serial: bool,
 }
 
 /// A runtime that runs an agent behind its own kind of wall.
@@ -43,6 +45,11 @@ pub(crate) trait Wall: Send + Sync + 'static {
     /// How these limits hold with these groups.
     fn keeps(&self, limits: &Limits, groups: cgroup::Ability) -> Vec<Kept>;
 
+    /// Whether a folder of the host's can be had in this way; if not, what to do instead.
+    fn shares(&self, _: Access) -> Result<(), &'static str> {
+        Ok(())
+    }
+
     /// Which user a copied workspace must belong to, where it is not the workbench's own.
     fn copy_owner(&self) -> Option<u32>;
 
@@ -55,6 +62,16 @@ pub(crate) trait Wall: Send + Sync + 'static {
     /// How long it may take to come up. Generous: the machine may be busy.
     fn ready_within(&self) -> Duration {
         Duration::from_secs(60)
+    }
+
+    /// Whether the processor is emulated in software.
+    fn emulated(&self) -> bool {
+        false
+    }
+
+    /// What was seen of it, for a probe; empty where the means of holding limits are all there is to say.
+    fn evidence(&self) -> String {
+        String::new()
     }
 }
 
@@ -90,7 +107,7 @@ pub(crate) fn binding(limits: &Limits, groups: cgroup::Ability) -> usize {
     if groups.cpu || limits.cpu >= processors() as f64 { 0 } else { limits.cpu.ceil().max(1.0) as usize }
 }
 
-fn processors() -> usize {
+pub(crate) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 

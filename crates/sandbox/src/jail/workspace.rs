@@ -15,44 +15,44 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 /// Folders in folders. Each takes a descriptor while it is visited.
-const DEEPEST: usize = 200;
+pub(super) const DEEPEST: usize = 200;
 
-fn at(what: &str, error: impl Into<io::Error>) -> io::Error {
+pub(super) fn at(what: &str, error: impl Into<io::Error>) -> io::Error {
     let error = error.into();
     io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
-fn name_of(name: &CString) -> String {
+pub(super) fn name_of(name: &CString) -> String {
     name.to_string_lossy().into_owned()
 }
 
 /// Opens a folder in a folder, and nothing else.
-fn enter(folder: impl AsFd, name: &CString) -> io::Result<OwnedFd> {
+pub(super) fn enter(folder: impl AsFd, name: &CString) -> io::Result<OwnedFd> {
     let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(openat(folder, name, how, Mode::empty())?)
 }
 
 /// The root of a visit, which the host's user named: links on the way there are his.
-fn root(path: &Path) -> io::Result<OwnedFd> {
+pub(super) fn root(path: &Path) -> io::Result<OwnedFd> {
     let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     openat(CWD, path, how, Mode::empty()).map_err(|error| at(&path.display().to_string(), error))
 }
 
 /// The names in a folder.
-fn names(folder: impl AsFd) -> io::Result<Vec<CString>> {
+pub(super) fn names(folder: impl AsFd) -> io::Result<Vec<CString>> {
     let entries = Dir::read_from(folder)?;
     let names = entries.map(|entry| entry.map(|entry| entry.file_name().to_owned()));
     let names: Result<Vec<CString>, _> = names.collect();
     Ok(names?.into_iter().filter(|name| !matches!(name.as_bytes(), b"." | b"..")).collect())
 }
 
-fn look(folder: impl AsFd, name: &CString) -> io::Result<(FileType, Stat)> {
+pub(super) fn look(folder: impl AsFd, name: &CString) -> io::Result<(FileType, Stat)> {
     let found = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
     Ok((FileType::from_raw_mode(found.st_mode), found))
 }
 
 /// Opens a plain file without waiting for whatever it became since it was looked at.
-fn open_file(folder: impl AsFd, name: &CString) -> io::Result<Option<(File, Stat)>> {
+pub(super) fn open_file(folder: impl AsFd, name: &CString) -> io::Result<Option<(File, Stat)>> {
     let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = openat(folder, name, how, Mode::empty())?;
     let found = fstat(&file)?;

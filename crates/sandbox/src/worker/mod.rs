@@ -23,7 +23,8 @@ const GUEST_THREAD_STACK: usize = guest::WASM_STACK + (8 << 20);
 
 /// Runs a worker until its stdin closes: what `aic __worker` does. Call it first thing in `main`, before any thread
 /// is started or file opened: it closes every descriptor it inherited but the first three. With the arguments
-/// `keeper FOLDER` or `supervisor FOLDER` at their end it keeps a sandbox, or owns a named one, instead.
+/// `keeper FOLDER` or `supervisor FOLDER` at their end it keeps a sandbox, or owns a named one, instead, and with
+/// `kvm -` it tries KVM.
 pub fn worker_main() -> ExitCode {
     #[cfg(target_os = "linux")]
     if let Some((role, folder)) = role(std::env::args_os()) {
@@ -81,7 +82,8 @@ fn role(
     let mut last: Vec<_> = arguments.skip(1).collect();
     let folder = last.pop()?;
     let word = last.pop()?;
-    let roles: [(&str, fn(&std::path::Path) -> ExitCode); 2] = [(KEEPER, keeper_main), (SUPERVISOR, supervisor_main)];
+    let roles: [(&str, fn(&std::path::Path) -> ExitCode); 3] =
+        [(KEEPER, keeper_main), (SUPERVISOR, supervisor_main), (crate::kvm::TRY, |_| crate::kvm::kvm_main())];
     let (_, role) = roles.into_iter().find(|(name, _)| word == *name)?;
     Some((role, folder.into()))
 }

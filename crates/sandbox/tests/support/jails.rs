@@ -12,6 +12,8 @@ pub enum Wall {
     Rootless,
     NoGroups,
     Process,
+    /// On an emulated processor, whatever the machine has.
+    Emulated,
 }
 
 impl Wall {
@@ -22,12 +24,20 @@ impl Wall {
             Self::Rootless => Jails::gvisor_rootless(command, state).map(Jails::without_groups),
             Self::NoGroups => Jails::gvisor(command, state).map(Jails::without_groups),
             Self::Process => Jails::process(command, state),
+            Self::Emulated => {
+                let made = Jails::microvm(command, state, aic_sandbox::Kvm::Absent);
+                return made.unwrap_or_else(|why| panic!("{why}"));
+            }
         };
         made.unwrap_or_else(|| panic!("{self:?} is not installed"))
     }
 
     pub fn kind(self) -> RuntimeKind {
-        if self == Self::Process { RuntimeKind::Process } else { RuntimeKind::Gvisor }
+        match self {
+            Self::Process => RuntimeKind::Process,
+            Self::Emulated => RuntimeKind::Microvm,
+            Self::Gvisor | Self::Rootless | Self::NoGroups => RuntimeKind::Gvisor,
+        }
     }
 }
 
