@@ -1,10 +1,10 @@
 //! `models:` and `model:` to models, with what the catalog knows of them.
 
 use super::read::{duration, list, text};
-use crate::codes::{MISSING_KEY, NO_MODEL, NO_PROVIDER, NOT_ENFORCED, RETIRED_MODEL, UNPINNED_MODEL};
+use crate::codes::{MISSING_KEY, NO_MODEL, NO_PROVIDER, RETIRED_MODEL, UNPINNED_MODEL};
 use crate::cx::{Cx, Doc};
 use crate::tree::{Kind, Node};
-use crate::typed::{As, ModelSpec, Models, Pricing, Provider, Timeouts};
+use crate::typed::{As, ModelSpec, Models, Pricing, Provider, Replay, Timeouts};
 use crate::words::shown;
 use aic_base::Span;
 use serde_json::Value;
@@ -14,11 +14,9 @@ const NOTICE_DAYS: u64 = 90;
 
 pub(super) fn models(cx: &mut Cx<'_>, doc: &Doc, root: &Node, inherits: bool) -> Models {
     let mut models = Models::default();
-    let mut not_run: Option<Span> = None;
     if let Some(node) = root.get("model")
         && let Some(model) = model(cx, doc, "primary", node)
     {
-        note_real(&model, &mut not_run);
         models.named.insert("primary".to_owned(), model);
     }
     for entry in root.get("models").map(Node::entries).unwrap_or_default() {
@@ -28,7 +26,6 @@ pub(super) fn models(cx: &mut Cx<'_>, doc: &Doc, root: &Node, inherits: bool) ->
                 models.fallback.extend(model(cx, doc, "fallback", node));
             }
         } else if let Some(model) = model(cx, doc, name, &entry.value) {
-            note_real(&model, &mut not_run);
             models.named.insert(name.to_owned(), model);
         }
     }
@@ -38,10 +35,6 @@ pub(super) fn models(cx: &mut Cx<'_>, doc: &Doc, root: &Node, inherits: bool) ->
         let message = "no model answers: add `model: NAME`, or `models` with a `primary`";
         cx.report(doc.find(NO_MODEL, span, message));
     }
-    if let Some(span) = not_run {
-        let message = "this version runs scripted models only: the spec is checked, and a run that needs another provider is refused";
-        cx.report(doc.find(NOT_ENFORCED, span, message));
-    }
     models
 }
 
@@ -49,12 +42,6 @@ pub(super) fn models(cx: &mut Cx<'_>, doc: &Doc, root: &Node, inherits: bool) ->
 fn was_meant(root: &Node) -> bool {
     root.get("model").is_some_and(|node| !node.is_null())
         || root.get("models").and_then(|models| models.get("primary")).is_some_and(|node| !node.is_null())
-}
-
-fn note_real(model: &ModelSpec, first: &mut Option<Span>) {
-    if model.provider.is_some_and(|provider| provider != Provider::Scripted) {
-        first.get_or_insert(model.span);
-    }
 }
 
 fn model(cx: &mut Cx<'_>, doc: &Doc, name: &str, node: &Node) -> Option<ModelSpec> {
@@ -84,6 +71,9 @@ fn model(cx: &mut Cx<'_>, doc: &Doc, name: &str, node: &Node) -> Option<ModelSpe
     spec.max_tokens = known.get("max_tokens").and_then(Node::as_i64).and_then(|tokens| u64::try_from(tokens).ok());
     spec.seed = known.get("seed").and_then(Node::as_i64);
     spec.stop = known.get("stop").map(super::read::texts).unwrap_or_default();
+    spec.reasoning_effort = text(known, "reasoning_effort");
+    spec.tool_choice = text(known, "tool_choice");
+    spec.parallel_tool_calls = known.get("parallel_tool_calls").and_then(Node::as_bool);
     spec.extra = known.get("extra").map_or(Value::Null, Node::to_json);
     spec.timeouts = timeouts(known.get("timeout"));
     spec.retries =
@@ -92,6 +82,12 @@ fn model(cx: &mut Cx<'_>, doc: &Doc, name: &str, node: &Node) -> Option<ModelSpe
         let price = |key: &str| node.get(key).and_then(Node::as_f64);
         Some(Pricing { input_per_mtok: price("input_per_mtok")?, output_per_mtok: price("output_per_mtok")? })
     });
+    if spec.provider == Some(Provider::Replay)
+        && let (Some(cassette), Some(of)) = (known.get("cassette"), text(known, "of"))
+        && let Some(path) = cassette.as_str().and_then(|name| cx.behaviour_file(doc, cassette, name, true))
+    {
+        spec.replay = Some(Replay { cassette: path, of });
+    }
     // A provider that is not known was reported; nothing more can be told of the model.
     if provider.is_some_and(|node| !node.is_null()) && spec.provider.is_none() {
         return Some(spec);
@@ -119,7 +115,11 @@ fn named(name: &str, model: &str, span: Span) -> ModelSpec {
         max_tokens: None,
         seed: None,
         stop: Vec::new(),
+        reasoning_effort: None,
+        tool_choice: None,
+        parallel_tool_calls: None,
         extra: Value::Null,
+        replay: None,
         timeouts: Timeouts::default(),
         retries: 2,
         pricing: None,
@@ -146,6 +146,7 @@ fn needs(cx: &mut Cx<'_>, doc: &Doc, spec: &ModelSpec, node: &Node) {
         Some(Provider::Replay) if node.get("cassette").is_none() => {
             Some(("cassette", "name the recording it answers from"))
         }
+        Some(Provider::Replay) if node.get("of").is_none() => Some(("of", "name the model that was recorded")),
         _ => None,
     };
     let missing = missing.or_else(|| {
