@@ -7,6 +7,7 @@
 pub mod cli;
 mod discover;
 mod host;
+mod keeping;
 pub mod models;
 pub mod output;
 mod recording;

@@ -3,12 +3,21 @@
 use crate::error::{Fault, StoreError};
 use crate::memories::memory_place;
 use crate::runs::event_place;
-use crate::seal::SealKey;
+use crate::seal::{SealError, SealKey};
 use crate::sessions::session_place;
 use crate::store::Store;
 use aic_base::{RelPath, RunId};
 use rusqlite::{Connection, params};
 use std::sync::Arc;
+
+/// What a change of keys came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KeyChange {
+    /// Texts that were sealed anew.
+    pub changed: usize,
+    /// Texts of other keys, which were left as they are.
+    pub others: usize,
+}
 
 /// Something sealed: the row, what it is bound to, and what lies there.
 struct Sealed {
@@ -28,29 +37,35 @@ enum Table {
 
 impl Store {
     /// Seals with a new key what the old one opens: sessions, memories, and what was said in runs. What the new key
-    /// opens already is left as it is, so a change that was interrupted can be done again. Returns how many were sealed
-    /// anew.
+    /// opens already is left as it is, so a change that was interrupted can be done again; so is what other specs keep
+    /// under keys of their own.
     ///
     /// # Errors
-    /// [`StoreError::Sealed`] if neither key opens something: then nothing is changed.
-    pub fn change_key(&self, old: Arc<SealKey>, new: Arc<SealKey>) -> Result<usize, StoreError> {
+    /// [`StoreError::Sealed`] if something is damaged: then nothing is changed.
+    pub fn change_key(&self, old: Arc<SealKey>, new: Arc<SealKey>) -> Result<KeyChange, StoreError> {
         let changed = self.write(move |conn| {
-            let mut changed = 0;
+            let mut sum = KeyChange::default();
             for Sealed { table, row, place, named, body } in all(conn)? {
                 if new.open(&place, &body).is_ok() {
                     continue;
                 }
                 let sealed = |why| StoreError::Sealed { what: named.clone(), why };
-                let text = old.open(&place, &body).map_err(sealed)?;
+                let text = match old.open(&place, &body) {
+                    Err(SealError::OtherKey { .. }) => {
+                        sum.others += 1;
+                        continue;
+                    }
+                    opened => opened.map_err(sealed)?,
+                };
                 let body = new.seal(&place, &text).map_err(sealed)?;
                 let update = match table {
                     Table::Session => "UPDATE session SET body = ?1 WHERE rowid = ?2",
                     Table::Memory => "UPDATE memory SET body = ?1 WHERE rowid = ?2",
                     Table::Event => "UPDATE event_payload SET json = ?1 WHERE rowid = ?2",
                 };
-                changed += conn.prepare_cached(update)?.execute(params![body, row])?;
+                sum.changed += conn.prepare_cached(update)?.execute(params![body, row])?;
             }
-            Ok(changed)
+            Ok(sum)
         })?;
         // What the old key opens is not to lie about in the log.
         self.checkpoint()?;

@@ -5,6 +5,7 @@ use crate::child::command;
 use crate::support::{Workspace, noon, open};
 use aic_store::{Reserved, Store};
 use proptest::prelude::*;
+use std::io::Write as _;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ pub fn spend(store: &Store, seed: u64, cap: u64) {
         let runs: Vec<_> = (0..32).map(|run| scope.spawn(move || one(store, seed ^ (run << 32), cap))).collect();
         runs.into_iter().map(|run| run.join().unwrap()).sum()
     });
-    println!("used {used}");
+    std::io::stdout().write_all(format!("used {used}\n").as_bytes()).unwrap();
 }
 
 fn one(store: &Store, mut seed: u64, cap: u64) -> u64 {

@@ -114,14 +114,18 @@ fn a_new_key_opens_everything_and_the_old_one_nothing_any_more() {
     record.events = vec![Event { run: record.run.clone(), seq: 0, after: Duration::ZERO, kind }];
     ws.store.recorder().sealed(old.clone()).append(record.clone()).unwrap();
 
-    assert_eq!(ws.store.change_key(old.clone(), new.clone()).unwrap(), 3);
+    let other = sealed("other", &key());
+    ws.store.put_session(other.clone(), None).unwrap();
+    let change = ws.store.change_key(old.clone(), new.clone()).unwrap();
+    assert_eq!((change.changed, change.others), (3, 1), "what another key seals is not ours");
+    assert_eq!(ws.store.session(&spec(), "other").unwrap(), Some(other));
     let body = ws.store.session(&spec(), "desk").unwrap().unwrap().body;
     assert_eq!(new.open(&session_place(&spec(), "desk"), &body).unwrap(), SAID.as_bytes());
     assert!(old.open(&session_place(&spec(), "desk"), &body).is_err());
     let body = &ws.store.memories("notes", "ann", 10).unwrap()[0].body;
     assert_eq!(new.open(&memory_place("notes", "ann"), body).unwrap(), SAID.as_bytes());
     assert!(ws.store.events_with(&record.run, Some(&new)).unwrap()[0].event.is_some());
-    assert_eq!(ws.store.change_key(old, new).unwrap(), 0, "a second time there is nothing to do");
+    assert_eq!(ws.store.change_key(old, new).unwrap().changed, 0, "a second time there is nothing to do");
 }
 
 #[test]
@@ -129,7 +133,9 @@ fn a_change_of_keys_that_one_text_resists_changes_nothing() {
     let ws = Workspace::new();
     let (old, new) = (key(), key());
     ws.store.put_session(sealed("one", &old), None).unwrap();
-    ws.store.put_session(sealed("two", &key()), None).unwrap();
+    let mut cut = sealed("two", &old);
+    cut.body.pop();
+    ws.store.put_session(cut, None).unwrap();
     let before = ws.store.sessions(None).unwrap();
     let error = ws.store.change_key(old, new).unwrap_err();
     assert!(error.to_string().contains("session `two`"), "{error}");
