@@ -174,3 +174,7 @@ impl Counters for StoreCounters {
         self.store.counted(key, Some(now().minus(window))).map_err(|error| error.to_string())
     }
 }
+
+#[cfg(test)]
+#[path = "recording_tests.rs"]
+mod tests;
