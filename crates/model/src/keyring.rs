@@ -70,7 +70,10 @@ impl Keyring {
 
     fn entry(&self, name: &str) -> Result<Entry, KeyringError> {
         let store = self.0.as_ref().map_err(|why| KeyringError::Unavailable { why: why.clone() })?;
-        store.build(SERVICE, name, None).map_err(|error| KeyringError::Unavailable { why: words(&error) })
+        let build = || store.build(SERVICE, name, None);
+        // Twice: where nobody logged in (a container, a service), the first one leaves this thread with another session
+        // keyring than the one that it looked up, and with it no right to the entry.
+        build().and_then(|_| build()).map_err(|error| KeyringError::Unavailable { why: words(&error) })
     }
 
     fn read(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, KeyringError> {
