@@ -6,6 +6,7 @@
 
 pub mod cli;
 mod host;
+mod keeping;
 pub mod models;
 pub mod output;
 mod recording;

@@ -4,7 +4,7 @@ use crate::workspace::Workspace;
 use aic_base::{RelPath, Usd};
 use aic_engine::{Access, Backing, Purse};
 use aic_model::cassette::{CassetteError, Mode, Tape};
-use aic_model::{Circuits, Network};
+use aic_model::{Circuits, Network, SystemKeys};
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
@@ -73,6 +73,7 @@ impl ModelUse {
             None => Access::Live,
         };
         let purse = self.max_cost.map(|most| Arc::new(Purse::new(most)));
-        Ok(Backing { network: NETWORK.clone(), circuits: CIRCUITS.clone(), access, purse, ..Backing::default() })
+        let (network, circuits) = (NETWORK.clone(), CIRCUITS.clone());
+        Ok(Backing { network, circuits, keys: Arc::new(SystemKeys), access, purse, ..Backing::default() })
     }
 }

@@ -3,7 +3,7 @@
 use crate::workspace::now;
 use aic_base::{Digest, DigestBuilder, Event, EventKind, RelPath, RunId, Timestamp};
 use aic_engine::{Counters, Recorder, Reservation, Reserved};
-use aic_store::{AuditEntry, RunRecord, Store, StoreError};
+use aic_store::{AuditEntry, RunRecord, SealKey, Store, StoreError};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,8 +46,13 @@ impl StoreRecorder {
         version: Option<Digest>,
         personal: Vec<String>,
         salt: Option<[u8; 32]>,
+        key: Option<Arc<SealKey>>,
     ) -> Self {
-        Self::new(store, spec, version, personal, salt, None)
+        let plain = Self::new(store, spec, version, personal, salt, None);
+        match key {
+            Some(key) => Self { recorder: store.recorder().sealed(key), ..plain },
+            None => plain,
+        }
     }
 
     fn new(
@@ -169,3 +174,7 @@ impl Counters for StoreCounters {
         self.store.counted(key, Some(now().minus(window))).map_err(|error| error.to_string())
     }
 }
+
+#[cfg(test)]
+#[path = "recording_tests.rs"]
+mod tests;

@@ -11,6 +11,7 @@ mod explain;
 mod fmt;
 mod guard;
 mod init;
+mod key;
 mod lsp;
 mod models;
 mod rollback;
@@ -18,6 +19,7 @@ mod run;
 #[cfg(target_os = "linux")]
 mod sandbox;
 mod schema;
+mod session;
 mod test;
 mod versions;
 mod watch;
@@ -93,6 +95,10 @@ enum Command {
     Rollback(rollback::Args),
     /// What is recorded of real models: list, verify, prune
     Cassette(cassette::Args),
+    /// Conversations that were kept: list, show, rm, rotate
+    Session(session::Args),
+    /// Secrets in the system's keyring: set, list, rm, generate
+    Key(key::Args),
     /// What is known of models: prices, windows, retirement, tokens
     Models(models::Args),
     /// Say what works on this machine
@@ -249,6 +255,8 @@ async fn dispatch(command: Command, cancel: CancellationToken) -> u8 {
         Command::Versions(args) => versions::run(&args, &mut context),
         Command::Rollback(args) => rollback::run(&args, &mut context).await,
         Command::Cassette(args) => cassette::run(&args, &mut context).await,
+        Command::Session(args) => session::run(&args, &mut context),
+        Command::Key(args) => key::run(&args, &mut context),
         Command::Models(args) => models::run(&args, &mut context).await,
         Command::Doctor(args) => doctor::run(&args, &mut context),
         #[cfg(target_os = "linux")]
@@ -279,6 +287,8 @@ impl Command {
             Self::Versions(args) => args.format,
             Self::Rollback(args) => args.format,
             Self::Cassette(args) => args.format,
+            Self::Session(args) => args.format,
+            Self::Key(args) => args.format,
             Self::Models(args) => args.format,
             Self::Doctor(args) => args.format,
             #[cfg(target_os = "linux")]

@@ -2,6 +2,7 @@
 
 use super::{COULD_NOT_RUN, Context, FINDINGS, FINE, Format, name_and_value, variables};
 use crate::host::script_host;
+use crate::keeping::{self, KeySeal, Keeper, StoreVectors};
 use crate::models::{ModelUse, Reach};
 use crate::output::{Out, Style, harmless};
 use crate::recording::{StoreCounters, StoreRecorder};
@@ -9,8 +10,9 @@ use crate::report::{self, json, trace};
 use crate::session::{Session, Tested, run_prefix};
 use crate::workspace::{Target, Workspace};
 use aic_base::{Action, Clock, Digest, DigestBuilder, EventKind, FrozenClock, Outcome, Timestamp};
-use aic_engine::{Answer, Answers, MemoryCounters, RunOptions, TurnReport};
+use aic_engine::{Answer, Answers, MemoryCounters, RunOptions, Seal, TurnReport};
 use aic_guard::User;
+use aic_model::SystemKeys;
 use aic_model::cassette::Mode;
 use aic_store::{Store, VersionReason};
 use serde_json::Map;
@@ -62,6 +64,9 @@ pub struct Args {
     /// Wait as long as the recorded model took
     #[arg(long, requires = "replay")]
     realtime: bool,
+    /// Go on with the session of this name, or begin it
+    #[arg(long, value_name = "NAME", conflicts_with = "replay")]
+    session: Option<String>,
     /// Show everything that happened
     #[arg(long)]
     trace: bool,
@@ -107,12 +112,34 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
         }
         Err(error) => return context.could_not_run(error),
     };
-    let recorder = Arc::new(StoreRecorder::for_runs(&store, &session.spec, version, spec.personal_data.clone(), salt));
-    let options = options(args, context, &workspace, &store, recorder.clone());
+    let key = match keeping::key(&spec.context, &SystemKeys) {
+        Ok(key) => key,
+        Err(error) => return context.could_not_run(error),
+    };
+    if let Err(error) = keeping::expire(&store) {
+        return context.could_not_run(error);
+    }
+    let kept = args.session.as_deref().map(|name| Keeper::open(&store, &session.spec, name, &spec.context, key.clone()));
+    let (keeper, kept) = match kept.transpose() {
+        Ok(kept) => kept.map_or((None, None), |(keeper, kept)| (Some(keeper), kept)),
+        Err(error) => return context.could_not_run(error),
+    };
+    let personal = spec.personal_data.clone();
+    let recorder = Arc::new(StoreRecorder::for_runs(&store, &session.spec, version, personal, salt, key.clone()));
+    let index = spec.context.memory.index.as_deref().unwrap_or(&spec.name);
+    let options = RunOptions {
+        session: args.session.clone(),
+        vectors: Some(Arc::new(StoreVectors::new(&store, index, key.clone()))),
+        seal: key.map(|key| Arc::new(KeySeal(key)) as Arc<dyn Seal>),
+        ..options(args, context, &workspace, &store, recorder.clone())
+    };
     let mut conversation = match container.conversation(options) {
         Ok(conversation) => conversation,
         Err(error) => return context.could_not_run(error),
     };
+    if let Some(kept) = kept {
+        conversation.resume(kept);
+    }
     let provider = container.spec().models.named.get(args.model.as_deref().unwrap_or("primary"));
     let provider = provider.and_then(|model| model.provider).map_or("unknown", aic_spec::Provider::as_str);
 
@@ -120,14 +147,29 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
     if let Err(error) = crate::session::keep_recording(&container) {
         return context.could_not_run(format_args!("the recording is lost: {error}"));
     }
+    let kept = keeper.as_ref().zip(conversation.kept()).map(|(keeper, kept)| keeper.keep(&kept));
     let recording = container.tape().map(|(tape, mode)| match mode {
         Mode::Replay => format!("replayed from {}, nothing spent", tape.shown()),
         _ => format!("recorded in {}: {}", tape.shown(), report::count(tape.recorded(), "exchange")),
     });
     match context.format {
-        Format::Json => json::write(&mut context.out, json::run(&report, provider)),
+        Format::Json => {
+            let mut value = json::run(&report, provider);
+            if let Some(Ok(kept)) = &kept {
+                value["session"] = serde_json::json!({
+                    "name": kept.name, "turns": kept.turns, "messages": kept.messages, "encrypted": kept.sealed,
+                });
+            }
+            json::write(&mut context.out, value);
+        }
         Format::Human => {
             write(&mut context.out, &report, provider, args.trace);
+            if let Some(Ok(kept)) = &kept {
+                let how = if kept.sealed { ", encrypted" } else { "" };
+                let (turn, messages) = (kept.turns, report::count(kept.messages as usize, "message"));
+                let text = format!("session {}: turn {turn}, {messages} kept{how}", harmless(&kept.name));
+                context.out.line(context.out.styled(Style::Dim, text));
+            }
             if let Some(recording) = recording {
                 let text = format!("{recording} · {}", what_happened(&report).short());
                 context.out.line(context.out.styled(Style::Dim, text));
@@ -136,6 +178,9 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
     }
     if let Err(error) = recorder.flush() {
         return context.could_not_run(format_args!("the run is not written down: {error}"));
+    }
+    if let Some(Err(error)) = kept {
+        return context.could_not_run(format_args!("the session is not kept: {error}"));
     }
     match report.outcome {
         Outcome::Completed => FINE,

@@ -52,6 +52,10 @@ fn one(out: &Out, kind: &EventKind) -> String {
             format!("tool    {name} {}: {}", out.styled(style, word), clipped(&shown(result)))
         }
         EventKind::Notice { message } => format!("note    {}", clipped(message)),
+        EventKind::CostAlert { guardrail, spent, alert_at, cap } => {
+            let text = format!("{guardrail}: {spent} of {cap} an hour is spent or held, the mark is {alert_at}");
+            format!("cost    {}", out.styled(Style::Warn, text))
+        }
         EventKind::RunEnded { outcome, output, cost, .. } => format!("end     {outcome}, {cost}: {}", clipped(output)),
     }
 }

@@ -15,6 +15,7 @@ mod run_cmd;
 mod samples;
 #[cfg(target_os = "linux")]
 mod sandbox;
+mod sessions_cmd;
 mod support;
 mod test_cmd;
 mod tui;

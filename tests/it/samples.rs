@@ -112,3 +112,20 @@ fn a_folder_of_samples_is_tested_as_a_whole_and_the_worst_verdict_counts() {
         (vec!["broken/broken.ai.yml", "quickstart/quickstart.ai.yml"], Some(1))
     );
 }
+
+#[test]
+fn the_recorded_real_model_is_replayed_word_for_word_without_it() {
+    let workspace = Workspace::sample("smollm2");
+    let before = workspace.files();
+    workspace.aic(&["check", "--deny-warnings"]).exits(0);
+    let tested = workspace.aic(&["test"]).exits(0);
+    tested.says(&["openai_compatible model smollm2-135m-instruct", "2/2 repeats", "4 passed"]);
+    workspace.aic(&["cassette", "verify"]).exits(0).says(&["3 exchanges sound"]);
+    let ask = || workspace.aic(&["run", "--replay", "What is the capital of France?"]).exits(0);
+    let (first, second) = (ask(), ask());
+    let first = first.says(&["The capital of France is Paris.", "replayed from cassettes/smollm2.jsonl, nothing spent"]);
+    let last = |text: &str| text.lines().last().unwrap().to_owned();
+    assert_eq!(last(&first.out), last(&second.out), "the digest of everything that happened, twice the same");
+    assert!(last(&first.out).rsplit(' ').next().is_some_and(|digest| digest.len() == 12), "{first}");
+    assert!(workspace.files() == before, "a replay writes nothing");
+}

@@ -177,6 +177,17 @@ pub enum EventKind {
         /// What.
         message: String,
     },
+    /// What a cap counts has reached its `alert_at`. Once a run and guardrail.
+    CostAlert {
+        /// The guardrail that caps it.
+        guardrail: String,
+        /// What is spent or held in the window.
+        spent: Usd,
+        /// The mark that is reached.
+        alert_at: Usd,
+        /// The cap.
+        cap: Usd,
+    },
     /// The run is over.
     RunEnded {
         /// How.

@@ -354,6 +354,10 @@ fn options(test: &PlannedTest, case: &Case, settings: &RunSettings, name: &str) 
         recorder: (settings.recorder)(&case.id),
         // Counters start empty in each case.
         counters: Arc::new(MemoryCounters::default()),
+        // What a case remembers is its own.
+        session: None,
+        vectors: None,
+        seal: None,
         run_prefix: name.to_owned(),
         label: case.id.clone(),
     }

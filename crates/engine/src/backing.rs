@@ -5,10 +5,10 @@ use aic_base::{Clock, Stage, SystemClock, Usd};
 use aic_guard::{Group, Guard, GuardrailDef, Scope};
 use aic_model::cassette::{Deck, Mode, Redaction, Tape, TapeModel};
 use aic_model::{
-    Circuits, Endpoint, EnvKeys, HttpModel, KeySource, Kind, Model, ModelError, Network, Policy, Price, Scrub, Session,
+    Circuits, Embedder, Endpoint, EnvKeys, HttpEmbedder, HttpModel, KeySource, Kind, Model, ModelError, Network, Policy, Price, Scrub, Session,
     Settings, Timeouts,
 };
-use aic_spec::{ModelSpec, Provider, Spec};
+use aic_spec::{ModelSpec, Provider, Replay, Spec};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -118,6 +118,10 @@ pub(crate) struct Seat {
     pub policy: Policy,
     /// The most tokens of an answer that the model has, where the catalog knows.
     pub max_output: Option<u64>,
+    /// The tokens that a request may have, where the catalog knows: the model's window without room for the answer.
+    pub window: Option<u64>,
+    /// Provider and model whose encoding counts its tokens.
+    pub counted_as: Option<(String, String)>,
     pub session: Box<dyn Session>,
 }
 
@@ -176,6 +180,12 @@ impl Backing {
         options: &RunOptions,
         deck: Option<&Deck>,
     ) -> Result<Seat, String> {
+        let name = model.name.clone();
+        // A replayed model is asked as the recorded one was.
+        let model = match &model.replay {
+            Some(replay) => &ModelSpec { replay: Some(replay.clone()), ..recorded(spec, model, replay)?.clone() },
+            None => model,
+        };
         let (settings, api) = settings_of(model);
         let built: Arc<dyn Model> = match scripted(model) {
             Some(scripted) => scripted,
@@ -184,9 +194,37 @@ impl Backing {
                 .map_err(|error| format!("`{}`: {error}", model.name))?,
         };
         let max_output = facts_of(model).map(|facts| facts.max_output).filter(|most| *most > 0);
+        let answer = settings.max_tokens.unwrap_or(4096).min(max_output.unwrap_or(u64::MAX));
+        let window = facts_of(model).map(|facts| facts.context_window.saturating_sub(answer)).filter(|most| *most > 0);
+        let counted_as = match (&model.stands_for, model.provider) {
+            (Some(other), _) => Some((other.provider.clone(), other.model.clone())),
+            (None, Some(provider)) => Some((provider.as_str().to_owned(), model.model.clone())),
+            (None, None) => None,
+        };
         let session = built.session(options.clock.clone());
         let policy = Policy { retries: model.retries };
-        Ok(Seat { name: model.name.clone(), model: built, settings, policy, max_output, session })
+        Ok(Seat { name, model: built, settings, policy, max_output, window, counted_as, session })
+    }
+
+    /// The embedder that a model of the spec is.
+    pub(crate) fn embedder(&self, spec: &Spec, model: &ModelSpec, options: &RunOptions) -> Result<Embedder, ModelError> {
+        let setup = |message: String| ModelError::Setup { message };
+        let kind = match model.provider {
+            Some(Provider::OpenAi) => Kind::OpenAi,
+            Some(Provider::Anthropic) => Kind::Anthropic,
+            Some(Provider::Google) => Kind::Google,
+            Some(Provider::Ollama) => Kind::Ollama,
+            Some(Provider::OpenAiCompatible) => Kind::Compatible,
+            Some(Provider::Scripted | Provider::Replay) => {
+                return Err(setup("a scripted or replayed model embeds nothing; leave `embedding` out for the local hash embedding".into()));
+            }
+            None => return Err(ModelError::NoProvider { model: model.model.clone() }),
+        };
+        let fill = |text: &String| crate::prompt::fill_address(text, &spec.prompts, options).map_err(setup);
+        let url = model.base_url.as_ref().map(fill).transpose()?;
+        let (network, keys) = (self.network.clone(), self.keys.clone());
+        let (key, price) = (model.api_key_env.clone(), price_of(model));
+        HttpEmbedder::new(kind, &model.model, url.as_deref(), key, price, network, keys).map(Embedder::Http)
     }
 
     fn real(
@@ -210,11 +248,22 @@ impl Backing {
             (Some(Provider::Ollama), _) => Kind::Ollama,
             (Some(Provider::OpenAiCompatible), _) => Kind::Compatible,
             (Some(Provider::Scripted | Provider::Replay), _) => {
-                return Err(setup("this version answers from a cassette through `--replay` only".into()));
+                return Err(setup("it is neither scripted here nor replayed: name its `rules`, or `cassette` and `of`".into()));
             }
             (None, _) => return Err(ModelError::NoProvider { model: model.model.clone() }),
         };
         let fill = |text: &String| crate::prompt::fill_address(text, &spec.prompts, options).map_err(setup);
+        if let Some(replay) = &model.replay {
+            let shown = replay.cassette.to_string();
+            let bytes = spec.files.get(&replay.cassette).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+            let text = bytes.ok_or_else(|| setup(format!("{shown}: the cassette is not there: record it")))?;
+            let tape = Tape::read(&shown, &text).map_err(|error| setup(error.to_string()))?;
+            let (provider, id) = (kind.provider(), model.model.clone());
+            let recorded = aic_model::OutOfReach { provider, model: id, price: price_of(model) };
+            let deck =
+                Deck::new(Arc::new(tape), Mode::Replay, &options.label, self.redaction(spec, options), false);
+            return Ok(Arc::new(TapeModel::new(Arc::new(recorded), deck)));
+        }
         let endpoint = Endpoint {
             kind,
             model: model.model.clone(),
@@ -250,6 +299,12 @@ pub fn without_secrets(text: &str) -> String {
     }
 }
 
+/// The model whose exchanges a replayed one answers with.
+fn recorded<'a>(spec: &'a Spec, model: &ModelSpec, replay: &Replay) -> Result<&'a ModelSpec, String> {
+    let of = spec.models.named.get(&replay.of).filter(|of| of.replay.is_none());
+    of.ok_or_else(|| format!("`{}`: `of: {}` names no model of the spec that can be recorded", model.name, replay.of))
+}
+
 /// How a model is to answer, and which of OpenAI's ways to ask it the spec wants.
 fn settings_of(model: &ModelSpec) -> (Settings, Option<String>) {
     let mut extra = match &model.extra {
@@ -263,8 +318,10 @@ fn settings_of(model: &ModelSpec) -> (Settings, Option<String>) {
         max_tokens: model.max_tokens,
         seed: model.seed,
         stop: model.stop.clone(),
+        reasoning_effort: model.reasoning_effort.clone(),
+        tool_choice: model.tool_choice.clone(),
+        parallel_tool_calls: model.parallel_tool_calls,
         extra,
-        ..Settings::default()
     };
     (settings, api)
 }

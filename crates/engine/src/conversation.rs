@@ -1,13 +1,18 @@
-//! One user's session with a container: what was said so far, and the model's side of it.
+//! One user's session with a container: what was said so far, and the model's side of it. It is over when nobody has said
+//! anything for `session.timeout`; what is kept of it ([`Kept`]) can be gone on with in another process.
 
 use crate::backing::Seat;
 use crate::container::Container;
+use crate::memory::Recollection;
 use crate::options::{Answers, RunOptions};
+use crate::prompt::keep_last;
 use crate::report::TurnReport;
 use crate::run;
-use aic_base::RunId;
+use aic_base::{RunId, Timestamp};
 use aic_model::Message;
 use aic_model::cassette::Deck;
+use aic_spec::MemoryKind;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -23,11 +28,30 @@ pub struct Conversation {
     pub(crate) seats: Vec<Seat>,
     /// Its use of the cassette, where there is one.
     pub(crate) deck: Option<Deck>,
+    /// What it remembers beyond its history.
+    pub(crate) recollection: Option<Arc<Recollection>>,
     /// Everything said so far, without the instructions.
     pub(crate) history: Vec<Message>,
     pub(crate) turns: u32,
     /// Whether untrusted text has entered it.
     pub(crate) tainted: bool,
+    /// What the next run has to say of the session.
+    pub(crate) notices: Vec<String>,
+    last: Option<Timestamp>,
+    runs: u32,
+}
+
+/// What of a conversation is kept, to go on with it later.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// How many turns it has had.
+    pub turns: u32,
+    /// Whether untrusted text has entered it.
+    pub tainted: bool,
+    /// When its last turn was.
+    pub last: Timestamp,
+    /// What was said, without the instructions.
+    pub messages: Vec<Message>,
 }
 
 impl Conversation {
@@ -39,14 +63,61 @@ impl Conversation {
         let name = options.model.clone().unwrap_or_else(|| "primary".into());
         let deck = container.backing.deck(&container.spec, &options);
         let seats = container.seats(&name, &options, deck.as_ref())?;
+        let recollection = Recollection::of(&container.spec, &container.backing, &options)?.map(Arc::new);
         let history = options.history.clone();
-        Ok(Self { container, options, model: name, seats, deck, history, turns: 0, tainted: false })
+        Ok(Self {
+            container,
+            options,
+            model: name,
+            seats,
+            deck,
+            recollection,
+            history,
+            turns: 0,
+            tainted: false,
+            notices: Vec::new(),
+            last: None,
+            runs: 0,
+        })
+    }
+
+    /// Goes on with what was kept. Whether it is over by now is seen at the next turn.
+    pub fn resume(&mut self, kept: Kept) {
+        let Kept { turns, tainted, last, messages } = kept;
+        (self.turns, self.tainted, self.last, self.history) = (turns, tainted, Some(last), messages);
+    }
+
+    /// What there is to keep, or nothing before the first turn.
+    pub fn kept(&self) -> Option<Kept> {
+        let (turns, tainted, messages) = (self.turns, self.tainted, self.history.clone());
+        Some(Kept { turns, tainted, last: self.last?, messages })
     }
 
     /// Runs one turn: the user's input, the turn's own variables, and a person's answers to what may be asked.
     pub async fn turn(&mut self, input: &str, vars: &Map<String, Value>, answers: &Answers) -> TurnReport {
+        let context = &self.container.spec.context;
+        let (memory, most) = (context.memory.kind, context.max_messages);
+        let idle = self.last.map(|last| self.options.clock.now().since(last));
+        if let (Some(idle), Some(timeout)) = (idle, context.session_timeout)
+            && idle > timeout
+        {
+            let (idle, timeout) = (idle.as_secs(), timeout.as_secs());
+            self.notices.push(format!(
+                "nobody has said anything for {idle} s and the session ends after {timeout} s: a new one begins"
+            ));
+            self.history.clone_from(&self.options.history);
+            (self.turns, self.tainted) = (0, false);
+        }
         self.turns += 1;
-        let run = RunId(format!("{}-{}", self.options.run_prefix, self.turns));
-        run::turn(self, run, input, vars, answers).await
+        self.runs += 1;
+        let run = RunId(format!("{}-{}", self.options.run_prefix, self.runs));
+        let report = run::turn(self, run, input, vars, answers).await;
+        match (memory, most) {
+            (MemoryKind::None, _) => self.history.clone_from(&self.options.history),
+            (_, Some(most)) => keep_last(&mut self.history, usize::try_from(most).unwrap_or(usize::MAX)),
+            _ => {}
+        }
+        self.last = Some(self.options.clock.now());
+        report
     }
 }

@@ -9,6 +9,7 @@ mod conversation;
 mod counters;
 mod data;
 mod guards;
+mod memory;
 mod options;
 mod prompt;
 mod report;
@@ -19,8 +20,9 @@ mod trace;
 
 pub use backing::{Access, Backing, Purse, without_secrets};
 pub use container::{Container, ContainerError};
-pub use conversation::Conversation;
+pub use conversation::{Conversation, Kept};
 pub use counters::{Counters, MemoryCounters, Reservation, Reserved};
+pub use memory::Seal;
 pub use data::{Data, DataError, Snapshots};
 pub use options::{Answer, Answers, Effects, RunOptions};
 pub use report::{CallRecord, ConfirmationAsked, TurnReport};

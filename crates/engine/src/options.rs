@@ -2,11 +2,12 @@
 
 use crate::counters::{Counters, MemoryCounters};
 use crate::data::Data;
+use crate::memory::Seal;
 use crate::tools::Mocks;
 use crate::trace::{NoRecorder, Recorder};
 use aic_base::{Clock, SystemClock};
 use aic_guard::User;
-use aic_model::Message;
+use aic_model::{Message, Vectors};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -72,6 +73,12 @@ pub struct RunOptions {
     pub recorder: Arc<dyn Recorder>,
     /// Counts over windows.
     pub counters: Arc<dyn Counters>,
+    /// The session's name, where it has one: whose memory it is, if no user is named.
+    pub session: Option<String>,
+    /// Where the workspace's own memory lies; none: in this process.
+    pub vectors: Option<Arc<dyn Vectors>>,
+    /// Encrypts what is remembered elsewhere.
+    pub seal: Option<Arc<dyn Seal>>,
     /// The beginning of the runs' names; a number follows.
     pub run_prefix: String,
     /// What a recording says of where it was made: the test case, or `run`.
@@ -97,6 +104,9 @@ impl RunOptions {
             cancel: CancellationToken::new(),
             recorder: Arc::new(NoRecorder),
             counters: Arc::new(MemoryCounters::default()),
+            session: None,
+            vectors: None,
+            seal: None,
             run_prefix: "run".into(),
             label: "run".into(),
         }

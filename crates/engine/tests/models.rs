@@ -389,3 +389,61 @@ async fn what_a_reading_tool_returned_is_replayed_too() {
     let replayed = ask(access).await;
     assert_eq!((replayed.output.as_str(), &replayed.calls), ("Hi there.", &recorded.calls));
 }
+
+#[tokio::test]
+async fn a_replayed_model_answers_from_its_cassette_as_the_recorded_one_was_asked() {
+    let server = Server::start(vec![well(OK)]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let real = spec(&server, "    temperature: 0.5\n");
+    let (tape_, access) = tape(&folder, Mode::Record);
+    let recorded = run(&container_with(&real, access, None), &Arc::default()).await;
+    tape_.save().unwrap();
+    let cassette = std::fs::read(folder.path().join("a.jsonl")).unwrap();
+
+    let replayed = real.replace("primary:", "real:").replace("models:\n", "models:\n  primary: {provider: replay, cassette: a.jsonl, of: real}\n");
+    let path = RelPath::new("a.aicontainer.yml").unwrap();
+    let mut source = MemorySource::new();
+    source.insert(path.clone(), replayed.into_bytes());
+    source.insert(RelPath::new("a.jsonl").unwrap(), cassette);
+    let loaded = load(&source, &path, &LoadOptions { environment: None, today: Timestamp::default() });
+    assert_eq!(loaded.diagnostics.len(), 0, "{:#?}", loaded.diagnostics);
+    let host = ScriptHost::new(WorkerCommand { program: "/nonexistent".into(), args: Vec::new() }, None);
+    // Nothing may be called, and nothing is.
+    let backing = Backing { access: Access::Never, ..Backing::default() };
+    let container = Arc::new(Container::with(loaded.spec.clone().unwrap(), Arc::new(host), backing).unwrap());
+    let report = run(&container, &Arc::default()).await;
+    assert_eq!((report.output.as_str(), server.seen().len()), (recorded.output.as_str(), 1));
+    let other = container.conversation(RunOptions::live(".".into())).unwrap().turn("Else?", &Map::new(), &Answers::new()).await;
+    assert!(other.stale && other.output.contains("nothing is recorded for this request"), "{}", other.output);
+}
+
+#[tokio::test]
+async fn effort_and_choice_of_tools_are_sent_as_the_spec_says() {
+    let server = Server::start(vec![well(OK)]).await;
+    let more = "    reasoning_effort: low\n    tool_choice: none\n    parallel_tool_calls: false\n\
+        tools: {allowed: [{name: t, parameters: {type: object}}]}\n";
+    run_alone(&spec(&server, more)).await;
+    let asked = server.seen()[0].json();
+    assert_eq!((&asked["reasoning_effort"], &asked["tool_choice"]), (&"low".into(), &"none".into()));
+    assert_eq!(asked["parallel_tool_calls"], false);
+}
+
+#[tokio::test]
+async fn the_mark_before_a_cap_is_an_event_once_a_run() {
+    let server = Server::start(vec![well(OK)]).await;
+    let cap = "guardrails: {runtime: [{name: cost_control, max_cost_per_hour: 1.00, alert_at: 0.008}]}\n";
+    let container = container(&spec(&server, &format!("{PRICED}    max_tokens: 100\n{cap}")));
+    let counters: Arc<MemoryCounters> = Arc::default();
+    let alerts = |report: &TurnReport| {
+        let all = report.events.iter().filter_map(|event| match &event.kind {
+            EventKind::CostAlert { guardrail, spent, alert_at, cap } => Some((guardrail.clone(), *spent, *alert_at, *cap)),
+            _ => None,
+        });
+        all.collect::<Vec<_>>()
+    };
+    // Each run costs a little more than half a cent.
+    assert_eq!(alerts(&run(&container, &counters).await), []);
+    let told = alerts(&run(&container, &counters).await);
+    let dollars = Usd::from_dollars;
+    assert_eq!(told, [("cost_control".into(), dollars(0.01002), dollars(0.008), dollars(1.0))]);
+}

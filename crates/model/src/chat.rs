@@ -1,10 +1,12 @@
 //! The words of a conversation, the same for every provider.
 
 use aic_base::Tokens;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Who speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     /// The instructions.
     System,
@@ -17,20 +19,22 @@ pub enum Role {
 }
 
 /// One message.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Message {
     /// Who speaks.
     pub role: Role,
     /// What. A tool's result is JSON.
     pub text: String,
     /// The tools that an assistant's message asks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<ToolCall>,
     /// The call that a tool's message answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers: Option<Answered>,
 }
 
 /// The call that a tool's message answers.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answered {
     /// The call's id.
     pub call: String,
@@ -75,7 +79,7 @@ impl Message {
 }
 
 /// A tool that the model asks for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ToolCall {
     /// Its id in this conversation.
     pub id: String,

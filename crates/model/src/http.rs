@@ -131,7 +131,7 @@ impl HttpModel {
 }
 
 /// What the deepest error says; the ones above repeat the address.
-fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     let mut deepest = error;
     while let Some(source) = deepest.source() {
         deepest = source;
@@ -154,7 +154,7 @@ fn is_broken_data(error: &reqwest::Error) -> bool {
 }
 
 /// Reads why the provider said no.
-async fn refused(response: Response, from: &Url, scrub: &Scrub) -> ModelError {
+pub(crate) async fn refused(response: Response, from: &Url, scrub: &Scrub) -> ModelError {
     let status = response.status();
     if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
         let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()).and_then(|to| from.join(to).ok());

@@ -1,8 +1,7 @@
 //! Where keys come from, and how they are kept from being seen.
 //!
 //! A key is read when a call needs it, held in [`SecretString`], and put into one request header. Whatever a provider
-//! says is scrubbed of it, because some repeat the key they refuse. The system's keyring is not read by this version:
-//! the small crate for it is only an interface, and each store behind it brings D-Bus. [`KeySource`] is the place for it.
+//! says is scrubbed of it, because some repeat the key they refuse. The system's keyring is in `keyring.rs`.
 
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;

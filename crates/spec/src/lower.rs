@@ -17,7 +17,9 @@ use crate::digest;
 use crate::files::glob;
 use crate::inherit::BaseTests;
 use crate::tree::Node;
-use crate::typed::{Blocked, Budget, Context, OutputSpec, Spec};
+use crate::typed::{
+    Blocked, Budget, Context, Memory, MemoryKind, OutputSpec, Persistence, Retention, Spec, VectorStore,
+};
 use aic_base::{Limits, RelPath, Tokens};
 use read::{duration, list, money, positive, size, texts};
 use std::collections::BTreeMap;
@@ -158,12 +160,43 @@ fn budget(node: Option<&Node>) -> Budget {
 
 fn context(root: &Node) -> Context {
     let Some(node) = root.get("context") else { return Context::default() };
+    let retention = node.get("session").and_then(|session| session.get("retention")).or_else(|| node.get("retention"));
+    let memory = node.get("memory");
+    let kind = memory.and_then(|memory| memory.get("type")).or_else(|| node.get("memory_type"));
+    let persistence = node.get("persistence");
     let window = node.get("window").and_then(|window| window.get("max_tokens")).or_else(|| node.get("max_tokens"));
     let session = node.get("session");
     Context {
         max_tokens: window.and_then(Node::as_i64).and_then(|tokens| u64::try_from(tokens).ok()).map(Tokens),
         max_messages: session.and_then(|session| session.get("max_messages")).and_then(positive),
         session_timeout: session.and_then(|session| session.get("timeout")).and_then(duration),
+        retention: match retention.and_then(Node::text) {
+            Some("none") => Retention::None,
+            Some("session") => Retention::Session,
+            _ => retention.and_then(duration).map_or(Retention::Session, Retention::For),
+        },
+        memory: Memory {
+            kind: match kind.and_then(Node::text) {
+                Some("none") => MemoryKind::None,
+                Some("vector") => MemoryKind::Vector,
+                _ => MemoryKind::Buffer,
+            },
+            store: match memory.and_then(|memory| memory.get("provider")).and_then(Node::text) {
+                Some("pinecone") => VectorStore::Pinecone,
+                Some("qdrant") => VectorStore::Qdrant,
+                _ => VectorStore::Sqlite,
+            },
+            index: memory.and_then(|memory| read::text(memory, "index")),
+            embedding: memory.and_then(|memory| read::text(memory, "embedding")),
+            url: memory.and_then(|memory| read::text(memory, "url")),
+            api_key_env: memory.and_then(|memory| read::text(memory, "api_key_env")),
+        },
+        persistence: Persistence {
+            enabled: persistence.and_then(|node| node.get("enabled")).and_then(Node::as_bool),
+            // What is kept is encrypted unless the spec says that it is not.
+            encrypted: persistence.is_some_and(|node| read::text(node, "encryption").as_deref() != Some("none")),
+            key_env: persistence.and_then(|node| read::text(node, "key_env")),
+        },
     }
 }
 

@@ -9,6 +9,9 @@ use aic_base::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::time::Duration;
 
+/// How long entries that have left their window are kept, in case the window grows: 31 days.
+const KEPT: Duration = Duration::from_secs(31 * 86_400);
+
 /// An amount that is held until it is settled or released.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "settle it with what was used, or release it"]
@@ -66,6 +69,11 @@ impl Store {
             let sum = sum(conn, &key, since)?;
             if sum.checked_add(amount).is_none_or(|total| total > max) {
                 return Ok(Reserved::Refused { sum });
+            }
+            if let Some(window) = window {
+                // Whoever counts also clears away, so that no table grows for ever.
+                conn.prepare_cached("DELETE FROM counter WHERE key = ?1 AND at < ?2")?
+                    .execute(params![key, at.minus(window.max(KEPT)).millis()])?;
             }
             Ok(Reserved::Granted(Reservation { id: insert(conn, &key, at, amount, false)? }))
         })

@@ -95,6 +95,20 @@ pub enum StoreError {
         /// What it says.
         why: String,
     },
+    /// Something sealed cannot be opened.
+    #[error("{what}: {why}")]
+    Sealed {
+        /// What.
+        what: String,
+        /// Why not, and what to do.
+        why: crate::seal::SealError,
+    },
+    /// Somebody else went on with a session in the meantime.
+    #[error("session `{name}`: somebody else went on with it in the meantime, and theirs stays: try again")]
+    SessionMoved {
+        /// The session.
+        name: String,
+    },
     /// The writer has stopped, because the store was closed or the writer failed.
     #[error("the store is closed: open it again")]
     Closed,

@@ -13,21 +13,27 @@
 //! `.gitignore` that keeps all of it out of git. Nothing in it is ever deleted by this crate but what is erased or
 //! pruned on request.
 //!
-//! Left for later: payloads are stored as they are (the column `enc` is there for encrypted ones), and versions keep
-//! the bytes of files, not their mode bits (a file that is replaced keeps the bits it has on disk).
+//! Sessions, memories and what was said in runs are sealed where the spec says so ([`SealKey`]); keys are never stored.
+//!
+//! Left for later: versions keep the bytes of files, not their mode bits (a file that is replaced keeps the bits it has
+//! on disk).
 
 mod audit;
 mod cases;
 mod counters;
 mod error;
 mod lease;
+mod memories;
 mod operations;
 mod readers;
 mod recorder;
+mod rekey;
 mod replace;
 mod rollback;
 mod runs;
 mod schema;
+mod seal;
+mod sessions;
 mod store;
 mod undo;
 mod versions;
@@ -38,11 +44,15 @@ pub use cases::{CaseResult, StoredCase};
 pub use counters::{Reservation, Reserved};
 pub use error::StoreError;
 pub use lease::Lease;
+pub use memories::{MemoryRecord, memory_place};
 pub use operations::{Operation, OperationKind, View};
 pub use recorder::Recorder;
+pub use rekey::KeyChange;
 pub use replace::{FileChange, FileChangeKind, is_store_file};
 pub use rollback::{Observer, Pending, Recovered, RollbackReport, RollbackRequest, Step};
 pub use runs::{RunInfo, RunRecord, Sample, StoredEvent};
+pub use seal::{SealError, SealKey};
+pub use sessions::{SessionRecord, session_place};
 pub use store::Store;
 pub use undo::UndoRequest;
 pub use versions::{NewVersion, Recorded, VerdictSummary, VersionInfo, VersionReason, version_digest};

@@ -3,6 +3,7 @@
 use crate::audit::{AuditEntry, append};
 use crate::error::{Fault, StoreError};
 use crate::runs::{RunRecord, insert};
+use crate::seal::SealKey;
 use crate::store::Store;
 use crate::writer::Job;
 use aic_base::Timestamp;
@@ -20,11 +21,12 @@ const KEPT: usize = 4096;
 #[derive(Debug, Clone)]
 pub struct Recorder {
     store: Store,
+    key: Option<Arc<SealKey>>,
 }
 
 #[derive(Debug)]
 enum Record {
-    Run(Box<RunRecord>),
+    Run(Box<RunRecord>, Option<Arc<SealKey>>),
     Audit(Timestamp, AuditEntry),
 }
 
@@ -52,7 +54,7 @@ struct Append {
 impl Job for Append {
     fn run(&mut self, conn: &Connection) -> Result<(), Fault> {
         match &self.record {
-            Record::Run(run) => insert(conn, run),
+            Record::Run(run, key) => insert(conn, run, key.as_deref()),
             Record::Audit(at, entry) => append(conn, *at, entry).map(|_| ()),
         }
     }
@@ -71,11 +73,18 @@ impl Job for Append {
 impl Store {
     /// A recorder into this store.
     pub fn recorder(&self) -> Recorder {
-        Recorder { store: self.clone() }
+        Recorder { store: self.clone(), key: None }
     }
 }
 
 impl Recorder {
+    /// The same, but what is said in runs is sealed with a key.
+    #[must_use]
+    pub fn sealed(mut self, key: Arc<SealKey>) -> Self {
+        self.key = Some(key);
+        self
+    }
+
     /// Hands over a run that has ended.
     ///
     /// # Errors
@@ -83,7 +92,7 @@ impl Recorder {
     /// [`StoreError::TooLarge`] where no more can be kept, [`StoreError::Closed`] or [`StoreError::ReadOnly`]: then it
     /// is not kept.
     pub fn append(&self, run: RunRecord) -> Result<(), StoreError> {
-        self.hand_over(Record::Run(Box::new(run)))
+        self.hand_over(Record::Run(Box::new(run), self.key.clone()))
     }
 
     /// Hands over an audit entry; its moment is now. The entries of one thread keep their order.

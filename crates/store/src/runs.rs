@@ -3,6 +3,7 @@
 
 use crate::audit::{AuditEntry, append};
 use crate::error::{Fault, StoreError};
+use crate::seal::SealKey;
 use crate::store::Store;
 use aic_base::{
     Action, Digest, DigestBuilder, Event, EventKind, Outcome, RelPath, RunId, Timestamp, Tokens, Usage, Usd,
@@ -143,9 +144,17 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the store cannot be read, [`StoreError::Corrupt`] if an event is not what was stored.
     pub fn events(&self, run: &RunId) -> Result<Vec<StoredEvent>, StoreError> {
+        self.events_with(run, None)
+    }
+
+    /// The same, with the key that opens what is sealed. Without it, sealed events are read as erased ones are.
+    ///
+    /// # Errors
+    /// As [`Store::events`], and [`StoreError::Sealed`] if the key does not open them.
+    pub fn events_with(&self, run: &RunId, key: Option<&SealKey>) -> Result<Vec<StoredEvent>, StoreError> {
         self.read(|conn| {
             let mut select = conn.prepare_cached(
-                "SELECT e.seq, e.digest, p.json FROM run r JOIN event e ON e.run = r.id
+                "SELECT e.seq, e.digest, p.json, p.enc FROM run r JOIN event e ON e.run = r.id
                  LEFT JOIN event_payload p ON p.run = e.run AND p.seq = e.seq WHERE r.run = ?1 ORDER BY e.seq",
             )?;
             let mut rows = select.query([&run.0])?;
@@ -153,6 +162,15 @@ impl Store {
             while let Some(row) = rows.next()? {
                 let (seq, digest) = (row.get(0)?, Digest::from_bytes(row.get(1)?));
                 let json: Option<Vec<u8>> = row.get(2)?;
+                let is_sealed = row.get::<_, Option<bool>>(3)?.unwrap_or(false);
+                let json = match (json, key) {
+                    (Some(_), None) if is_sealed => None,
+                    (Some(sealed), Some(key)) if is_sealed => Some(
+                        key.open(&event_place(run, seq), &sealed)
+                            .map_err(|why| StoreError::Sealed { what: format!("run {run}"), why })?,
+                    ),
+                    (json, _) => json,
+                };
                 if json.as_ref().is_some_and(|json| Digest::of(json) != digest) {
                     return Err(Fault::Damaged(format!("event {seq} of run {run} is not what was stored")));
                 }
@@ -217,7 +235,7 @@ fn whole(number: u64) -> i64 {
 }
 
 /// Stores a run inside the caller's transaction. The same run a second time (a retry) is no error.
-pub(crate) fn insert(conn: &Connection, record: &RunRecord) -> Result<(), Fault> {
+pub(crate) fn insert(conn: &Connection, record: &RunRecord, key: Option<&SealKey>) -> Result<(), Fault> {
     let events: Vec<Vec<u8>> = record.events.iter().map(serde_json::to_vec).collect::<Result<_, _>>()?;
     let digest = record_digest(record, &events);
     let known: Option<[u8; 32]> = conn
@@ -251,13 +269,20 @@ pub(crate) fn insert(conn: &Connection, record: &RunRecord) -> Result<(), Fault>
     ])?;
     let run = conn.last_insert_rowid();
     let mut event = conn.prepare_cached("INSERT INTO event (run, seq, digest) VALUES (?1, ?2, ?3)")?;
-    let mut payload = conn.prepare_cached("INSERT INTO event_payload (run, seq, json) VALUES (?1, ?2, ?3)")?;
+    let mut payload = conn.prepare_cached("INSERT INTO event_payload (run, seq, enc, json) VALUES (?1, ?2, ?3, ?4)")?;
     // Numbered here: a gap or a repetition in what came must not cost the run.
     for (seq, json) in (0_u32..).zip(&events) {
         event.execute(params![run, seq, Digest::of(json).as_bytes()])?;
-        payload.execute(params![run, seq, json])?;
+        let sealed = key.map(|key| key.seal(&event_place(&record.run, seq), json));
+        let sealed = sealed.transpose().map_err(|why| StoreError::Sealed { what: format!("run {}", record.run), why })?;
+        payload.execute(params![run, seq, sealed.is_some(), sealed.as_ref().unwrap_or(json)])?;
     }
     Ok(())
+}
+
+/// What a sealed event is bound to.
+pub(crate) fn event_place(run: &RunId, seq: u32) -> String {
+    format!("event\0{run}\0{seq}")
 }
 
 fn record_digest(record: &RunRecord, events: &[Vec<u8>]) -> Digest {

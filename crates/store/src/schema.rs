@@ -16,7 +16,19 @@ const BUSY: Duration = Duration::from_secs(10);
 const APPLICATION: i64 = 0x6169_6373;
 
 /// One script a schema version; the position is the version it leads to, less one. Never change one that is released.
-const MIGRATIONS: &[&str] = &[FIRST];
+const MIGRATIONS: &[&str] = &[FIRST, SESSIONS];
+
+const SESSIONS: &str = r"
+CREATE TABLE session (
+    spec TEXT NOT NULL, name TEXT NOT NULL, began INTEGER NOT NULL, last INTEGER NOT NULL, turns INTEGER NOT NULL,
+    messages INTEGER NOT NULL, keep_until INTEGER, enc INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (spec, name)
+) STRICT;
+CREATE TABLE memory (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, place TEXT NOT NULL, who TEXT NOT NULL, at INTEGER NOT NULL,
+    keep_until INTEGER, enc INTEGER NOT NULL, body BLOB NOT NULL
+) STRICT;
+CREATE INDEX memory_place ON memory (place, who, id);
+";
 
 const FIRST: &str = r"
 CREATE TABLE blob (

@@ -174,6 +174,9 @@ fn told(state: &State, kind: &EventKind) -> (&'static str, Style, String) {
             ("tool", look, format!("{name} {word}: {}", clipped(&shown(result))))
         }
         EventKind::Notice { message } => ("note", theme.info, clipped(message)),
+        EventKind::CostAlert { guardrail, spent, cap, .. } => {
+            ("cost", theme.warn, format!("{guardrail}: {spent} of {cap} an hour is spent or held"))
+        }
         EventKind::RunEnded { outcome, output, cost, .. } => {
             ("end", theme.accent, format!("{outcome}, {cost}: {}", clipped(output)))
         }

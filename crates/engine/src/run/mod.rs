@@ -7,6 +7,7 @@
 
 mod audit;
 mod calls;
+mod memory;
 mod model;
 mod money;
 
@@ -15,10 +16,10 @@ use crate::conversation::Conversation;
 use crate::counters::cost_key;
 use crate::guards::{self, Examined};
 use crate::options::{Answer, Answers};
-use crate::prompt::{self, Variables};
+use crate::prompt::{self, Counter, Prompt, Variables};
 use crate::report::{CallRecord, ConfirmationAsked, TurnReport};
 use crate::trace::Trace;
-use aic_base::{Action, Decision, EventKind, Outcome, RunId, Stage, Timestamp, Usage, Usd};
+use aic_base::{Action, Decision, EventKind, Outcome, RunId, Stage, Timestamp, Tokens, Usage, Usd};
 use aic_guard::{Scope, ToolScope};
 use aic_model::Message;
 use aic_spec::Approver;
@@ -45,6 +46,18 @@ impl Stop {
             Self::NeedsConfirmation(_) => Outcome::NeedsConfirmation,
             Self::Budget(_) => Outcome::Budget,
             Self::Failed(_) | Self::Broken(_) | Self::Stale(_) => Outcome::Failed,
+        }
+    }
+
+    /// What the user is told.
+    fn why(&self) -> &str {
+        match self {
+            Self::Blocked(why)
+            | Self::NeedsConfirmation(why)
+            | Self::Budget(why)
+            | Self::Failed(why)
+            | Self::Broken(why)
+            | Self::Stale(why) => why,
         }
     }
 }
@@ -74,6 +87,7 @@ pub(crate) async fn turn(
         calls: Vec::new(),
         confirmations: Vec::new(),
         history: conversation.history.clone(),
+        alerted: Vec::new(),
         conversation,
     };
     let ended = run.within_time().await;
@@ -98,6 +112,8 @@ struct Run<'a> {
     confirmations: Vec<ConfirmationAsked>,
     /// What was said, this turn included.
     history: Vec<Message>,
+    /// The guardrails whose `alert_at` was told.
+    alerted: Vec<String>,
 }
 
 impl Run<'_> {
@@ -106,24 +122,28 @@ impl Run<'_> {
         self.begin();
         self.count_run()?;
         self.guard_input().await?;
-        let mut messages = self.prompt()?;
+        let recalled = self.recall().await?;
+        let Prompt { mut messages, own } = self.prompt(&recalled)?;
         let answer = loop {
             self.check_budget()?;
+            self.trim(&mut messages, own);
             self.guard_model_call(&messages).await?;
             let (text, calls) = self.ask_model(&messages).await?;
             self.output = text;
             let said = Message::assistant(self.output.clone(), calls.clone());
-            self.remember(&mut messages, said);
+            self.note_message(&mut messages, said);
             if calls.is_empty() {
                 break self.output.clone();
             }
             for call in &calls {
                 let (result, is_error) = self.call_tool(call).await?;
-                self.remember(&mut messages, Message::tool(call, result, is_error));
+                self.note_message(&mut messages, Message::tool(call, result, is_error));
             }
         };
         self.check_form(&answer)?;
-        self.guard_output(answer).await
+        let answer = self.guard_output(answer).await?;
+        self.remember(&answer).await;
+        Ok(answer)
     }
 
     async fn within_time(&mut self) -> Result<String, Stop> {
@@ -155,6 +175,9 @@ impl Run<'_> {
             input: self.input.clone(),
         };
         self.trace.push(kind);
+        for notice in std::mem::take(&mut self.conversation.notices) {
+            self.notice(notice);
+        }
     }
 
     fn now(&self) -> Timestamp {
@@ -200,7 +223,7 @@ impl Run<'_> {
         self.trace.push(EventKind::Notice { message });
     }
 
-    fn remember(&mut self, messages: &mut Vec<Message>, message: Message) {
+    fn note_message(&mut self, messages: &mut Vec<Message>, message: Message) {
         messages.push(message.clone());
         self.history.push(message);
     }
@@ -249,7 +272,7 @@ impl Run<'_> {
         }
     }
 
-    fn prompt(&mut self) -> Result<Vec<Message>, Stop> {
+    fn prompt(&mut self, recalled: &[String]) -> Result<Prompt, Stop> {
         let container = self.container;
         let variables = Variables {
             prompts: &container.spec.prompts,
@@ -257,16 +280,30 @@ impl Run<'_> {
             turn: self.vars,
             input: &self.input,
         };
-        let spec = &container.spec;
-        let mut messages =
-            prompt::messages(spec, &self.conversation.options, &variables, &self.history).map_err(Stop::Broken)?;
-        let removed = prompt::trim(&mut messages, spec.context.max_tokens);
-        if removed > 0 {
-            self.notice(format!("{removed} old messages were left out to fit `context.window` (estimated tokens)"));
-        }
-        let said = messages.last().cloned().unwrap_or_else(|| Message::new(aic_model::Role::User, ""));
+        let options = &self.conversation.options;
+        let prompt = prompt::messages(&container.spec, options, &variables, recalled, &self.history);
+        let prompt = prompt.map_err(Stop::Broken)?;
+        let said = prompt.messages.last().cloned().unwrap_or_else(|| Message::new(aic_model::Role::User, ""));
         self.history.push(said);
-        Ok(messages)
+        Ok(prompt)
+    }
+
+    /// Leaves the oldest turns out until the request fits the spec's window and the model's.
+    fn trim(&mut self, messages: &mut Vec<Message>, own: usize) {
+        let Some(seat) = self.conversation.seats.first() else { return };
+        let of_model = seat.window.map(Tokens);
+        let (most, whose) = match (self.container.spec.context.max_tokens, of_model) {
+            (Some(own), Some(models)) if models < own => (models, "the model's window"),
+            (Some(own), _) => (own, "`context.window`"),
+            (None, Some(models)) => (models, "the model's window"),
+            (None, None) => return,
+        };
+        let counter = Counter { of: seat.counted_as.as_ref().map(|(provider, model)| (&**provider, &**model)) };
+        let removed = prompt::trim(messages, own, Some(most), counter);
+        if removed > 0 {
+            let how = if counter.is_exact() { "exact count" } else { "estimated tokens" };
+            self.notice(format!("{removed} old messages were left out to fit {whose} of {most} tokens ({how})"));
+        }
     }
 
     fn steps_done(&self) -> u32 {
@@ -324,14 +361,7 @@ impl Run<'_> {
         let stale = matches!(ended, Err(Stop::Stale(_)));
         let output = match ended {
             Ok(output) => output,
-            Err(
-                Stop::Blocked(why)
-                | Stop::NeedsConfirmation(why)
-                | Stop::Budget(why)
-                | Stop::Failed(why)
-                | Stop::Broken(why)
-                | Stop::Stale(why),
-            ) => why,
+            Err(stop) => stop.why().to_owned(),
         };
         let (usage, cost) = (self.usage, self.cost);
         self.trace.push(EventKind::RunEnded { outcome, output: output.clone(), usage, cost });

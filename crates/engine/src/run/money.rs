@@ -2,7 +2,7 @@
 
 use super::{Run, Stop, spoken};
 use crate::counters::{Reservation, Reserved, amount_of, cost_key};
-use aic_base::{Action, Decision, Stage, Usd};
+use aic_base::{Action, Decision, EventKind, Stage, Usd};
 use aic_guard::{CostControl, Guard, GuardKind, RateLimit};
 use aic_model::{Price, Request};
 use serde_json::Value;
@@ -149,7 +149,7 @@ impl Run<'_> {
         let one = price.bound(0, 1).pico().max(1);
         // One token less, for what rounding may add.
         let output = (for_output.pico() / one).saturating_sub(1);
-        if output < wanted.min(SHORTEST) {
+        if output < wanted.min(SHORTEST) || price.bound(bytes, 0) > left {
             return Err(Stop::Budget(format!(
                 "the next call may cost {full}, and {} of {most} is spent: lower `max_tokens` or raise `budget.cost`",
                 self.cost
@@ -169,8 +169,10 @@ impl Run<'_> {
         let spent = counters.sum(&cost_key(&container.spec.name), HOUR, self.now()).map_or(Usd::MAX, Usd::from_pico);
         for guard in &container.guards {
             let GuardKind::CostControl(control) = &guard.kind else { continue };
-            if spent >= control.alert_at {
-                self.notice(format!("{}: {spent} of {} an hour is spent", guard.name, control.max_per_hour));
+            if spent >= control.alert_at && !self.alerted.contains(&guard.name) {
+                self.alerted.push(guard.name.clone());
+                let (alert_at, cap) = (control.alert_at, control.max_per_hour);
+                self.trace.push(EventKind::CostAlert { guardrail: guard.name.clone(), spent, alert_at, cap });
             }
         }
         Ok(())

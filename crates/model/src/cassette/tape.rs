@@ -67,11 +67,20 @@ impl Tape {
     /// # Errors
     /// [`CassetteError`], which names the line that cannot be read.
     pub fn open(path: &Path, shown: &str) -> Result<Self, CassetteError> {
-        let contents = match std::fs::read_to_string(path) {
-            Ok(text) => Contents::read(shown, &text)?,
-            Err(error) if error.kind() == ErrorKind::NotFound => Contents::default(),
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
             Err(error) => return Err(CassetteError::File { path: shown.to_owned(), why: error.to_string() }),
         };
+        Ok(Self { path: path.to_owned(), ..Self::read(shown, &text)? })
+    }
+
+    /// Reads a cassette that lies nowhere: it can be replayed, and not be saved.
+    ///
+    /// # Errors
+    /// As [`Tape::open`].
+    pub fn read(shown: &str, text: &str) -> Result<Self, CassetteError> {
+        let contents = Contents::read(shown, text)?;
         let mut state = State::default();
         for exchange in contents.exchanges {
             let at = (exchange.key, exchange.nth);
@@ -85,7 +94,7 @@ impl Tape {
                 state.tool_order.push(at);
             }
         }
-        Ok(Self { path: path.to_owned(), shown: shown.to_owned(), state: Mutex::new(state) })
+        Ok(Self { path: PathBuf::new(), shown: shown.to_owned(), state: Mutex::new(state) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -5,3 +5,4 @@ mod support;
 
 mod bad_weather;
 mod good_weather;
+mod memory;

@@ -72,19 +72,27 @@ impl Drop for Server {
 
 impl Server {
     pub async fn start(replies: Vec<Vec<Step>>) -> Self {
+        let count = AtomicUsize::new(0);
+        Self::answering(move |_| {
+            let nth = count.fetch_add(1, Ordering::SeqCst);
+            replies[nth.min(replies.len() - 1)].clone()
+        })
+        .await
+    }
+
+    /// A server that looks at what it is asked.
+    pub async fn answering(reply: impl Fn(&Seen) -> Vec<Step> + Send + Sync + 'static) -> Self {
+        let reply = Arc::new(reply);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared::default());
         let serving = shared.clone();
         let task = tokio::spawn(async move {
-            let mut count = 0;
             while let Ok((stream, _)) = listener.accept().await {
-                let reply = replies[count.min(replies.len() - 1)].clone();
-                count += 1;
-                let shared = serving.clone();
+                let (reply, shared) = (reply.clone(), serving.clone());
                 shared.open.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(async move {
-                    serve(stream, reply, &shared).await;
+                    serve(stream, &*reply, &shared).await;
                     shared.open.fetch_sub(1, Ordering::SeqCst);
                     shared.changed.notify_waiters();
                 });
@@ -113,11 +121,15 @@ impl Server {
     }
 }
 
-async fn serve(mut stream: TcpStream, reply: Vec<Step>, shared: &Shared) {
+async fn serve(mut stream: TcpStream, reply: &(dyn Fn(&Seen) -> Vec<Step> + Send + Sync), shared: &Shared) {
     stream.set_nodelay(true).unwrap();
     let Some(seen) = read_request(&mut stream).await else { return };
-    shared.seen.lock().unwrap().push(seen);
-    for step in reply {
+    let steps = {
+        let mut all = shared.seen.lock().unwrap();
+        all.push(seen.clone());
+        reply(&seen)
+    };
+    for step in steps {
         let gone = match step {
             Step::Say(bytes) => stream.write_all(&bytes).await.is_err(),
             Step::Repeat(bytes) => {

@@ -4,7 +4,7 @@ use super::read::{duration, list, text};
 use crate::codes::{BAD_VALUE, MISSING_KEY, NO_MODEL, NO_PROVIDER, RETIRED_MODEL, UNPINNED_MODEL};
 use crate::cx::{Cx, Doc};
 use crate::tree::{Kind, Node};
-use crate::typed::{As, ModelSpec, Models, Pricing, Provider, Timeouts};
+use crate::typed::{As, ModelSpec, Models, Pricing, Provider, Replay, Timeouts};
 use crate::words::shown;
 use aic_base::Span;
 use serde_json::Value;
@@ -70,6 +70,9 @@ fn model(cx: &mut Cx<'_>, doc: &Doc, name: &str, node: &Node) -> Option<ModelSpe
     spec.max_tokens = known.get("max_tokens").and_then(Node::as_i64).and_then(|tokens| u64::try_from(tokens).ok());
     spec.seed = known.get("seed").and_then(Node::as_i64);
     spec.stop = known.get("stop").map(super::read::texts).unwrap_or_default();
+    spec.reasoning_effort = text(known, "reasoning_effort");
+    spec.tool_choice = text(known, "tool_choice");
+    spec.parallel_tool_calls = known.get("parallel_tool_calls").and_then(Node::as_bool);
     spec.extra = known.get("extra").map_or(Value::Null, Node::to_json);
     spec.timeouts = timeouts(known.get("timeout"));
     spec.retries =
@@ -78,6 +81,12 @@ fn model(cx: &mut Cx<'_>, doc: &Doc, name: &str, node: &Node) -> Option<ModelSpe
         let price = |key: &str| node.get(key).and_then(Node::as_f64);
         Some(Pricing { input_per_mtok: price("input_per_mtok")?, output_per_mtok: price("output_per_mtok")? })
     });
+    if spec.provider == Some(Provider::Replay)
+        && let (Some(cassette), Some(of)) = (known.get("cassette"), text(known, "of"))
+        && let Some(path) = cassette.as_str().and_then(|name| cx.behaviour_file(doc, cassette, name, true))
+    {
+        spec.replay = Some(Replay { cassette: path, of });
+    }
     // A provider that is not known was reported; nothing more can be told of the model.
     if provider.is_some_and(|node| !node.is_null()) && spec.provider.is_none() {
         return Some(spec);
@@ -105,7 +114,11 @@ fn named(name: &str, model: &str, span: Span) -> ModelSpec {
         max_tokens: None,
         seed: None,
         stop: Vec::new(),
+        reasoning_effort: None,
+        tool_choice: None,
+        parallel_tool_calls: None,
         extra: Value::Null,
+        replay: None,
         timeouts: Timeouts::default(),
         retries: 2,
         pricing: None,
@@ -136,6 +149,7 @@ fn needs(cx: &mut Cx<'_>, doc: &Doc, spec: &ModelSpec, node: &Node) {
         Some(Provider::Replay) if node.get("cassette").is_none() => {
             Some(("cassette", "name the recording it answers from"))
         }
+        Some(Provider::Replay) if node.get("of").is_none() => Some(("of", "name the model that was recorded")),
         _ => None,
     };
     let missing = missing.or_else(|| {

@@ -19,8 +19,8 @@ static SERVED: &[Key] = &[
     key("model", "The provider's name for it", Shape::Text),
     key("as", "Whose price and tokenizer a scripted model borrows: provider/model", Shape::Text),
     key("rules", "The rules of a scripted model; the first that matches answers", Shape::List(&Shape::Record(&RULE))),
-    key("cassette", "The recording a replayed model answers from", Shape::Path).not_yet(),
-    key("of", "The named model whose exchanges were recorded", Shape::Text).not_yet(),
+    key("cassette", "The recording a replayed model answers from", Shape::Path),
+    key("of", "The named model whose exchanges were recorded", Shape::Text),
 ];
 
 static SAMPLING: &[Key] = &[
@@ -30,9 +30,9 @@ static SAMPLING: &[Key] = &[
     key("max_tokens", "The most tokens of an answer", Shape::Integer(1, i64::MAX)),
     key("seed", "The provider's seed", Shape::Integer(i64::MIN, i64::MAX)),
     key("stop", "Texts at which it stops", Shape::OneOrMore(&Shape::Text)),
-    key("reasoning_effort", "How long it thinks: low, medium, high", Shape::Text).not_yet(),
-    key("tool_choice", "auto, none, required, or the name of a tool", Shape::Text).not_yet(),
-    key("parallel_tool_calls", "Whether it may ask for several calls at once", Shape::Bool).not_yet(),
+    key("reasoning_effort", "How long it thinks: low, medium, high", Shape::Text),
+    key("tool_choice", "auto, none, required, or the name of a tool", Shape::Text),
+    key("parallel_tool_calls", "Whether it may ask for several calls at once", Shape::Bool),
     key("extra", "Passed to the provider as it is", Shape::Named(&Shape::Any)),
     key(
         "timeout",

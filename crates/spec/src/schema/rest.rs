@@ -80,8 +80,8 @@ static WINDOW: Record = Record {
 
 const MEMORY_TYPES: &[Word] = &[
     word("none", "No memory"),
-    word("buffer", "The last turns").not_yet(),
-    word("vector", "What is similar").not_yet(),
+    word("buffer", "The last turns"),
+    word("vector", "The last turns, and what is similar of those before"),
 ];
 
 static MEMORY: Record = Record {
@@ -94,7 +94,7 @@ static MEMORY: Record = Record {
             Shape::Words(&[word("sqlite", "A local file"), word("pinecone", "Pinecone"), word("qdrant", "Qdrant")]),
         ),
         key("index", "The name of the index", Shape::Text),
-        key("embedding", "The named model that embeds", Shape::Text),
+        key("embedding", "The named model that embeds; without, the local hash embedding: words, no meaning", Shape::Text),
         key("url", "Where the provider is", Shape::Url),
         key("api_key_env", "The NAME of the variable that holds the key", Shape::EnvName),
     ]],
@@ -111,7 +111,7 @@ static SESSION: Record = Record {
     keys: &[&[
         key("timeout", "Idle time after which it is over", Shape::Duration),
         key("max_messages", "Messages that are kept", Shape::Integer(1, u32::MAX as i64)),
-        key("retention", "session, none, or a duration", RETENTION).not_yet(),
+        key("retention", "session, none, or a duration", RETENTION).default("session"),
     ]],
     open: None,
 };
@@ -134,12 +134,12 @@ pub(super) static CONTEXT: Record = Record {
     title: "the context",
     keys: &[&[
         key("window", "How much of a conversation is sent", Shape::Record(&WINDOW)),
-        key("memory", "What is remembered beyond it", Shape::Record(&MEMORY)).not_yet(),
+        key("memory", "What is remembered beyond it", Shape::Record(&MEMORY)),
         key("session", "How long a conversation lasts", Shape::Record(&SESSION)),
-        key("persistence", "Whether conversations are kept", Shape::Record(&PERSISTENCE)).not_yet(),
+        key("persistence", "Whether conversations are kept", Shape::Record(&PERSISTENCE)),
         key("max_tokens", "Tokens of the request", Shape::Integer(1, MANY)).short_for("context.window.max_tokens"),
         key("memory_type", "none, buffer or vector", Shape::Words(MEMORY_TYPES)).short_for("context.memory.type"),
-        key("retention", "session, none, or a duration", RETENTION).short_for("context.session.retention").not_yet(),
+        key("retention", "session, none, or a duration", RETENTION).short_for("context.session.retention"),
     ]],
     open: None,
 };

@@ -1,12 +1,14 @@
 //! The typed spec: what a file means once it is checked, desugared and its references are read. Plain data, no parser.
 
 mod behaviour;
+mod context;
 mod model;
 mod prompt;
 mod tool;
 
 pub use behaviour::{CaseSource, Confirmation, Expect, HistoryTurn, MinPassRate, Mock, TestDef, TestInput, Turn, User};
-pub use model::{As, ModelSpec, Models, Pricing, Provider, Timeouts};
+pub use context::{Context, Memory, MemoryKind, Persistence, Retention, VectorStore};
+pub use model::{As, ModelSpec, Models, Pricing, Provider, Replay, Timeouts};
 pub use prompt::{Message, PromptVariant, Prompts, Role, Text, ValueFrom, Variable};
 pub use tool::{Approver, Blocked, Confirm, Effect, Run, SqlRun, ToolSpec, Tools, Trust};
 
@@ -79,15 +81,4 @@ impl Default for Budget {
     fn default() -> Self {
         Self { steps: 20, cost: None, tokens: None, time: None }
     }
-}
-
-/// What the model is shown of a conversation.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Context {
-    /// Tokens of the request; the oldest turns go first.
-    pub max_tokens: Option<Tokens>,
-    /// Messages kept in a session.
-    pub max_messages: Option<u32>,
-    /// Idle time after which a session is over.
-    pub session_timeout: Option<Duration>,
 }

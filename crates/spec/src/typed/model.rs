@@ -1,6 +1,6 @@
 //! `models:`.
 
-use aic_base::Span;
+use aic_base::{RelPath, Span};
 use indexmap::IndexMap;
 use serde_json::Value;
 use std::time::Duration;
@@ -91,8 +91,16 @@ pub struct ModelSpec {
     pub seed: Option<i64>,
     /// Texts at which it stops.
     pub stop: Vec<String>,
+    /// How long it thinks: `low`, `medium`, `high`.
+    pub reasoning_effort: Option<String>,
+    /// `auto`, `none`, `required`, or the name of a tool.
+    pub tool_choice: Option<String>,
+    /// Whether it may ask for several tools at once.
+    pub parallel_tool_calls: Option<bool>,
     /// Passed to the provider as it is.
     pub extra: Value,
+    /// The recording that a replayed model answers from.
+    pub replay: Option<Replay>,
     /// How long to wait.
     pub timeouts: Timeouts,
     /// Additional attempts.
@@ -101,6 +109,15 @@ pub struct ModelSpec {
     pub pricing: Option<Pricing>,
     /// Where it stands in the spec.
     pub span: Span,
+}
+
+/// What `provider: replay` answers from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replay {
+    /// The cassette; its text is in `Spec::files`.
+    pub cassette: RelPath,
+    /// The named model whose exchanges were recorded.
+    pub of: String,
 }
 
 /// `openai/gpt-4o-mini-2024-07-18`.

@@ -44,6 +44,10 @@ fn a_child_does_what_its_parent_says() {
             assert_eq!(store.version(&spec(), "v2").unwrap().files, 1);
         }
         "record" => record(&open(&workspace)),
+        "spend" => {
+            let (seed, cap) = (word().parse().unwrap(), word().parse().unwrap());
+            crate::money::spend(&open(&workspace), seed, cap);
+        }
         "share" => share(&open(&workspace), word()),
         other => panic!("{other}?"),
     }
