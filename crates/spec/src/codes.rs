@@ -10,7 +10,7 @@ mod whole;
 
 pub use content::*;
 pub use form::*;
-pub use page::{PRELUDE, explain, page};
+pub use page::{PRELUDE, SCHEMA_REFUSES, explain, page};
 pub use tests::*;
 pub use whole::*;
 

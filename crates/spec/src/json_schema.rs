@@ -20,7 +20,7 @@ pub fn json_schema(kind: FileKind) -> Value {
     };
     let mut maker = Maker { names: HashMap::new(), defs: Map::new(), filled: false };
     maker.defs.insert(
-        "variable".into(),
+        FILLED.into(),
         json!({"type": "string", "pattern": r"^\s*\$\{[\s\S]*\}\s*$", "description": "A variable, filled in with its type"}),
     );
     let root = maker.record(record);
@@ -32,6 +32,9 @@ pub fn json_schema(kind: FileKind) -> Value {
     schema.insert("$defs".into(), Value::Object(maker.defs));
     Value::Object(schema)
 }
+
+/// What a variable stands in for; no record is called so.
+const FILLED: &str = "filled-in-variable";
 
 struct Maker {
     /// The names of the records by their address: the table has each once.
@@ -54,7 +57,7 @@ fn any_of(all: Vec<Value>) -> Value {
 
 impl Maker {
     fn filled(&self, value: Value) -> Value {
-        if self.filled { any_of(vec![value, reference("variable")]) } else { value }
+        if self.filled { any_of(vec![value, reference(FILLED)]) } else { value }
     }
 
     fn record(&mut self, record: &'static Record) -> Value {
@@ -96,7 +99,10 @@ impl Maker {
     }
 
     fn property(&mut self, key: &'static Key) -> Value {
-        let shape = self.shape(&key.shape);
+        let shape = match (key.name, key.default) {
+            ("version", Some(_)) => json!({"enum": versions()}),
+            _ => self.shape(&key.shape),
+        };
         // Nothing behind the colon is a key that is not there; in an inheriting spec it deletes the base's.
         let shape = if key.required { shape } else { or_null(shape) };
         let mut schema = match shape {
@@ -311,6 +317,12 @@ fn range(kind: &str, low: Option<Value>, high: Option<Value>) -> Value {
     schema.extend(low.map(|low| ("minimum".to_owned(), low)));
     schema.extend(high.map(|high| ("maximum".to_owned(), high)));
     Value::Object(schema)
+}
+
+/// The versions of the language, each as the number it looks like, too.
+fn versions() -> Vec<Value> {
+    let numbers = crate::LANGUAGE_VERSIONS.iter().filter_map(|version| version.parse::<f64>().ok()).map(Value::from);
+    crate::LANGUAGE_VERSIONS.iter().map(|version| Value::from(*version)).chain(numbers).collect()
 }
 
 /// The schema, or nothing.

@@ -78,8 +78,67 @@ fn what_is_known_to_be_bad_is_refused() {
         "tests: [{name: a, input: x, asert: [{contains: a}]}]",
         "tests: [{name: a, input: x, expect: [{not: {contian: a}}]}]",
         "- a",
+        "version: \"9\"",
+        "budget: {cost: $10/hour}",
+        "budget: {cost: \"${CAP}\"}",
+        "sandbox: {limits: {cpu: 0}}",
+        "sandbox: {network: [example.com]}",
+        "models: {primary: {provider: ollama, model: x, base_url: localhost}}",
+        "tools: {allowed: [{name: a, parameters: {type: objct}}]}",
+        "tools: {allowed: [{name: a, parameters: {properties: {a: {type: strng}}}}]}",
+        "tools: {allowed: [{name: a, run: {http: \"https://x/\", method: FETCH}}]}",
+        "output: {schema: {properties: {a: text}}}",
+        "tests: [{name: a, input: x, user: {role: b}, expect: [blocked]}]",
+        "tests: [{name: a, input: x, expect: [{guardrail: {name: a, action: redcat}}]}]",
     ] {
         assert!(!container.is_valid(&json(text)), "{text}");
+    }
+}
+
+#[test]
+fn variables_are_taken_where_they_are_filled_in() {
+    let container = validator(FileKind::Container);
+    for text in [
+        "tests: [{name: a, input: \"${X}\", expect: [{cost: \"${C}\"}, {latency: {p95: \"${L}\"}}]}]",
+        "models: {primary: {provider: ollama, model: x, base_url: \"${HOST}/v1\"}}",
+        "version: 1.0",
+        "version: \"1.0\"",
+    ] {
+        let errors: Vec<_> = container.iter_errors(&json(text)).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{text}: {errors:#?}");
+    }
+}
+
+/// The file of an example, and its kind.
+fn example(text: &str) -> (FileKind, String) {
+    let text = text.lines().filter(|line| !line.starts_with("# aic check")).map(|line| format!("{line}\n"));
+    let text: String = text.collect();
+    let Some(rest) = text.strip_prefix("# file: ") else { return (FileKind::Container, text) };
+    let (name, rest) = rest.split_once('\n').unwrap();
+    (aic_spec::file_kind(name).unwrap(), rest.split("# file: ").next().unwrap().to_owned())
+}
+
+/// What can be read as YAML; the rest has no instance that a schema could judge.
+fn readable(text: &str) -> Option<Value> {
+    let parsed = parse(text);
+    parsed.errors.is_empty().then_some(())?;
+    Some(parsed.root?.to_json()).filter(Value::is_object)
+}
+
+#[test]
+fn the_examples_of_the_diagnostics_are_refused_where_a_schema_can() {
+    let kinds = [FileKind::Container, FileKind::Compose, FileKind::Tests];
+    let validators = kinds.map(|kind| (kind, validator(kind)));
+    let valid = |text: &str| {
+        let (kind, text) = example(text);
+        let value = readable(&text)?;
+        validators.iter().find(|(known, _)| *known == kind).map(|(_, validator)| validator.is_valid(&value))
+    };
+    let refused: Vec<&str> =
+        aic_spec::CODES.iter().filter(|doc| valid(doc.bad) == Some(false)).map(|doc| doc.code.0).collect();
+    assert_eq!(refused, aic_spec::codes::SCHEMA_REFUSES);
+    for doc in &aic_spec::CODES {
+        assert_ne!(valid(doc.good), Some(false), "{}: {}", doc.code, doc.good);
     }
 }
 

@@ -6,6 +6,13 @@ use std::fmt::Write as _;
 /// A scripted model that examples without one begin with, so that they show one thing only.
 pub const PRELUDE: &str = "model: {provider: scripted, rules: [{match: {}, reply: {text: Hi}}]}\n";
 
+/// The codes whose bad example the JSON Schema refuses; the others need more than a schema: names, files, bases, sums, or
+/// the text itself. A test keeps it true.
+pub const SCHEMA_REFUSES: [&str; 12] = [
+    "ABS001", "ABS002", "ABS003", "ABS010", "ABS011", "ABS012", "ABS013", "ABS021", "ABS041", "ABS042", "ABS071",
+    "ABS072",
+];
+
 /// Control characters as their pictures, so that they can be seen.
 fn visible(text: &str) -> String {
     text.chars().map(|c| if c == '\0' { '␀' } else { c }).collect()
@@ -33,7 +40,17 @@ pub fn page() -> String {
          code and no other (but what this version says it does not enforce), the good one gives none. Where an example says no model, it begins with a scripted one:\n\n```yaml\n",
     );
     out.push_str(PRELUDE);
-    out.push_str("```\n\n`# file: NAME` begins another file, `# aic check …` says what the example is checked with.\n\n| code | what | how bad |\n|---|---|---|\n");
+    out.push_str(
+        "```\n\n`# file: NAME` begins another file, `# aic check …` says what the example is checked with.\n\n",
+    );
+    let _ = writeln!(
+        out,
+        "The JSON Schema that `aic schema` prints, for editors that know nothing of this program, refuses the bad examples of {}. \
+         The others it cannot: they are about the text itself (duplicate keys, quotes), about names, files and bases that a \
+         schema does not see, about conditions, dates and prices, or about two places together.",
+        SCHEMA_REFUSES.join(", ")
+    );
+    out.push_str("\n| code | what | how bad |\n|---|---|---|\n");
     for doc in &CODES {
         let _ = writeln!(
             out,
