@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Times a language server as an editor would feel it, on a spec of 60 lines and one of 5,000.
 
-usage: benches/lsp.py [--rounds N] [--json] [--peer 'COMMAND ...'] [SERVER ARG ...]
+usage: benches/lsp.py [--rounds N] [--json] [--peer 'COMMAND ...'] [--schema FILE] [SERVER ARG ...]
 
 SERVER is `target/release/aic lsp` unless given. Measured for each: spawn to the answer to `initialize`; an edit to the
 findings of it; a keystroke and the completion right after it; hover; memory when all is done. Edits are incremental, one
-character, as editors send them; the peer (say `yaml-language-server --stdio`) gets the same. Times are medians over the
-rounds in wall-clock milliseconds, with the server's own CPU time beside them: on a busy machine compare that.
+character, as editors send them; the peer (say `yaml-language-server --stdio`, from npm) gets the same, and the JSON Schema of
+the language by its settings: that of `aic schema`, or a file. Times are medians over the rounds in wall-clock milliseconds, with
+the server's own CPU time beside them: on a busy machine compare that.
 """
 import argparse, json, os, pathlib, queue, shlex, statistics, subprocess, sys, tempfile, threading, time
 
@@ -58,7 +59,8 @@ def document(lines):
     return text
 
 class Server:
-    def __init__(self, command):
+    def __init__(self, command, settings):
+        self.settings = settings
         self.began, self.count, self.inbox = time.perf_counter(), 0, queue.Queue()
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         threading.Thread(target=self.listen, daemon=True).start()
@@ -74,8 +76,12 @@ class Server:
                 return
             message, now = json.loads(out.read(length)), time.perf_counter()
             if 'method' in message and 'id' in message:
-                items = message.get('params', {}).get('items', []) if isinstance(message.get('params'), dict) else []
-                self.send({'jsonrpc': '2.0', 'id': message['id'], 'result': [None for _ in items] or None})
+                items = message['params']['items'] if message['method'] == 'workspace/configuration' else []
+                result = [self.settings.get(item.get('section')) for item in items] or None
+                try:
+                    self.send({'jsonrpc': '2.0', 'id': message['id'], 'result': result})
+                except OSError:
+                    return  # It asked and left.
             else:
                 self.inbox.put((now, message))
 
@@ -108,7 +114,7 @@ class Server:
 
     def initialize(self, folder):
         capabilities = {
-            'general': {'positionEncodings': ['utf-8', 'utf-16']},
+            'general': {'positionEncodings': ['utf-8', 'utf-16']}, 'workspace': {'configuration': True},
             'textDocument': {'hover': {'contentFormat': ['markdown']},
                              'completion': {'completionItem': {'snippetSupport': True, 'documentationFormat': ['markdown'],
                                                                'resolveSupport': {'properties': ['documentation']}}}}}
@@ -125,17 +131,19 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
 
-def measure(command, lines, rounds):
+def measure(command, settings, lines, rounds):
     folder = pathlib.Path(tempfile.mkdtemp())
     (folder / '.git').mkdir()
     uri = (folder / 'a.aicontainer.yml').as_uri()
     spawn = []
     for _ in range(min(rounds, 9)):
-        server = Server(command)
+        server = Server(command, settings)
         spawn.append(server.initialize(folder.as_uri()))
         server.leave()
-    server = Server(command)
+    server = Server(command, settings)
     server.initialize(folder.as_uri())
+    server.tell('workspace/didChangeConfiguration', {'settings': settings})
+    time.sleep(0.5)
     text = document(lines)
     findings = lambda message: message.get('method') == 'textDocument/publishDiagnostics' and message['params']['uri'] == uri
     began = time.perf_counter()
@@ -188,16 +196,31 @@ def measure(command, lines, rounds):
     return {'lines': text.count('\n'), 'spawn_ms': round(statistics.median(spawn), 1), 'open_ms': round(opened, 1), **medians, **cpus,
             'items': items, 'rss_mb': round(memory['VmRSS']), 'peak_mb': round(memory['VmHWM'])}
 
+def written_by(program):
+    """The JSON Schema of the language, from the program itself."""
+    file = pathlib.Path(tempfile.mkdtemp()) / 'schema.json'
+    file.write_bytes(subprocess.run([program, 'schema'], check=True, capture_output=True).stdout)
+    return file
+
+def told_of(schema):
+    """Settings by which a server of YAML checks specs against a schema."""
+    schemas = {schema.resolve().as_uri(): '*.aicontainer.yml'}
+    return {'yaml': {'validate': True, 'completion': True, 'hover': True, 'schemas': schemas, 'schemaStore': {'enable': False}}}
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--rounds', type=int, default=21)
     parser.add_argument('--json', action='store_true')
     parser.add_argument('--peer', type=shlex.split)
+    parser.add_argument('--schema', type=pathlib.Path)
     parser.add_argument('server', nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
     own = [one for one in arguments.server if one != '--'] or [str(ROOT / 'target/release/aic'), 'lsp']
-    servers = [('aic', own)] + ([('peer', arguments.peer)] if arguments.peer else [])
-    rows = [{'server': name, **measure(command, lines, arguments.rounds)} for lines in (60, 5000) for name, command in servers]
+    servers = [('aic', own, {})]
+    if arguments.peer:
+        servers.append(('peer', arguments.peer, told_of(arguments.schema or written_by(own[0]))))
+    rows = [{'server': name, **measure(command, settings, lines, arguments.rounds)}
+            for lines in (60, 5000) for name, command, settings in servers]
     if arguments.json:
         print(json.dumps(rows))
         return

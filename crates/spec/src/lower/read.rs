@@ -117,9 +117,9 @@ pub(crate) fn condition(cx: &mut Cx<'_>, doc: &Doc, node: &Node, place: Place) {
 /// What is wrong with a condition. Remembered by its text: CEL's parser takes a fifth of the time of a long document, and
 /// from one keystroke to the next all conditions but one are the same.
 fn problems_of(text: &str, place: Place) -> Arc<[ConditionProblem]> {
-    /// By place, then text. What is kept is bounded by this and the length of a condition that is read at all.
-    static KNOWN: LazyLock<Mutex<HashMap<Place, HashMap<Box<str>, Arc<[ConditionProblem]>>>>> =
-        LazyLock::new(Mutex::default);
+    /// By text. What is kept is bounded by this and the length of a condition that is read at all.
+    type Known = HashMap<Box<str>, Arc<[ConditionProblem]>>;
+    static KNOWN: LazyLock<Mutex<HashMap<Place, Known>>> = LazyLock::new(Mutex::default);
     const MAX_KNOWN: usize = 4096;
     let lock = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = lock().get(&place).and_then(|known| known.get(text)) {
