@@ -130,7 +130,17 @@ impl Microvm {
         let mut add = |words: &[&str]| argv.extend(words.iter().map(OsString::from));
         add(&["-M", "microvm,acpi=off,isa-serial=off,rtc=on,pit=on,pic=on,usb=off"]);
         add(if fast { &["-accel", "kvm", "-cpu", "host"] } else { &["-accel", "tcg,tb-size=32", "-cpu", "max"] });
-        add(&["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-m", &mebibytes, "-smp", &processors]);
+        add(&[
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+            "-no-reboot",
+            "-m",
+            &mebibytes,
+            "-smp",
+            &processors,
+        ]);
         if rustix::process::geteuid().is_root() {
             // It gives root up itself, once it has opened what it needs, and its filter must let it.
             add(&["-runas", &format!("{NOBODY}:{NOBODY}"), "-sandbox", FILTER]);
