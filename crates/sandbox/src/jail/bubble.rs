@@ -115,7 +115,7 @@ impl Wall for Bubble {
             file_size: limits.file_size,
         };
         let user = Self::starter(room.workspace.access, room.owner);
-        let launch = Launch { argv, groups: room.groups.clone(), user, processors: 0, state: Vec::new() };
+        let launch = Launch { argv, groups: room.groups.clone(), user, group: None, processors: 0, state: Vec::new() };
         Ok(Built { launch, setup, serial: false })
     }
 }

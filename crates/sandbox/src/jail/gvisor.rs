@@ -176,7 +176,7 @@ impl Gvisor {
             argv.push("--rootless".into());
         }
         argv.extend(["run".into(), "--bundle".into(), bundle.as_os_str().to_owned(), room.id.into()]);
-        Launch { argv, groups: room.groups.clone(), user: None, processors: 0, state: vec![state] }
+        Launch { argv, groups: room.groups.clone(), user: None, group: None, processors: 0, state: vec![state] }
     }
 }
 
