@@ -96,6 +96,8 @@ fn a_machine_sees_a_workspace_as_it_was_and_writes_into_a_copy_only() {
     drop(cell);
     let cell = Cell::of(Emulated, &with_workspace(Emulated, Access::Copy, folder.path()));
     assert_eq!(cell.says("echo new > file; mkdir sub; echo deep > sub/a; cat file"), "new");
+    cell.jails.restart(&cell.id).unwrap();
+    assert_eq!(cell.says("cat file sub/a; readlink link"), "new\ndeep\n/etc/shadow");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "old\n");
     drop(cell);
     let state = tempfile::tempdir().unwrap();

@@ -91,6 +91,10 @@ impl Microvm {
         let wishes = format!("disk={disk}\nmemory={memory}\npids={pids}\nworkspace={workspace}\n");
         cpio.file(".room", 0o600, wishes.as_bytes())?;
         cpio.tree(&skeleton, "room", Owner::User(0))?;
+        if room.workspace.access == Access::Copy {
+            cpio.folder("room/.packer")?;
+            cpio.file(&format!("room{PACKER}"), 0o755, &self.image.busybox()?)?;
+        }
         if *room.rootfs == Rootfs::Host {
             cpio.folder("room/bin")?;
             cpio.file("room/bin/busybox", 0o755, &self.image.busybox()?)?;
@@ -174,6 +178,8 @@ impl Microvm {
     }
 }
 
+/// What packs a copied workspace when the machine is stopped, whatever root file system it has.
+const PACKER: &str = "/.packer/busybox";
 const NO_SHARING: &str = "shares no folder with the host: use `copy`, `read_only`, or gvisor";
 
 /// A path as a value among QEMU's options, where a comma is written twice.
@@ -244,6 +250,10 @@ impl Wall for Microvm {
         };
         let launch = Launch { argv, groups: room.groups.clone(), user, group, processors: 0, state: Vec::new() };
         Ok(Built { launch, setup, serial: true })
+    }
+
+    fn packer(&self) -> Option<[&'static str; 6]> {
+        Some([PACKER, "tar", "-cf", "-", "-C", "/workspace"])
     }
 
     fn emulated(&self) -> bool {

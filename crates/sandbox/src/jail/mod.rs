@@ -230,6 +230,25 @@ impl Jails {
         Ok(session)
     }
 
+    /// Brings a copied workspace back to the host's side, where it lives in the sandbox's memory: a copy outlives a stop.
+    fn bring_home(&self, id: &SandboxId, jail: &Jail) -> Result<(), RuntimeError> {
+        let (Some(packer), Access::Copy) = (self.wall.packer(), jail.workspace.access) else { return Ok(()) };
+        let Ok((_, session)) = self.session(id) else { return Ok(()) };
+        let lost = |why: String| RuntimeError::Refused {
+            id: id.clone(),
+            why: format!("it is stopped, but what it wrote into its copy of the workspace is lost: {why}"),
+        };
+        let most = lock(&jail.record).spec.limits.disk;
+        let archive = exec::pack(&session, &packer, most).map_err(lost)?;
+        let file = |error| lost(format!("{}: {error}", jail.workspace.path.display()));
+        let (new, old) = (jail.workspace.path.with_extension("new"), jail.workspace.path.with_extension("old"));
+        keeper::remove(&new).map_err(file)?;
+        oci::unpack_archive(archive, &new, most).map_err(file)?;
+        std::fs::rename(&jail.workspace.path, &old).map_err(file)?;
+        std::fs::rename(&new, &jail.workspace.path).map_err(file)?;
+        keeper::remove(&old).map_err(file)
+    }
+
     /// From one state to the other, running or paused; one that is there already stays.
     fn halt(&self, id: &SandboxId, from: State, to: State) -> Result<(), RuntimeError> {
         let jail = self.jail(id)?;
@@ -370,8 +389,10 @@ impl Runtime for Jails {
     }
 
     fn stop(&self, id: &SandboxId) -> Result<(), RuntimeError> {
-        self.jail(id)?.end(State::Exited, None);
-        Ok(())
+        let jail = self.jail(id)?;
+        let home = self.bring_home(id, &jail);
+        jail.end(State::Exited, None);
+        home
     }
 
     fn delete(&self, id: &SandboxId) -> Result<(), RuntimeError> {

@@ -63,13 +63,22 @@ fn bad(what: impl Into<String>) -> io::Error {
 /// # Errors
 /// When the image cannot be read, is none, or is too large.
 pub(crate) fn unpacked(image: &Path, home: &Path) -> io::Result<PathBuf> {
-    let at = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", image.display()));
     if image.is_dir() {
-        return from_layout(image, home).map_err(at);
+        return from_layout(image, home);
     }
     let layout = tempfile::Builder::new().prefix(".oci-").tempdir_in(home)?;
-    open_archive(image, layout.path()).map_err(at)?;
-    from_layout(layout.path(), home).map_err(at)
+    open_archive(image, layout.path())?;
+    from_layout(layout.path(), home)
+}
+
+/// Unpacks one plain archive, such as a guest made of its workspace, into a new folder. Names have no second meaning.
+///
+/// # Errors
+/// When it is none, or more than so many bytes.
+pub(crate) fn unpack_archive(from: impl Read, to: &Path, most: u64) -> io::Result<()> {
+    fs::create_dir(to)?;
+    let mut unpacker = Unpacker { left: most, whiteouts: false, ..Unpacker::new(to)? };
+    unpacker.layer(from)
 }
 
 /// Takes the index and the blobs out of an archive.
@@ -194,11 +203,13 @@ struct Unpacker {
     root: OwnedFd,
     left: u64,
     entries: usize,
+    /// Whether some names take away what an earlier layer brought.
+    whiteouts: bool,
 }
 
 impl Unpacker {
     fn new(root: &Path) -> io::Result<Self> {
-        Ok(Self { root: File::open(root)?.into(), left: MOST_BYTES, entries: 0 })
+        Ok(Self { root: File::open(root)?.into(), left: MOST_BYTES, entries: 0, whiteouts: true })
     }
 
     fn layer(&mut self, from: impl Read) -> io::Result<()> {
@@ -228,7 +239,7 @@ impl Unpacker {
     ) -> io::Result<()> {
         let parent = self.folder(folder)?;
         let own = |name: &[u8]| [&folder.join(&b'/')[..], b"/", name].concat();
-        if name == b".wh..wh..opq" {
+        if self.whiteouts && name == b".wh..wh..opq" {
             for old in names(&parent)? {
                 if !fresh.contains(&own(old.as_bytes())) {
                     remove(&parent, &old, 0)?;
@@ -236,7 +247,7 @@ impl Unpacker {
             }
             return Ok(());
         }
-        if let Some(hidden) = name.strip_prefix(b".wh.") {
+        if let Some(hidden) = name.strip_prefix(b".wh.").filter(|_| self.whiteouts) {
             return remove(&parent, &c(hidden)?, 0);
         }
         let path = c(name)?;
@@ -254,7 +265,8 @@ impl Unpacker {
                 Ok(fchmod(enter(&parent, &path)?, Mode::from_raw_mode(entry.mode & 0o1777 | 0o700))?)
             }
             What::File => {
-                self.left = self.left.checked_sub(entry.size).ok_or_else(|| bad("more than 4 GiB unpacked"))?;
+                self.left =
+                    self.left.checked_sub(entry.size).ok_or_else(|| bad("more bytes than it may be unpacked"))?;
                 let how = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let mut file: File = openat(&parent, &path, how, Mode::RUSR | Mode::WUSR)?.into();
                 let copied = io::copy(archive, &mut file)?;

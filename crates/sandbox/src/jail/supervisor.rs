@@ -310,6 +310,9 @@ impl Named {
         if let Some(path) = std::env::var_os("PATH") {
             start.env("PATH", path);
         }
+        if let (RuntimeKind::Microvm, Ok(image)) = (kind, super::image::GuestImage::find()) {
+            start.env(super::image::VARIABLE, image.folder());
+        }
         start.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = start.spawn().map_err(|error| cannot(error.to_string()))?;
         let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {

@@ -64,6 +64,12 @@ pub(crate) trait Wall: Send + Sync + 'static {
         Duration::from_secs(60)
     }
 
+    /// The program, to which a name follows, that prints an archive of a copied workspace, where the copy is not on the
+    /// host.
+    fn packer(&self) -> Option<[&'static str; 6]> {
+        None
+    }
+
     /// Halts all of a running sandbox, or lets it go on. These are its processes on the host.
     ///
     /// # Errors
