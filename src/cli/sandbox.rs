@@ -48,6 +48,10 @@ enum Action {
     Attach(AttachArgs),
     /// End whatever runs in a sandbox; it can be started again
     Stop(One),
+    /// Halt a sandbox in place
+    Pause(One),
+    /// Let a paused sandbox go on
+    Resume(One),
     /// Stop a sandbox and start it
     Restart(One),
     /// Remove a sandbox with everything in it
@@ -88,9 +92,9 @@ struct RoomArgs {
     /// What it may do with that folder
     #[arg(long, value_enum, default_value_t)]
     access: AccessArg,
-    /// A folder to use as root file system, in place of the host's /usr
-    #[arg(long)]
-    rootfs: Option<PathBuf>,
+    /// The root file system: host (its /usr), a folder, or oci: and an image's layout or archive
+    #[arg(long, default_value = "host")]
+    rootfs: String,
     /// A host and port that it may reach, like api.example.com:443; several times or with commas for more
     #[arg(long, value_delimiter = ',', value_name = "HOST:PORT")]
     network: Vec<HostPort>,
@@ -259,7 +263,7 @@ impl RoomArgs {
             labels: BTreeMap::new(),
             limits: self.limits(),
             workspace: Workspace { access, path: self.workspace.clone().unwrap_or_default() },
-            rootfs: self.rootfs.clone().map_or(Rootfs::Host, Rootfs::Directory),
+            rootfs: Rootfs::named(&self.rootfs),
             network: Network::to(self.network.iter().cloned()),
             choice,
         }
@@ -297,6 +301,8 @@ pub fn run(args: &Args, context: &mut Context) -> u8 {
         Action::Attach(args) => attach(args),
         Action::Start(one) => act(one, context, "started", Named::start),
         Action::Stop(one) => act(one, context, "stopped", Named::stop),
+        Action::Pause(one) => act(one, context, "paused", Named::pause),
+        Action::Resume(one) => act(one, context, "resumed", Named::resume),
         Action::Restart(one) => act(one, context, "restarted", Named::restart),
         Action::Rm(one) => remove(one, context),
         Action::Stats(one) => stats(one, context),
@@ -373,7 +379,7 @@ fn create(args: &CreateArgs, context: &mut Context) -> Done {
     for path in [&mut spec.workspace.path].into_iter().filter(|path| !path.as_os_str().is_empty()) {
         *path = std::path::absolute(&*path).map_err(|error| error.to_string())?;
     }
-    if let Rootfs::Directory(path) = &mut spec.rootfs {
+    if let Some(path) = spec.rootfs.path_mut() {
         *path = std::path::absolute(&*path).map_err(|error| error.to_string())?;
     }
     let named = Named::create(&command, &state()?, &spec).map_err(told)?;

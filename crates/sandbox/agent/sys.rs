@@ -340,9 +340,7 @@ fn text(text: &str) -> io::Result<CString> {
 pub fn mount(from: &str, to: &str, kind: &str, flags: c_ulong, data: &str) -> io::Result<()> {
     let (source, target, system, options) = (text(from)?, text(to)?, text(kind)?, text(data)?);
     // SAFETY: four strings that end with a zero and outlive the call.
-    let result = unsafe {
-        c_mount(source.as_ptr(), target.as_ptr(), system.as_ptr(), flags, options.as_ptr().cast())
-    };
+    let result = unsafe { c_mount(source.as_ptr(), target.as_ptr(), system.as_ptr(), flags, options.as_ptr().cast()) };
     done(result).map_err(|error| io::Error::new(error.kind(), format!("mounting {to}: {error}")))
 }
 

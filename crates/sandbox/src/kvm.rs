@@ -36,8 +36,7 @@ pub enum Kvm {
 }
 
 impl Kvm {
-    const ALL: [Self; 6] =
-        [Self::Usable, Self::Emulated, Self::Broken, Self::NoPermission, Self::Absent, Self::Stuck];
+    const ALL: [Self; 6] = [Self::Usable, Self::Emulated, Self::Broken, Self::NoPermission, Self::Absent, Self::Stuck];
 
     const fn word(self) -> &'static str {
         match self {
@@ -253,8 +252,7 @@ mod machine {
         let vm = descriptor(kvm, CREATE_VM)?;
         let read_write = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a new mapping at a place of the kernel's choice. It lives as long as this process.
-        let memory =
-            unsafe { mmap_anonymous(std::ptr::null_mut(), SIZE, read_write, MapFlags::SHARED)? }.cast::<u8>();
+        let memory = unsafe { mmap_anonymous(std::ptr::null_mut(), SIZE, read_write, MapFlags::SHARED)? }.cast::<u8>();
         // mov rcx, ROUNDS; dec rcx; jnz back; hlt
         let mut code = vec![0x48, 0xb9];
         code.extend_from_slice(&ROUNDS.to_le_bytes());

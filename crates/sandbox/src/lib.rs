@@ -1,16 +1,14 @@
 //! Sandboxes of the AIContainer workbench: what a spec brings that is code runs here and nowhere else.
 //!
 //! - Scripts run in WASM: QuickJS in a worker process that can be killed; see [`ScriptHost`].
-//! - Programs run behind the wall of a [`Runtime`]: gVisor, or for developers without it namespaces of the host's
-//!   kernel. An agent inside starts them; a keeper outside sees to it that nothing outlives the workbench.
+//! - Programs run behind the wall of a [`Runtime`]: gVisor, a virtual machine, or for developers without them
+//!   namespaces of the host's kernel. An agent inside starts them; a keeper outside sees to it that nothing outlives the workbench.
 //! - [`Machine`] says what this machine has, and calls nothing ready that did not run a real program.
 //!   [`runtime::select`] chooses.
 //!
 //! - Programs reach the hosts that a spec allows through a proxy of ours, and nothing else; see [`egress`].
 //!
 //! - WebAssembly modules of the user's run in workers of their own; see [`guests`].
-//!
-//! Not here yet: microVMs.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 

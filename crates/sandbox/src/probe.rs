@@ -153,6 +153,8 @@ pub struct Machine {
     jails: Vec<Arc<crate::jail::Jails>>,
     /// Why there is no microVM, where there is none.
     no_microvm: String,
+    /// What `/dev/kvm` is worth.
+    kvm: Kvm,
     cache: Option<PathBuf>,
 }
 
@@ -167,7 +169,8 @@ impl Machine {
             runtimes: vec![wasm],
             #[cfg(target_os = "linux")]
             jails: Vec::new(),
-            no_microvm: "is driven on Linux only".into(),
+            no_microvm: "it is driven on Linux only".into(),
+            kvm: Kvm::Absent,
             cache: cache_dir,
         };
         machine.add_jails(&command);
@@ -178,10 +181,10 @@ impl Machine {
     fn add_jails(&mut self, command: &crate::process::WorkerCommand) {
         use crate::jail::{Jails, StateDir};
         let Ok(state) = StateDir::of_user() else { return };
-        let microvm = Jails::microvm(command.clone(), state.clone(), self.kvm(command));
+        self.kvm = self.try_kvm(command);
+        let microvm = Jails::microvm(command.clone(), state.clone(), self.kvm);
         let microvm = microvm.inspect_err(|why| self.no_microvm.clone_from(why)).ok();
-        let found =
-            [Jails::gvisor(command.clone(), state.clone()), microvm, Jails::process(command.clone(), state)];
+        let found = [Jails::gvisor(command.clone(), state.clone()), microvm, Jails::process(command.clone(), state)];
         for jails in found.into_iter().flatten().map(Arc::new) {
             self.runtimes.push(Arc::clone(&jails) as Arc<dyn Runtime>);
             self.jails.push(jails);
@@ -190,7 +193,7 @@ impl Machine {
 
     /// What KVM is worth here, as it was found since the machine started.
     #[cfg(target_os = "linux")]
-    fn kvm(&self, command: &crate::process::WorkerCommand) -> Kvm {
+    fn try_kvm(&self, command: &crate::process::WorkerCommand) -> Kvm {
         let file = self.cache.as_ref().map(|folder| folder.join("probe-kvm.json"));
         let memory = file.and_then(|file| Memory::about(&["/dev/kvm".as_ref()], file));
         if let Some(known) = memory.as_ref().and_then(Memory::recall) {
@@ -321,7 +324,13 @@ impl Machine {
             true => "apt-get install --no-install-recommends qemu-system-x86, then cargo xtask guest-image",
             false => "cargo xtask guest-image",
         };
-        Probe::unusable(kind, why.clone(), Some(install))
+        let evidence = format!("/dev/kvm {}", self.kvm);
+        Probe { evidence, ..Probe::unusable(kind, why.clone(), Some(install)) }
+    }
+
+    /// What `/dev/kvm` is worth here.
+    pub fn kvm(&self) -> Kvm {
+        self.kvm
     }
 }
 
@@ -346,7 +355,9 @@ fn missing(kind: RuntimeKind) -> Probe {
         RuntimeKind::Process => Probe::unusable(kind, "bwrap is not installed", Some("apt-get install bubblewrap")),
         RuntimeKind::Firecracker => not_driven(&["firecracker"]),
         RuntimeKind::Kata => not_driven(&["kata-runtime"]),
-        RuntimeKind::Wasm | RuntimeKind::Microvm | RuntimeKind::Docker => Probe::unusable(kind, "not part of this build", None),
+        RuntimeKind::Wasm | RuntimeKind::Microvm | RuntimeKind::Docker => {
+            Probe::unusable(kind, "not part of this build", None)
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 mod support;
 
 use aic_base::{Limits, Timestamp};
-use aic_sandbox::runtime::{Access, Exec, ExecResult, Exit, Program, SandboxSpec, Workspace};
+use aic_sandbox::runtime::{Access, Exec, ExecResult, Exit, Program, Rootfs, SandboxSpec, Workspace};
 use aic_sandbox::{Cancel, Runtime, RuntimeError, RuntimeKind, Wasm};
 use serde_json::{Value, json};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
-use support::jails::Wall::{self, Gvisor, Process, Rootless};
-use support::jails::text;
+use support::jails::Wall::{self, Emulated, Gvisor, Process, Rootless};
+use support::jails::{here, is_here, text};
 
 /// What an attack must come to.
 #[derive(Clone, Copy, PartialEq)]
@@ -270,6 +270,13 @@ fn limits(attack: &Attack) -> Limits {
     Limits { timeout, memory: 256 << 20, ..Limits::default() }
 }
 
+/// What a column says where its wall does not stand.
+const NOT_HERE: &str = "not on this machine";
+
+fn attack_if_here(wall: Wall, attack: &Attack) -> Result<String, String> {
+    if is_here(wall) { attack_in(wall, attack) } else { Ok(NOT_HERE.into()) }
+}
+
 /// One attack in one sandbox, and a harmless program after it. What came of it, in a few words.
 fn attack_in(wall: Wall, attack: &Attack) -> Result<String, String> {
     let (case, state) = (Case::new(), tempfile::tempdir().unwrap());
@@ -305,6 +312,48 @@ fn attack_in(wall: Wall, attack: &Attack) -> Result<String, String> {
     }
     support::jails::nothing_left_of(state.path(), &[id]);
     Ok(outcome)
+}
+
+/// Emulated machines, which take seconds to start, so that one serves all attacks on a workspace of its kind.
+struct Machines {
+    rootfs: tempfile::TempDir,
+    running: Vec<(Access, Case, support::jails::Cell)>,
+}
+
+impl Machines {
+    fn attack(&mut self, attack: &Attack) -> Result<String, String> {
+        // A machine shares no folder; what it may write in is a copy.
+        let access = if attack.access == Access::ReadWrite { Access::Copy } else { attack.access };
+        if !self.running.iter().any(|(kind, ..)| *kind == access) {
+            let case = Case::new();
+            let mut spec = SandboxSpec::new(Emulated.kind(), "attack");
+            spec.limits = Limits { timeout: Duration::from_secs(120), ..limits(attack) };
+            spec.rootfs = Rootfs::Directory(self.rootfs.path().into());
+            if access != Access::None {
+                spec.workspace = Workspace { access, path: case.workspace() };
+            }
+            self.running.push((access, case, support::jails::Cell::of(Emulated, &spec)));
+        }
+        let (_, case, cell) = self.running.iter().find(|(kind, ..)| *kind == access).unwrap();
+        let program = format!("{}{}", prelude(case), attack.program);
+        let exec = Exec { timeout: limits(attack).timeout, ..Exec::command(["python3", "-c", &program]) };
+        let outcome = judge(attack, cell.exec(&exec))?;
+        let works = || cell.exec(&Exec::command(["sh", "-c", "rm -rf /tmp/*; echo fine"]));
+        let after = works().or_else(|_| cell.jails.start(&cell.id).and_then(|()| works()));
+        let after = after.map_err(|error| format!("afterwards: {error}"))?;
+        if text(&after) != "fine" {
+            return Err(format!("afterwards a harmless program said {}", text(&after)));
+        }
+        Ok(outcome)
+    }
+
+    fn end(self) {
+        for (_, case, cell) in self.running {
+            assert_eq!(std::fs::read(case.workspace().join("file")).unwrap(), b"file");
+            cell.jails.delete(&cell.id).unwrap();
+            support::jails::nothing_left_of(cell.state.path(), std::slice::from_ref(&cell.id));
+        }
+    }
 }
 
 fn judge(attack: &Attack, ran: Result<ExecResult, RuntimeError>) -> Result<String, String> {
@@ -386,26 +435,48 @@ fn script_of(attack: &Attack) -> Attack {
 }
 
 #[test]
-#[ignore = "needs runsc and bwrap"]
+#[ignore = "needs runsc, bwrap, qemu-system-x86_64 and a guest image"]
 fn every_attack_succeeds_outside_and_fails_inside() {
-    let (mut rows, mut wrong) = (Vec::new(), Vec::new());
     let root = rustix::process::geteuid().is_root();
-    for attack in ATTACKS {
-        if attack.name == "device node planted by the host" && !root {
-            // Only root can plant one. CI is root.
-            continue;
-        }
-        if !control(attack) {
-            wrong.push(format!("{}: the control fails, so nothing is proved", attack.name));
-        }
+    // Only root can plant a device node. CI is root.
+    let attacks: Vec<&Attack> =
+        ATTACKS.iter().filter(|attack| root || attack.name != "device node planted by the host").collect();
+    // Most of the time somebody waits for a deadline, so the columns are made side by side.
+    let columns: [Vec<Result<String, String>>; 6] = std::thread::scope(|scope| {
+        let each = |outcome: fn(&Attack) -> Result<String, String>| {
+            let attacks = &attacks;
+            scope.spawn(move || attacks.iter().map(|attack| outcome(attack)).collect())
+        };
+        let emulated = scope.spawn(|| {
+            if !is_here(Emulated) {
+                return attacks.iter().map(|_| Ok(NOT_HERE.to_owned())).collect();
+            }
+            let mut machines = Machines { rootfs: support::jails::python_rootfs(), running: Vec::new() };
+            let outcomes = attacks.iter().map(|attack| machines.attack(attack)).collect();
+            machines.end();
+            outcomes
+        });
+        let columns = [
+            each(
+                |attack| if control(attack) { Ok(String::new()) } else { Err("the control: nothing is proved".into()) },
+            ),
+            each(|attack| attack_wasm(&script_of(attack))),
+            each(|attack| attack_if_here(Gvisor, attack)),
+            each(|attack| attack_if_here(Rootless, attack)),
+            each(|attack| attack_if_here(Process, attack)),
+            emulated,
+        ];
+        columns.map(|column| column.join().unwrap())
+    });
+    let (mut rows, mut wrong) = (Vec::new(), Vec::new());
+    for (index, attack) in attacks.iter().enumerate() {
         let mut row = vec![attack.name.to_owned()];
-        let walls =
-            [Gvisor, Rootless, Process].map(|wall| attack_in(wall, attack).map_err(|why| format!("{wall:?}: {why}")));
-        for outcome in std::iter::once(attack_wasm(&script_of(attack))).chain(walls) {
-            row.push(outcome.unwrap_or_else(|why| {
-                wrong.push(format!("{}: {why}", attack.name));
-                "**failed**".into()
-            }));
+        for (column, name) in columns.iter().zip(["outside", "wasm", "Gvisor", "Rootless", "Process", "Emulated"]) {
+            match &column[index] {
+                Ok(outcome) if name != "outside" => row.push(outcome.clone()),
+                Ok(_) => {}
+                Err(why) => wrong.push(format!("{}: {name}: {why}", attack.name)),
+            }
         }
         rows.push(row);
     }
@@ -417,7 +488,9 @@ fn every_attack_succeeds_outside_and_fails_inside() {
 fn compare_with_docs(rows: &[Vec<String>]) {
     const BEGIN: &str = "<!-- attacks: written by the test `attack_table` -->\n";
     const END: &str = "<!-- end of attacks -->";
-    let mut table = "| attack | wasm | gVisor, root | gVisor, rootless | process |\n|---|---|---|---|---|\n".to_owned();
+    let mut table =
+        "| attack | wasm | gVisor, root | gVisor, rootless | process | emulated microVM |\n|---|---|---|---|---|---|\n"
+            .to_owned();
     rows.iter().for_each(|row| table.push_str(&format!("| {} |\n", row.join(" | "))));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/sandbox.md");
     let docs = std::fs::read_to_string(&path).unwrap();
@@ -425,7 +498,7 @@ fn compare_with_docs(rows: &[Vec<String>]) {
     let (old, after) = rest.split_once(END).expect("the table ends");
     if std::env::var_os("AIC_WRITE_DOCS").is_some() {
         std::fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
-    } else if rustix::process::geteuid().is_root() {
+    } else if rustix::process::geteuid().is_root() && !table.contains(NOT_HERE) {
         assert_eq!(old, table, "the table in docs/sandbox.md is another; AIC_WRITE_DOCS=1 writes it anew");
     }
 }
@@ -433,7 +506,7 @@ fn compare_with_docs(rows: &[Vec<String>]) {
 #[test]
 #[ignore = "needs runsc and bwrap"]
 fn a_gigabyte_of_output_is_cut_and_the_program_ends() {
-    for wall in [Gvisor, Process] {
+    for wall in here(&[Gvisor, Process]) {
         let cell = support::jails::Cell::new(wall);
         let result = cell.sh("head -c 1000000000 /dev/zero; echo end >&2");
         assert_eq!((result.exit, result.stdout.len(), result.truncated), (Exit::Code(0), 1_000_000, true), "{wall:?}");
@@ -444,7 +517,7 @@ fn a_gigabyte_of_output_is_cut_and_the_program_ends() {
 #[test]
 #[ignore = "needs runsc and bwrap"]
 fn a_forged_answer_on_stdout_is_only_text() {
-    for wall in [Gvisor, Rootless, Process] {
+    for wall in here(&[Gvisor, Rootless, Process]) {
         let cell = support::jails::Cell::new(wall);
         // A frame that says: execution 1 ended with code 0. And every way to the agent's own pipe.
         let forge = "import os, sys, glob\n\
@@ -466,7 +539,7 @@ fn a_forged_answer_on_stdout_is_only_text() {
 #[test]
 #[ignore = "needs runsc and bwrap"]
 fn a_full_workspace_ends_the_program_that_fills_it() {
-    for wall in [Gvisor, Process] {
+    for wall in here(&[Gvisor, Process]) {
         let folder = tempfile::tempdir().unwrap();
         let mut spec = support::jails::with_workspace(wall, Access::ReadWrite, folder.path());
         spec.limits.disk = 20_000_000;
@@ -495,6 +568,9 @@ fn memory_is_held_without_control_groups_too() {
 #[test]
 #[ignore = "needs runsc"]
 fn two_sandboxes_do_not_have_the_same_random_numbers() {
+    if !is_here(Gvisor) {
+        return;
+    }
     let numbers = |_| support::jails::Cell::new(Gvisor).says("head -c 16 /dev/urandom | od -An -tx1");
     let [first, second] = [0, 1].map(numbers);
     assert!(first.len() > 30 && first != second, "{first} {second}");

@@ -8,8 +8,8 @@ use aic_sandbox::runtime::{Exec, SandboxId};
 use aic_sandbox::{Cancel, Runtime, RuntimeError};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use support::jails::Wall::{self, Gvisor, Process, Rootless};
-use support::jails::{Cell, nothing_left_of, processes_about, spec};
+use support::jails::Wall::{self, Emulated, Gvisor, Process, Rootless};
+use support::jails::{Cell, here, is_here, nothing_left_of, processes_about, spec};
 use support::until;
 
 /// Executions at once.
@@ -71,7 +71,7 @@ fn in_the_middle(wall: Wall, victims: impl Fn(&Path) -> Vec<i32>) {
 #[test]
 #[ignore = "needs runsc and bwrap"]
 fn the_keeper_is_killed() {
-    for wall in [Gvisor, Rootless, Process] {
+    for wall in here(&[Gvisor, Rootless, Process]) {
         in_the_middle(wall, keeper);
     }
 }
@@ -79,15 +79,24 @@ fn the_keeper_is_killed() {
 #[test]
 #[ignore = "needs runsc and bwrap"]
 fn the_runtimes_own_process_is_killed() {
-    for wall in [Gvisor, Rootless, Process] {
+    for wall in here(&[Gvisor, Rootless, Process]) {
         in_the_middle(wall, |state| keeper(state).into_iter().flat_map(children).collect());
+    }
+}
+
+#[test]
+#[ignore = "needs qemu-system-x86_64 and a guest image"]
+fn a_machine_or_its_keeper_is_killed() {
+    if is_here(Emulated) {
+        in_the_middle(Emulated, |state| those(state, "qemu-system"));
+        in_the_middle(Emulated, keeper);
     }
 }
 
 #[test]
 #[ignore = "needs runsc"]
 fn gvisors_kernel_is_killed() {
-    for wall in [Gvisor, Rootless] {
+    for wall in here(&[Gvisor, Rootless]) {
         in_the_middle(wall, |state| those(state, "runsc-sandbox"));
     }
 }
@@ -96,6 +105,9 @@ fn gvisors_kernel_is_killed() {
 #[ignore = "needs runsc"]
 fn gvisors_file_server_is_killed() {
     // It is needed only for files that are not known yet, so the sandbox may live on; then it is ended here.
+    if !is_here(Gvisor) {
+        return;
+    }
     let cell = Cell::new(Gvisor);
     those(cell.state.path(), "runsc-gofer").into_iter().for_each(kill);
     let mut exec = Exec::command(["find", "/usr/share/doc", "-name", "nothing"]);
@@ -108,6 +120,9 @@ fn gvisors_file_server_is_killed() {
 #[test]
 #[ignore = "needs bwrap"]
 fn the_agent_is_killed() {
+    if !is_here(Process) {
+        return;
+    }
     in_the_middle(Process, |state| {
         let runtime = keeper(state).into_iter().flat_map(children).flat_map(children);
         runtime.filter(|pid| line(*pid).starts_with("/.agent")).collect()
@@ -118,7 +133,11 @@ fn the_agent_is_killed() {
 #[test]
 fn helper_workbench() {
     let Some(state) = std::env::var_os("AIC_TEST_STATE") else { return };
-    let wall = if std::env::var_os("AIC_TEST_PROCESS").is_some() { Process } else { Gvisor };
+    let wall = match std::env::var("AIC_TEST_WALL").as_deref() {
+        Ok("Process") => Process,
+        Ok("Emulated") => Emulated,
+        _ => Gvisor,
+    };
     let jails = wall.open(Path::new(&state));
     let named = aic_sandbox::runtime::SandboxSpec { name: Some("mine".parse().unwrap()), ..spec(wall) };
     let id = jails.create(&named).unwrap();
@@ -134,9 +153,7 @@ fn helper_workbench() {
 fn workbench(wall: Wall, state: &Path) -> std::process::Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "helper_workbench"]).env("AIC_TEST_STATE", state);
-    if wall == Process {
-        command.env("AIC_TEST_PROCESS", "1");
-    }
+    command.env("AIC_TEST_WALL", format!("{wall:?}"));
     let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     until("its sandbox runs", || state.join("ready").exists());
     child
@@ -147,9 +164,9 @@ fn mine() -> SandboxId {
 }
 
 #[test]
-#[ignore = "needs runsc and bwrap"]
+#[ignore = "needs runsc, bwrap, qemu-system-x86_64 and a guest image"]
 fn the_workbench_is_killed_and_nothing_of_its_sandbox_is_left() {
-    for wall in [Gvisor, Process] {
+    for wall in here(&[Gvisor, Process, Emulated]) {
         let state = tempfile::tempdir().unwrap();
         let mut child = workbench(wall, state.path());
         child.kill().unwrap();
@@ -161,7 +178,7 @@ fn the_workbench_is_killed_and_nothing_of_its_sandbox_is_left() {
 #[test]
 #[ignore = "needs runsc and bwrap"]
 fn workbench_and_keeper_are_killed_and_the_next_start_removes_what_is_left() {
-    for wall in [Gvisor, Process] {
+    for wall in here(&[Gvisor, Process]) {
         let state = tempfile::tempdir().unwrap();
         let mut child = workbench(wall, state.path());
         // The keeper first: it would clear up.

@@ -116,7 +116,7 @@ impl Wall for Bubble {
             egress: false,
         };
         let user = Self::starter(room.workspace.access, room.owner);
-        let launch = Launch { argv, groups: room.groups.clone(), user, processors: 0, state: Vec::new() };
+        let launch = Launch { argv, groups: room.groups.clone(), user, group: None, processors: 0, state: Vec::new() };
         Ok(Built { launch, setup, serial: false })
     }
 }

@@ -60,7 +60,9 @@ impl<W: Write> Cpio<W> {
     fn take(&mut self, bytes: u64) -> io::Result<()> {
         self.left = self.left.checked_sub(bytes).ok_or_else(|| {
             let most = self.most >> 20;
-            io::Error::other(format!("it is larger than the {most} MiB that a microVM takes into its memory; use gvisor"))
+            io::Error::other(format!(
+                "it is larger than the {most} MiB that a microVM takes into its memory; use gvisor"
+            ))
         })?;
         Ok(())
     }
@@ -124,7 +126,9 @@ impl<W: Write> Cpio<W> {
                     Some((file, found)) => {
                         let size = u64::try_from(found.st_size).unwrap_or_default();
                         self.take(size)
-                            .and_then(|()| self.header(&path, FILE | found.st_mode & 0o777, owned(&found), size, (0, 0)))
+                            .and_then(|()| {
+                                self.header(&path, FILE | found.st_mode & 0o777, owned(&found), size, (0, 0))
+                            })
                             .and_then(|()| self.contents(file, size))
                     }
                     None => Ok(()),

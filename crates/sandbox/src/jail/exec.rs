@@ -9,6 +9,7 @@ use crate::runtime::{
 };
 use aic_base::Limits;
 use std::collections::BTreeMap;
+use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +20,8 @@ const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 const GRACE: Duration = Duration::from_secs(2);
 /// How often limits are looked at that nothing enforces.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long a copied workspace may take to come out of a machine's memory.
+const PACKED_WITHIN: Duration = Duration::from_secs(60);
 const ENOENT: i32 = 2;
 const EACCES: i32 = 13;
 
@@ -142,6 +145,44 @@ pub(super) fn run(
     let (took, kept) = (started.elapsed(), jail.kept.clone());
     let network = session.gate.as_ref().map_or_else(Vec::new, |gate| gate.since(mark));
     Ok(ExecResult { exit, value: None, stdout, stderr, truncated, took, choice, limits, kept, network })
+}
+
+/// Runs a program that prints an archive, of so many bytes of files, into a file that nobody else sees.
+///
+/// # Errors
+/// Says why there is none.
+pub(super) fn pack(session: &Session, packer: &[&str], most: u64) -> Result<std::fs::File, String> {
+    // Headers and padding are a kibibyte for each file, and there may be many small ones.
+    let output = most.saturating_mul(2).saturating_add(1 << 20);
+    let argv = packer.iter().chain(&["."]).map(|word| word.as_bytes().to_vec()).collect();
+    let start = Start { argv, env: Vec::new(), folder: b"/".to_vec(), output, terminal: None };
+    let mailbox = session.run(&start)?;
+    session.ask(Kind::Eof, mailbox.id, &[]);
+    let mut file = tempfile::tempfile().map_err(|error| error.to_string())?;
+    let until = Instant::now().checked_add(PACKED_WITHIN);
+    let mut complaint = Vec::new();
+    loop {
+        match mailbox.wait(until) {
+            Ok(Event::Stdout(bytes)) => file.write_all(&bytes).map_err(|error| error.to_string())?,
+            Ok(Event::Stderr(bytes)) if complaint.len() < 1000 => complaint.extend(bytes),
+            Ok(Event::Exit(ended)) if ended.code == Some(0) && !ended.truncated => break,
+            Ok(Event::Exit(ended)) if ended.truncated => return Err("it is larger than `limits.disk`".into()),
+            Ok(Event::Exit(_)) => {
+                let text = String::from_utf8_lossy(&complaint);
+                return Err(text.chars().filter(|c| !c.is_control()).take(300).collect());
+            }
+            Ok(Event::Failed(_, why)) => return Err(why),
+            Ok(_) => {}
+            Err(Waited::TooLong) => return Err(format!("it was not read within {PACKED_WITHIN:?}")),
+            Err(Waited::Broken(why)) => return Err(why),
+        }
+        // Output without end must not keep us here.
+        if until.is_some_and(|until| Instant::now() >= until) {
+            return Err(format!("it was not read within {PACKED_WITHIN:?}"));
+        }
+    }
+    file.seek(SeekFrom::Start(0)).map_err(|error| error.to_string())?;
+    Ok(file)
 }
 
 enum Ending {

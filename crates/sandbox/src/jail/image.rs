@@ -54,6 +54,10 @@ impl GuestImage {
         Digest::of(&self.sums).short()
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     pub(crate) fn kernel(&self) -> PathBuf {
         self.folder.join("vmlinuz")
     }

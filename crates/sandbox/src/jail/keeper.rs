@@ -40,8 +40,10 @@ pub(crate) const STAY: u8 = b'k';
 pub(crate) struct Launch {
     pub(crate) argv: Vec<OsString>,
     pub(crate) groups: cgroup::Plan,
-    /// The user and group it is started as; none for the workbench's own.
+    /// The user it is started as; none for the workbench's own.
     pub(crate) user: Option<u32>,
+    /// Its group, where that is another number than the user's.
+    pub(crate) group: Option<u32>,
     /// How many processors it may run on; 0 for all.
     pub(crate) processors: usize,
     /// Folders of the runtime's own state that go with every end.
@@ -141,7 +143,7 @@ fn start(launch: &Launch) -> io::Result<std::process::Child> {
     command.args(arguments).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").current_dir("/");
     command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit()).process_group(0);
     if let Some(user) = launch.user {
-        command.uid(user).gid(user);
+        command.uid(user).gid(launch.group.unwrap_or(user));
     }
     let keeper = rustix::process::getpid();
     let prepare = move || -> io::Result<()> {

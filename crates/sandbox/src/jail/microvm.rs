@@ -4,7 +4,7 @@
 //! The machine has memory, a clock and two serial lines: one for its kernel's words, one for the agent. No disk, no
 //! network and no folder of the host's: root file system and workspace are packed into one archive that its kernel
 //! unpacks into memory. So a workspace is seen as it was at the start, or is a copy; to write into a folder of the
-//! host's needs another runtime. QEMU itself runs as nobody where it can, behind its own system-call filter.
+//! host's needs another runtime. QEMU itself runs as nobody where it may choose, behind its own system-call filter.
 
 use super::NOBODY;
 use super::cgroup;
@@ -20,6 +20,7 @@ use aic_base::Limits;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -90,6 +91,10 @@ impl Microvm {
         let wishes = format!("disk={disk}\nmemory={memory}\npids={pids}\nworkspace={workspace}\n");
         cpio.file(".room", 0o600, wishes.as_bytes())?;
         cpio.tree(&skeleton, "room", Owner::User(0))?;
+        if room.workspace.access == Access::Copy {
+            cpio.folder("room/.packer")?;
+            cpio.file(&format!("room{PACKER}"), 0o755, &self.image.busybox()?)?;
+        }
         if *room.rootfs == Rootfs::Host {
             cpio.folder("room/bin")?;
             cpio.file("room/bin/busybox", 0o755, &self.image.busybox()?)?;
@@ -130,23 +135,51 @@ impl Microvm {
         let mut add = |words: &[&str]| argv.extend(words.iter().map(OsString::from));
         add(&["-M", "microvm,acpi=off,isa-serial=off,rtc=on,pit=on,pic=on,usb=off"]);
         add(if fast { &["-accel", "kvm", "-cpu", "host"] } else { &["-accel", "tcg,tb-size=32", "-cpu", "max"] });
-        add(&["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-m", &mebibytes, "-smp", &processors]);
-        if rustix::process::geteuid().is_root() {
-            // It gives root up itself, once it has opened what it needs, and its filter must let it.
-            add(&["-runas", &format!("{NOBODY}:{NOBODY}"), "-sandbox", FILTER]);
-        } else {
-            add(&["-sandbox", &format!("{FILTER},elevateprivileges=deny")]);
-        }
+        add(&[
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+            "-no-reboot",
+            "-m",
+            &mebibytes,
+            "-smp",
+            &processors,
+        ]);
+        add(&["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]);
         add(&["-chardev", &format!("file,id=words,path={}", comma(console))]);
         add(&["-device", "isa-serial,chardev=words", "-chardev", "stdio,id=agent,signal=off"]);
         add(&["-device", "isa-serial,chardev=agent", "-append", KERNEL_WORDS]);
-        argv.extend(["-kernel".into(), self.image.kernel().into(), "-initrd".into(), archive.into()]);
+        argv.extend(["-kernel".into(), self.kernel(room).into(), "-initrd".into(), archive.into()]);
         argv
+    }
+
+    /// The kernel beside the agent, where QEMU may read it whoever it is: the user's cache is the user's alone.
+    fn kernel(&self, room: &Room<'_>) -> PathBuf {
+        room.agent.with_file_name(format!(".kernel-{}", self.image.key()))
+    }
+
+    /// Lays out what QEMU opens, for the user that it is.
+    fn lay_out(&self, room: &Room<'_>, archive: &Path, console: &Path, user: Option<u32>) -> io::Result<()> {
+        let kernel = self.kernel(room);
+        let folder = kernel.parent().unwrap_or(room.folder);
+        if !kernel.exists() {
+            let file = tempfile::Builder::new().prefix(".kernel-").tempfile_in(folder)?;
+            io::copy(&mut File::open(self.image.kernel())?, &mut file.as_file())?;
+            file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+            file.persist(&kernel).map_err(|error| error.error)?;
+        }
+        File::create(console)?;
+        for path in [archive, console] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+            std::os::unix::fs::chown(path, user, user)?;
+        }
+        Ok(())
     }
 }
 
-/// QEMU's own filter: neither other programs nor calls that it does not need.
-const FILTER: &str = "on,obsolete=deny,spawn=deny,resourcecontrol=deny";
+/// What packs a copied workspace when the machine is stopped, whatever root file system it has.
+const PACKER: &str = "/.packer/busybox";
 const NO_SHARING: &str = "shares no folder with the host: use `copy`, `read_only`, or gvisor";
 
 /// A path as a value among QEMU's options, where a comma is written twice.
@@ -196,6 +229,14 @@ impl Wall for Microvm {
         let (archive, console) = (room.folder.join("initrd"), room.folder.join(CONSOLE));
         let _ = fs::remove_file(&console);
         let packed = self.pack(room, &archive)?;
+        // Nobody, where we may choose; started so rather than become so, or the kernel would forget that QEMU must die
+        // with its keeper.
+        let user = rustix::process::geteuid().is_root().then_some(NOBODY);
+        let group = match (self.kvm, fs::metadata("/dev/kvm")) {
+            (Kvm::Usable, Ok(found)) => user.map(|_| found.gid()),
+            _ => user,
+        };
+        self.lay_out(room, &archive, &console, user)?;
         let argv = self.argv(room, &archive, &console, packed);
         let limits = room.limits;
         let setup = Setup {
@@ -208,8 +249,12 @@ impl Wall for Microvm {
             file_size: limits.file_size,
             egress: false,
         };
-        let launch = Launch { argv, groups: room.groups.clone(), user: None, processors: 0, state: Vec::new() };
+        let launch = Launch { argv, groups: room.groups.clone(), user, group, processors: 0, state: Vec::new() };
         Ok(Built { launch, setup, serial: true })
+    }
+
+    fn packer(&self) -> Option<[&'static str; 6]> {
+        Some([PACKER, "tar", "-cf", "-", "-C", "/workspace"])
     }
 
     fn emulated(&self) -> bool {

@@ -10,6 +10,7 @@ mod gvisor;
 mod image;
 mod keeper;
 mod microvm;
+mod oci;
 pub(crate) mod proc;
 #[allow(dead_code, reason = "the agent uses the other half")]
 #[path = "../../agent/protocol.rs"]
@@ -17,6 +18,7 @@ pub(crate) mod protocol;
 mod serial;
 mod session;
 mod supervisor;
+mod tar;
 mod wall;
 mod workspace;
 
@@ -26,8 +28,8 @@ use crate::egress::{Guide, TestNetwork};
 use crate::kvm::Kvm;
 use crate::process::WorkerCommand;
 use crate::runtime::{
-    Access, Attached, Capabilities, Cleaned, Exec, ExecResult, Kept, Runtime, RuntimeError, RuntimeKind, SandboxId,
-    SandboxSpec, State, Stats, Status,
+    Access, Attached, Capabilities, Cleaned, Exec, ExecResult, Kept, Rootfs, Runtime, RuntimeError, RuntimeKind,
+    SandboxId, SandboxSpec, State, Stats, Status,
 };
 use aic_base::Limits;
 pub use folder::StateDir;
@@ -76,6 +78,8 @@ struct Jail {
     record: Mutex<folder::Record>,
     /// What it sees as `/workspace`: the copy, where it is one.
     workspace: crate::runtime::Workspace,
+    /// Its programs: the folder, where they came as an image.
+    rootfs: Rootfs,
     owner: Option<u32>,
     /// What was no file in the workspace before it was shared.
     special: Vec<workspace::Known>,
@@ -222,7 +226,7 @@ impl Jails {
             folder: &folder,
             agent: &agent,
             limits,
-            rootfs: &record.spec.rootfs,
+            rootfs: &jail.rootfs,
             workspace: &jail.workspace,
             owner: jail.owner,
             groups,
@@ -240,6 +244,44 @@ impl Jails {
         self.state.write(&record).map_err(|error| RuntimeError::file(&folder, error))?;
         *lock(&jail.record) = record;
         Ok(session)
+    }
+
+    /// Brings a copied workspace back to the host's side, where it lives in the sandbox's memory: a copy outlives a stop.
+    fn bring_home(&self, id: &SandboxId, jail: &Jail) -> Result<(), RuntimeError> {
+        let (Some(packer), Access::Copy) = (self.wall.packer(), jail.workspace.access) else { return Ok(()) };
+        let Ok((_, session)) = self.session(id) else { return Ok(()) };
+        let lost = |why: String| RuntimeError::Refused {
+            id: id.clone(),
+            why: format!("it is stopped, but what it wrote into its copy of the workspace is lost: {why}"),
+        };
+        let most = lock(&jail.record).spec.limits.disk;
+        let archive = exec::pack(&session, &packer, most).map_err(lost)?;
+        let file = |error| lost(format!("{}: {error}", jail.workspace.path.display()));
+        let (new, old) = (jail.workspace.path.with_extension("new"), jail.workspace.path.with_extension("old"));
+        keeper::remove(&new).map_err(file)?;
+        oci::unpack_archive(archive, &new, most).map_err(file)?;
+        std::fs::rename(&jail.workspace.path, &old).map_err(file)?;
+        std::fs::rename(&new, &jail.workspace.path).map_err(file)?;
+        keeper::remove(&old).map_err(file)
+    }
+
+    /// From one state to the other, running or paused; one that is there already stays.
+    fn halt(&self, id: &SandboxId, from: State, to: State) -> Result<(), RuntimeError> {
+        let jail = self.jail(id)?;
+        jail.look();
+        let mut life = lock(&jail.life);
+        if life.state == to {
+            return Ok(());
+        }
+        let keeper = life.session.as_ref().and_then(|session| session.process());
+        let (Some(keeper), true) = (keeper, life.state == from) else {
+            return Err(RuntimeError::NotRunning { id: id.clone(), state: life.state, why: life.why.clone() });
+        };
+        let halted =
+            self.wall.halt(id.as_str(), &self.state.folder(id), &proc::descendants(keeper.pid), to == State::Paused);
+        halted.map_err(|error| RuntimeError::Refused { id: id.clone(), why: format!("{}: {error}", self.name()) })?;
+        life.state = to;
+        Ok(())
     }
 
     fn forget(&self, id: &SandboxId, jail: &Jail) -> Result<(), RuntimeError> {
@@ -262,17 +304,18 @@ impl Jail {
 
     /// Ends it, if it runs, and cleans what it leaves on the host.
     fn end(&self, state: State, why: Option<String>) {
-        let session = {
+        let (session, paused) = {
             let mut life = lock(&self.life);
-            let session = life.session.take();
+            let (session, paused) = (life.session.take(), life.state == State::Paused);
             if session.is_some() {
                 life.state = state;
                 life.why = why;
             }
-            session
+            (session, paused)
         };
         let Some(session) = session else { return };
-        if state == State::Dead {
+        // A paused one hears nothing.
+        if state == State::Dead || paused {
             session.kill(true)
         } else {
             session.end(true)
@@ -345,14 +388,27 @@ impl Runtime for Jails {
         if life.state == State::Running {
             return Ok(());
         }
+        if life.state == State::Paused {
+            return Err(RuntimeError::NotRunning { id: id.clone(), state: life.state, why: None });
+        }
         let session = self.bring_up(&jail)?;
         *life = Life { state: State::Running, why: None, session: Some(Arc::new(session)) };
         Ok(())
     }
 
+    fn pause(&self, id: &SandboxId) -> Result<(), RuntimeError> {
+        self.halt(id, State::Running, State::Paused)
+    }
+
+    fn resume(&self, id: &SandboxId) -> Result<(), RuntimeError> {
+        self.halt(id, State::Paused, State::Running)
+    }
+
     fn stop(&self, id: &SandboxId) -> Result<(), RuntimeError> {
-        self.jail(id)?.end(State::Exited, None);
-        Ok(())
+        let jail = self.jail(id)?;
+        let home = self.bring_home(id, &jail);
+        jail.end(State::Exited, None);
+        home
     }
 
     fn delete(&self, id: &SandboxId) -> Result<(), RuntimeError> {
@@ -452,10 +508,17 @@ impl Jails {
             Access::ReadWrite => special = workspace::special(&workspace.path),
             Access::None | Access::ReadOnly => {}
         }
+        let rootfs = match &spec.rootfs {
+            Rootfs::Oci(image) => {
+                let root = oci::unpacked(image, self.state.path());
+                Rootfs::Directory(root.map_err(|error| RuntimeError::file(image, error))?)
+            }
+            other => other.clone(),
+        };
         let kept = self.keeps(&spec.limits);
         let (overhead, _) = self.wall.overhead(&spec.limits);
         let life = Mutex::new(Life { state: State::Created, why: None, session: None });
-        Ok(Jail { record: Mutex::new(record), workspace, owner, special, kept, overhead, life })
+        Ok(Jail { record: Mutex::new(record), workspace, rootfs, owner, special, kept, overhead, life })
     }
 }
 

@@ -45,6 +45,8 @@ struct Order {
 enum Request {
     Start,
     Stop,
+    Pause,
+    Resume,
     Restart,
     Delete,
     Status,
@@ -181,6 +183,8 @@ fn visit(jails: &Jails, id: &SandboxId, mut stream: UnixStream) {
     let reply = match request {
         Request::Start => done(jails.start(id)),
         Request::Stop => done(jails.stop(id)),
+        Request::Pause => done(jails.pause(id)),
+        Request::Resume => done(jails.resume(id)),
         Request::Restart => done(jails.restart(id)),
         Request::Status => jails.status(id).map(Reply::Status),
         Request::Stats => jails.stats(id).map(Reply::Stats),
@@ -304,6 +308,9 @@ impl Named {
         if let Some(path) = std::env::var_os("PATH") {
             start.env("PATH", path);
         }
+        if let (RuntimeKind::Microvm, Ok(image)) = (kind, super::image::GuestImage::find()) {
+            start.env(super::image::VARIABLE, image.folder());
+        }
         start.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = start.spawn().map_err(|error| cannot(error.to_string()))?;
         let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
@@ -411,6 +418,22 @@ impl Named {
     /// Those of [`Runtime::stop`].
     pub fn stop(&self) -> Result<(), RuntimeError> {
         self.done(&Request::Stop)
+    }
+
+    /// Halts it in place.
+    ///
+    /// # Errors
+    /// Those of [`Runtime::pause`].
+    pub fn pause(&self) -> Result<(), RuntimeError> {
+        self.done(&Request::Pause)
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// Those of [`Runtime::resume`].
+    pub fn resume(&self) -> Result<(), RuntimeError> {
+        self.done(&Request::Resume)
     }
 
     /// Stops and starts it.

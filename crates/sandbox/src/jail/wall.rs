@@ -64,6 +64,24 @@ pub(crate) trait Wall: Send + Sync + 'static {
         Duration::from_secs(60)
     }
 
+    /// The program, to which a name follows, that prints an archive of a copied workspace, where the copy is not on the
+    /// host.
+    fn packer(&self) -> Option<[&'static str; 6]> {
+        None
+    }
+
+    /// Halts all of a running sandbox, or lets it go on. These are its processes on the host.
+    ///
+    /// # Errors
+    /// When the runtime refuses.
+    fn halt(&self, _: &str, _: &Path, processes: &[i32], halt: bool) -> io::Result<()> {
+        use rustix::process::{Pid, Signal, kill_process};
+        let signal = if halt { Signal::STOP } else { Signal::CONT };
+        // One that ended meanwhile needs no signal.
+        processes.iter().filter_map(|pid| Pid::from_raw(*pid)).for_each(|pid| _ = kill_process(pid, signal));
+        Ok(())
+    }
+
     /// Whether the processor is emulated in software.
     fn emulated(&self) -> bool {
         false
@@ -142,6 +160,9 @@ pub(crate) fn entries(rootfs: &Rootfs) -> io::Result<Vec<Entry>> {
             }
             let etc = ETC.iter().map(|name| (format!("etc/{name}"), Path::new("/etc").join(name)));
             entries.extend(etc.filter(|(_, host)| host.exists()).map(|(name, host)| Entry::Bind(name, host)));
+        }
+        Rootfs::Oci(image) => {
+            return Err(io::Error::other(format!("{} is an image that was not unpacked", image.display())));
         }
         Rootfs::Directory(folder) => {
             // What the sandbox makes itself cannot come from there.

@@ -181,11 +181,33 @@ pub struct Workspace {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rootfs {
-    /// The host's `/usr`, read-only, with the few files of `/etc` that programs need.
+    /// The host's `/usr`, read-only, with the few files of `/etc` that programs need. A virtual machine shares nothing
+    /// with the host, and has the programs of its guest image in its place.
     #[default]
     Host,
     /// A folder, read-only.
     Directory(PathBuf),
+    /// An OCI image: the folder of a layout, or an archive of one. It is unpacked once; of its settings none is used.
+    Oci(PathBuf),
+}
+
+impl Rootfs {
+    /// What a spec's `rootfs` says: `host`, a folder, or `oci:` and an image.
+    pub fn named(text: &str) -> Self {
+        match text.strip_prefix("oci:") {
+            Some(image) => Self::Oci(image.into()),
+            None if text == "host" => Self::Host,
+            None => Self::Directory(text.into()),
+        }
+    }
+
+    /// Where it lies, where that can be said.
+    pub fn path_mut(&mut self) -> Option<&mut PathBuf> {
+        match self {
+            Self::Host => None,
+            Self::Directory(path) | Self::Oci(path) => Some(path),
+        }
+    }
 }
 
 /// What was asked for and what was taken, as the selector saw it; see [`select::select`].
@@ -502,6 +524,24 @@ pub trait Runtime: Send + Sync {
     /// When there is no such sandbox.
     fn stop(&self, id: &SandboxId) -> Result<(), RuntimeError>;
 
+    /// Halts it in place: nothing in it runs until it is resumed, and nothing is lost. Deadlines go on.
+    ///
+    /// # Errors
+    /// When it does not run, or this runtime has nothing to halt.
+    fn pause(&self, _: &SandboxId) -> Result<(), RuntimeError> {
+        let what = "keeps nothing between two executions, so there is nothing to pause".into();
+        Err(RuntimeError::Unsupported { runtime: self.name(), what })
+    }
+
+    /// Lets a paused one go on. A running one stays as it is.
+    ///
+    /// # Errors
+    /// When it is neither.
+    fn resume(&self, _: &SandboxId) -> Result<(), RuntimeError> {
+        let what = "keeps nothing between two executions, so there is nothing to resume".into();
+        Err(RuntimeError::Unsupported { runtime: self.name(), what })
+    }
+
     /// Stops and starts it.
     ///
     /// # Errors
@@ -571,7 +611,7 @@ pub enum RuntimeError {
         id: SandboxId,
     },
     /// It is in the wrong state for this.
-    #[error("sandbox {id} is {state}{}; start it first", why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default())]
+    #[error("sandbox {id} is {state}{}; {} it first", why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default(), if *state == State::Paused { "resume" } else { "start" })]
     NotRunning {
         /// The sandbox.
         id: SandboxId,

@@ -1,8 +1,9 @@
 //! Sandboxes for tests, each in a state folder of its own, and what must be true when they are gone.
 
 use aic_sandbox::runtime::{Access, Exec, ExecResult, RuntimeError, SandboxId, SandboxSpec, Workspace};
-use aic_sandbox::{Cancel, Jails, Runtime, RuntimeKind, StateDir};
+use aic_sandbox::{Cancel, Health, Jails, Runtime, RuntimeKind, StateDir};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// One kind of wall, as it is used in tests.
@@ -39,6 +40,38 @@ impl Wall {
             Self::Gvisor | Self::Rootless | Self::NoGroups => RuntimeKind::Gvisor,
         }
     }
+}
+
+/// Those of these walls that stand on this machine. Whatever the machine is, nothing is assumed of it: each wall is
+/// probed once, by the same function that `aic doctor` uses, and one that it calls unusable must refuse to start, so that
+/// a test that leaves it out has seen why.
+pub fn here(walls: &[Wall]) -> Vec<Wall> {
+    walls.iter().copied().filter(|wall| is_here(*wall)).collect()
+}
+
+/// Whether this wall stands on this machine; see [`here`].
+pub fn is_here(wall: Wall) -> bool {
+    static FOUND: Mutex<Vec<(Wall, bool)>> = Mutex::new(Vec::new());
+    let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, usable)) = found.iter().find(|(known, _)| *known == wall) {
+        return *usable;
+    }
+    let state = tempfile::tempdir().unwrap();
+    let jails = wall.open(state.path());
+    let probe = aic_sandbox::probe(&jails);
+    if let Health::Unusable(why) = &probe.health {
+        let started = jails.create(&spec(wall)).and_then(|id| jails.start(&id).map(|()| id));
+        let ran = started.and_then(|id| jails.exec(&id, &Exec::command(["true"]), &Cancel::new()));
+        assert!(ran.is_err(), "{wall:?} works, but its probe says: {why}");
+        note(&format!("{wall:?} is left out: {why}"));
+    }
+    found.push((wall, probe.is_usable()));
+    probe.is_usable()
+}
+
+#[expect(clippy::print_stderr, reason = "what a test leaves out is said")]
+fn note(text: &str) {
+    eprintln!("{text}");
 }
 
 /// A sandbox in use. It and its state folder go when this is dropped.
@@ -125,4 +158,46 @@ pub fn nothing_left_of(state: &Path, ids: &[SandboxId]) {
         };
         super::until("no folder is left", gone);
     }
+}
+
+/// A root file system with Debian's Python and a shell of the host's and what they need, small enough for a machine's memory.
+pub fn python_rootfs() -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    let run = |program: &str, arguments: &[&str]| {
+        let output = std::process::Command::new(program).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let list = "import sys, os, time, socket, ctypes, zlib, encodings.idna, encodings.latin_1; \
+                print(os.path.realpath(sys.executable)); \
+                [print(m.__file__) for m in list(sys.modules.values()) if getattr(m, '__file__', None)]";
+    let mut files: Vec<String> = run("/usr/bin/python3", &["-c", list]).lines().map(str::to_owned).collect();
+    let python = files.first().unwrap().clone();
+    files.extend(["/bin/sh", "/bin/rm"].map(String::from));
+    let binaries: Vec<String> =
+        files.iter().filter(|file| file.contains(".so") || !file.ends_with(".py")).cloned().collect();
+    for binary in binaries {
+        let needs = run("ldd", &[&binary]);
+        files.extend(needs.split_whitespace().filter(|word| word.starts_with('/')).map(str::to_owned));
+    }
+    files.sort();
+    files.dedup();
+    for file in files {
+        // Under the folder's real name, as `/lib` is a link to `/usr/lib`, and the file's own, as others call it so.
+        let file = Path::new(&file);
+        let folder = file.parent().unwrap().canonicalize().unwrap();
+        let target = root.path().join(folder.strip_prefix("/").unwrap());
+        std::fs::create_dir_all(&target).unwrap();
+        std::fs::copy(file, target.join(file.file_name().unwrap())).unwrap();
+    }
+    for name in ["bin", "lib", "lib64"] {
+        if let Ok(target) = std::fs::read_link(Path::new("/").join(name)) {
+            std::os::unix::fs::symlink(target, root.path().join(name)).unwrap();
+        }
+    }
+    let named = root.path().join("usr/bin/python3");
+    if !named.exists() {
+        std::os::unix::fs::symlink(Path::new(&python).file_name().unwrap(), named).unwrap();
+    }
+    root
 }
