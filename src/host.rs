@@ -15,6 +15,12 @@ pub(crate) fn script_host() -> Arc<ScriptHost> {
     Arc::new(ScriptHost::new(command, cache_dir()))
 }
 
+/// The interpreters that the user has added; none where the machine has no folder for a user's data.
+pub(crate) fn guests() -> Option<aic_sandbox::guests::Guests> {
+    let dirs = directories::ProjectDirs::from("", "", "aic")?;
+    Some(aic_sandbox::guests::Guests::at(dirs.data_local_dir().join("guests")))
+}
+
 /// The user's cache folder for `aic`; none where the machine has none, and then each process compiles for itself.
 pub(crate) fn cache_dir() -> Option<PathBuf> {
     directories::ProjectDirs::from("", "", "aic").map(|dirs| dirs.cache_dir().to_owned())

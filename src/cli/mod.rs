@@ -10,6 +10,7 @@ mod doctor;
 mod explain;
 mod fmt;
 mod guard;
+mod guest;
 mod init;
 mod key;
 mod lsp;
@@ -106,6 +107,8 @@ enum Command {
     /// Make, use and remove sandboxes by hand
     #[cfg(target_os = "linux")]
     Sandbox(sandbox::Args),
+    /// Add, list and remove interpreters in WebAssembly for scripts of other languages
+    Guest(guest::Args),
     /// Show what the built-in guardrails say of a text, or measure them
     Guard(guard::Args),
     /// Write a completion script for a shell
@@ -262,6 +265,7 @@ async fn dispatch(command: Command, cancel: CancellationToken) -> u8 {
         #[cfg(target_os = "linux")]
         Command::Sandbox(args) => sandbox::run(&args, &mut context),
         Command::Guard(args) => guard::run(&args, &mut context),
+        Command::Guest(args) => guest::run(&args, &mut context),
         Command::Completions(args) => completions::run(&args, &mut context),
         Command::Lsp(args) => lsp::run(&args, &mut context).await,
     };
@@ -294,6 +298,7 @@ impl Command {
             #[cfg(target_os = "linux")]
             Self::Sandbox(args) => args.format,
             Self::Guard(args) => args.format(),
+            Self::Guest(args) => args.format,
             Self::Completions(_) | Self::Fmt(_) | Self::Lsp(_) | Self::Schema(_) => Format::Human,
         }
     }

@@ -7,6 +7,7 @@ use crate::output::{Style, harmless};
 use crate::report::{duration, json};
 use aic_base::{Limits, Timestamp, units};
 use aic_sandbox::egress::{HostPort, Network, Outcome};
+use aic_sandbox::guests::ModuleFile;
 use aic_sandbox::runtime::select::{Ask, Fallback, Needs, Security, select};
 use aic_sandbox::runtime::{
     Access, Choice, Exec, ExecResult, Exit, Hold, Printed, Program, Rootfs, RuntimeKind, SandboxId, SandboxSpec,
@@ -122,16 +123,22 @@ struct RoomArgs {
 struct RunArgs {
     #[command(flatten)]
     room: RoomArgs,
-    /// A JavaScript module whose default function is called, in place of a command
-    #[arg(long, conflicts_with = "command")]
+    /// A script, in place of a command: JavaScript, whose default function is called; Python; or what a guest is for
+    #[arg(long)]
     script: Option<PathBuf>,
     /// The first argument of that function, as JSON
     #[arg(long, requires = "script", default_value = "null")]
     args: String,
+    /// A WebAssembly module of WASI preview 1, in place of a command
+    #[arg(long, conflicts_with = "script", value_name = "FILE")]
+    wasm: Option<PathBuf>,
+    /// Decides what the random numbers of a module are
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
     #[command(flatten)]
     call: CallArgs,
-    /// The command and its arguments
-    #[arg(last = true, required_unless_present = "script")]
+    /// The command and its arguments; those of the script or the module alone, where there is one
+    #[arg(last = true, required_unless_present_any = ["script", "wasm"])]
     command: Vec<String>,
 }
 
@@ -233,10 +240,12 @@ impl RoomArgs {
         }
     }
 
-    fn choose(&self, machine: &Machine, command: bool) -> Result<Choice, String> {
+    fn choose(&self, machine: &Machine, program: &Program) -> Result<Choice, String> {
         let runtime = if self.runtime == "auto" { None } else { Some(self.runtime.parse::<RuntimeKind>()?) };
         let (workspace, network) = (self.workspace.is_some(), !self.network.is_empty());
-        let needs = Needs { command, workspace, network, ..Needs::default() };
+        let command = matches!(program, Program::Command(_));
+        let module = matches!(program, Program::Module { .. });
+        let needs = Needs { command, module, workspace, network, ..Needs::default() };
         let security = match self.security {
             SecurityArg::Standard => Security::Standard,
             SecurityArg::High => Security::High,
@@ -328,17 +337,8 @@ fn named(one: &SandboxId) -> Result<Named, String> {
 
 fn once(args: &RunArgs, context: &mut Context) -> Done {
     let machine = Machine::new(script_host(), cache_dir());
-    let program = match &args.script {
-        None => command_of(&args.command),
-        Some(path) => {
-            let source = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-            let value = serde_json::from_str(&args.args).map_err(|error| format!("--args is no JSON: {error}"))?;
-            let now = Timestamp::from_millis(crate::workspace::now().millis());
-            let filename = path.display().to_string();
-            Program::JavaScript { filename, source: source.into(), args: value, ctx: json!({}), now, seed: 0 }
-        }
-    };
-    let choice = args.room.choose(&machine, args.script.is_none())?;
+    let program = program_of(args)?;
+    let choice = args.room.choose(&machine, &program)?;
     let runtime = machine.runtime(choice.actual).ok_or("the runtime that was chosen is gone")?;
     let exec = args.call.exec(program, None)?;
     let id = runtime.create(&args.room.spec(choice, OWNER)).map_err(told)?;
@@ -351,6 +351,55 @@ fn once(args: &RunArgs, context: &mut Context) -> Done {
     let result = result.map_err(told)?;
     removed.map_err(told)?;
     Ok(show(&result, context))
+}
+
+/// What `run` is to run. A script goes by its ending: JavaScript to the engine that is built in, another to the guest
+/// that was added for it, and Python without a guest to the sandbox's own `python3`.
+fn program_of(args: &RunArgs) -> Result<Program, String> {
+    let now = Timestamp::from_millis(crate::workspace::now().millis());
+    if let Some(path) = &args.wasm {
+        let module = ModuleFile::open(path).map_err(|error| error.to_string())?;
+        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let words = std::iter::once(name).chain(args.command.iter().cloned()).collect();
+        return Ok(Program::Module { module, args: words, script: None, now, seed: args.seed });
+    }
+    let Some(path) = &args.script else { return Ok(command_of(&args.command)) };
+    let source = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let value: Value = serde_json::from_str(&args.args).map_err(|error| format!("--args is no JSON: {error}"))?;
+    let ending = path.extension().map(|ending| ending.to_string_lossy().into_owned()).unwrap_or_default();
+    if matches!(ending.as_str(), "js" | "mjs" | "") {
+        if !args.command.is_empty() {
+            return Err("a JavaScript function takes its argument from --args, not from words after `--`".into());
+        }
+        let filename = path.display().to_string();
+        return Ok(Program::JavaScript {
+            filename,
+            source: source.into(),
+            args: value,
+            ctx: json!({}),
+            now,
+            seed: args.seed,
+        });
+    }
+    let mut rest = args.command.clone();
+    if value != Value::Null {
+        rest.insert(0, value.to_string());
+    }
+    let guest =
+        crate::host::guests().map_or(Ok(None), |guests| guests.find(&ending)).map_err(|error| error.to_string())?;
+    if let Some((guest, module)) = guest {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let place = format!("/script/{name}");
+        let call = guest.call.iter().map(|word| word.replace("{script}", &place));
+        let words = std::iter::once(guest.name).chain(call).chain(rest).collect();
+        return Ok(Program::Module { module, args: words, script: Some((name, source)), now, seed: args.seed });
+    }
+    match ending.as_str() {
+        "py" => {
+            Ok(command_of(&["python3".into(), "-c".into(), source].into_iter().chain(rest).collect::<Vec<String>>()))
+        }
+        _ => Err(format!("no guest is there for `.{ending}`: add one with `aic guest add FILE.wasm --for {ending}`")),
+    }
 }
 
 /// Hands Ctrl-C on to what runs in a sandbox, for as long as this lives.
@@ -371,7 +420,7 @@ fn on_interrupt(context: &Context, cancel: &Cancel) -> impl Drop + use<> {
 fn create(args: &CreateArgs, context: &mut Context) -> Done {
     let host = script_host();
     let command = host.command().clone();
-    let choice = args.room.choose(&Machine::new(host, cache_dir()), true)?;
+    let choice = args.room.choose(&Machine::new(host, cache_dir()), &command_of(&[]))?;
     let mut spec = args.room.spec(choice.clone(), &args.owner);
     spec.name = Some(args.name.clone());
     spec.labels = args.labels.iter().cloned().collect();
