@@ -202,8 +202,7 @@ impl Vectors for StoreVectors {
             let mine = all.into_iter().filter(|(_, it)| {
                 it.embedding == embedding && it.who == who && it.keep_until.is_none_or(|until| until > now)
             });
-            let mut found: Vec<(f32, Remembered)> =
-                mine.map(|(other, it)| (similarity(vector, &other), it)).collect();
+            let mut found: Vec<(f32, Remembered)> = mine.map(|(other, it)| (similarity(vector, &other), it)).collect();
             found.sort_by(|a, b| b.0.total_cmp(&a.0));
             found.truncate(most);
             found

@@ -68,7 +68,11 @@ fn set(context: &mut Context, keyring: &Keyring, name: &str, generate: bool) -> 
     keyring.set(name, &secret).map_err(|error| error.to_string())?;
     context.out.line(format_args!("{} is in the keyring", harmless(name)));
     let until = "the kernel keeps it for your user until the machine restarts, or three days go by without a use";
-    let keep = if generate { "; what it encrypts is lost with it: `aic key generate` prints one that you can keep" } else { "" };
+    let keep = if generate {
+        "; what it encrypts is lost with it: `aic key generate` prints one that you can keep"
+    } else {
+        ""
+    };
     context.out.line(context.out.styled(Style::Dim, format!("{until}{keep}")));
     Ok(())
 }

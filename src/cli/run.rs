@@ -2,7 +2,7 @@
 
 use super::{COULD_NOT_RUN, Context, FINDINGS, FINE, Format, name_and_value, variables};
 use crate::host::script_host;
-use crate::keeping::{self, KeySeal, Keeper, StoreVectors};
+use crate::keeping::{self, Keeper, KeySeal, StoreVectors};
 use crate::models::{ModelUse, Reach};
 use crate::output::{Out, Style, harmless};
 use crate::recording::{StoreCounters, StoreRecorder};
@@ -119,7 +119,8 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
     if let Err(error) = keeping::expire(&store) {
         return context.could_not_run(error);
     }
-    let kept = args.session.as_deref().map(|name| Keeper::open(&store, &session.spec, name, &spec.context, key.clone()));
+    let kept =
+        args.session.as_deref().map(|name| Keeper::open(&store, &session.spec, name, &spec.context, key.clone()));
     let (keeper, kept) = match kept.transpose() {
         Ok(kept) => kept.map_or((None, None), |(keeper, kept)| (Some(keeper), kept)),
         Err(error) => return context.could_not_run(error),

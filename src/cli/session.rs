@@ -108,7 +108,8 @@ fn list(context: &mut Context, place: &Place) -> Result<(), String> {
         context.out.line(format_args!("{}  {}", harmless(&record.name), context.out.styled(Style::Dim, facts)));
     }
     if all.is_empty() {
-        let text = format!("{} has no sessions: `aic run --session NAME` begins one", place.workspace.shown(&place.path));
+        let text =
+            format!("{} has no sessions: `aic run --session NAME` begins one", place.workspace.shown(&place.path));
         context.out.line(context.out.styled(Style::Dim, text));
     }
     Ok(())

@@ -123,7 +123,8 @@ fn the_recorded_real_model_is_replayed_word_for_word_without_it() {
     workspace.aic(&["cassette", "verify"]).exits(0).says(&["3 exchanges sound"]);
     let ask = || workspace.aic(&["run", "--replay", "What is the capital of France?"]).exits(0);
     let (first, second) = (ask(), ask());
-    let first = first.says(&["The capital of France is Paris.", "replayed from cassettes/smollm2.jsonl, nothing spent"]);
+    let first =
+        first.says(&["The capital of France is Paris.", "replayed from cassettes/smollm2.jsonl, nothing spent"]);
     let last = |text: &str| text.lines().last().unwrap().to_owned();
     assert_eq!(last(&first.out), last(&second.out), "the digest of everything that happened, twice the same");
     assert!(last(&first.out).rsplit(' ').next().is_some_and(|digest| digest.len() == 12), "{first}");

@@ -119,7 +119,8 @@ fn what_a_user_said_before_is_recalled_in_another_process() {
         "  memory: {type: vector, provider: sqlite}\n  persistence: {enabled: true, encryption: AES-256, key_env: DESK_KEY}\n",
     );
     with(&workspace, Some(KEY), &["run", "--user", "ann", "My sofa is green and stands in Berlin"]).exits(0);
-    let recalled = with(&workspace, Some(KEY), &["run", "--user", "ann", "--trace", "What colour is my sofa?"]).exits(0);
+    let recalled =
+        with(&workspace, Some(KEY), &["run", "--user", "ann", "--trace", "What colour is my sofa?"]).exits(0);
     recalled.says(&["green and stands in Berlin", "by local hash embedding"]);
     let other = with(&workspace, Some(KEY), &["run", "--user", "bob", "What colour is my sofa?"]).exits(0);
     assert!(!other.out.contains("green"), "{other}");
@@ -142,7 +143,8 @@ fn a_spec_that_keeps_nothing_has_no_sessions() {
 #[test]
 fn a_key_is_made_whole_and_never_the_same_twice() {
     let workspace = Workspace::mini();
-    let (one, two) = (workspace.aic(&["key", "generate"]).exits(0).out, workspace.aic(&["key", "generate"]).exits(0).out);
+    let (one, two) =
+        (workspace.aic(&["key", "generate"]).exits(0).out, workspace.aic(&["key", "generate"]).exits(0).out);
     let is_key = |text: &str| text.trim().len() == 64 && text.trim().bytes().all(|byte| byte.is_ascii_hexdigit());
     assert!(is_key(&one) && is_key(&two) && one != two);
     with(&sealed(), Some(one.trim()), &["run", "--session", "front", SAID]).exits(0);

@@ -5,8 +5,8 @@ use aic_base::{Clock, Stage, SystemClock, Usd};
 use aic_guard::{Group, Guard, GuardrailDef, Scope};
 use aic_model::cassette::{Deck, Mode, Redaction, Tape, TapeModel};
 use aic_model::{
-    Circuits, Embedder, Endpoint, EnvKeys, HttpEmbedder, HttpModel, KeySource, Kind, Model, ModelError, Network, Policy, Price, Scrub, Session,
-    Settings, Timeouts,
+    Circuits, Embedder, Endpoint, EnvKeys, HttpEmbedder, HttpModel, KeySource, Kind, Model, ModelError, Network,
+    Policy, Price, Scrub, Session, Settings, Timeouts,
 };
 use aic_spec::{ModelSpec, Provider, Replay, Spec};
 use serde_json::{Map, Value};
@@ -207,7 +207,12 @@ impl Backing {
     }
 
     /// The embedder that a model of the spec is.
-    pub(crate) fn embedder(&self, spec: &Spec, model: &ModelSpec, options: &RunOptions) -> Result<Embedder, ModelError> {
+    pub(crate) fn embedder(
+        &self,
+        spec: &Spec,
+        model: &ModelSpec,
+        options: &RunOptions,
+    ) -> Result<Embedder, ModelError> {
         let setup = |message: String| ModelError::Setup { message };
         let kind = match model.provider {
             Some(Provider::OpenAi) => Kind::OpenAi,
@@ -216,7 +221,10 @@ impl Backing {
             Some(Provider::Ollama) => Kind::Ollama,
             Some(Provider::OpenAiCompatible) => Kind::Compatible,
             Some(Provider::Scripted | Provider::Replay) => {
-                return Err(setup("a scripted or replayed model embeds nothing; leave `embedding` out for the local hash embedding".into()));
+                return Err(setup(
+                    "a scripted or replayed model embeds nothing; leave `embedding` out for the local hash embedding"
+                        .into(),
+                ));
             }
             None => return Err(ModelError::NoProvider { model: model.model.clone() }),
         };
@@ -224,7 +232,8 @@ impl Backing {
         let url = model.base_url.as_ref().map(fill).transpose()?;
         let (network, keys) = (self.network.clone(), self.keys.clone());
         let (key, price) = (model.api_key_env.clone(), price_of(model));
-        HttpEmbedder::new(kind, &model.model, url.as_deref(), key, price, network, keys).map(Embedder::Http)
+        HttpEmbedder::new(kind, &model.model, url.as_deref(), key, price, network, keys)
+            .map(|server| Embedder::Http(Box::new(server)))
     }
 
     fn real(
@@ -248,7 +257,9 @@ impl Backing {
             (Some(Provider::Ollama), _) => Kind::Ollama,
             (Some(Provider::OpenAiCompatible), _) => Kind::Compatible,
             (Some(Provider::Scripted | Provider::Replay), _) => {
-                return Err(setup("it is neither scripted here nor replayed: name its `rules`, or `cassette` and `of`".into()));
+                return Err(setup(
+                    "it is neither scripted here nor replayed: name its `rules`, or `cassette` and `of`".into(),
+                ));
             }
             (None, _) => return Err(ModelError::NoProvider { model: model.model.clone() }),
         };
@@ -260,8 +271,7 @@ impl Backing {
             let tape = Tape::read(&shown, &text).map_err(|error| setup(error.to_string()))?;
             let (provider, id) = (kind.provider(), model.model.clone());
             let recorded = aic_model::OutOfReach { provider, model: id, price: price_of(model) };
-            let deck =
-                Deck::new(Arc::new(tape), Mode::Replay, &options.label, self.redaction(spec, options), false);
+            let deck = Deck::new(Arc::new(tape), Mode::Replay, &options.label, self.redaction(spec, options), false);
             return Ok(Arc::new(TapeModel::new(Arc::new(recorded), deck)));
         }
         let endpoint = Endpoint {

@@ -107,7 +107,13 @@ impl Recollection {
     }
 
     /// A turn as it is remembered.
-    pub fn remembered(&self, input: &str, output: &str, at: aic_base::Timestamp, tainted: bool) -> Result<(String, Remembered), String> {
+    pub fn remembered(
+        &self,
+        input: &str,
+        output: &str,
+        at: aic_base::Timestamp,
+        tainted: bool,
+    ) -> Result<(String, Remembered), String> {
         let plain: String = format!("User: {input}\nAssistant: {output}").chars().take(LONGEST).collect();
         let text = match &self.seal {
             Some(seal) => seal.seal(&self.sealed_at(), &plain)?,

@@ -400,7 +400,9 @@ async fn a_replayed_model_answers_from_its_cassette_as_the_recorded_one_was_aske
     tape_.save().unwrap();
     let cassette = std::fs::read(folder.path().join("a.jsonl")).unwrap();
 
-    let replayed = real.replace("primary:", "real:").replace("models:\n", "models:\n  primary: {provider: replay, cassette: a.jsonl, of: real}\n");
+    let replayed = real
+        .replace("primary:", "real:")
+        .replace("models:\n", "models:\n  primary: {provider: replay, cassette: a.jsonl, of: real}\n");
     let path = RelPath::new("a.aicontainer.yml").unwrap();
     let mut source = MemorySource::new();
     source.insert(path.clone(), replayed.into_bytes());
@@ -413,7 +415,8 @@ async fn a_replayed_model_answers_from_its_cassette_as_the_recorded_one_was_aske
     let container = Arc::new(Container::with(loaded.spec.clone().unwrap(), Arc::new(host), backing).unwrap());
     let report = run(&container, &Arc::default()).await;
     assert_eq!((report.output.as_str(), server.seen().len()), (recorded.output.as_str(), 1));
-    let other = container.conversation(RunOptions::live(".".into())).unwrap().turn("Else?", &Map::new(), &Answers::new()).await;
+    let other =
+        container.conversation(RunOptions::live(".".into())).unwrap().turn("Else?", &Map::new(), &Answers::new()).await;
     assert!(other.stale && other.output.contains("nothing is recorded for this request"), "{}", other.output);
 }
 
@@ -436,7 +439,9 @@ async fn the_mark_before_a_cap_is_an_event_once_a_run() {
     let counters: Arc<MemoryCounters> = Arc::default();
     let alerts = |report: &TurnReport| {
         let all = report.events.iter().filter_map(|event| match &event.kind {
-            EventKind::CostAlert { guardrail, spent, alert_at, cap } => Some((guardrail.clone(), *spent, *alert_at, *cap)),
+            EventKind::CostAlert { guardrail, spent, alert_at, cap } => {
+                Some((guardrail.clone(), *spent, *alert_at, *cap))
+            }
             _ => None,
         });
         all.collect::<Vec<_>>()

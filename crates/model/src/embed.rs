@@ -26,7 +26,7 @@ pub enum Embedder {
     /// Words and letters, hashed: here, at once, free.
     Hash(HashEmbedding),
     /// A server.
-    Http(HttpEmbedder),
+    Http(Box<HttpEmbedder>),
 }
 
 impl Embedder {
@@ -220,15 +220,7 @@ mod tests {
 
     #[test]
     fn a_provider_without_such_embeddings_is_refused_by_name() {
-        let made = HttpEmbedder::new(
-            Kind::Anthropic,
-            "m",
-            None,
-            None,
-            None,
-            Network::new(),
-            Arc::new(crate::NoKeys),
-        );
+        let made = HttpEmbedder::new(Kind::Anthropic, "m", None, None, None, Network::new(), Arc::new(crate::NoKeys));
         assert!(made.unwrap_err().to_string().contains("anthropic does not speak"));
     }
 }

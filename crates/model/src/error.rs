@@ -29,7 +29,9 @@ pub enum ModelError {
         message: String,
     },
     /// The variable with the key is not set.
-    #[error("{provider} needs a key: set the environment variable `{env}`, put it into the keyring with `aic key set {env}`, or name another one with `api_key_env`")]
+    #[error(
+        "{provider} needs a key: set the environment variable `{env}`, put it into the keyring with `aic key set {env}`, or name another one with `api_key_env`"
+    )]
     NoKey {
         /// The provider.
         provider: &'static str,

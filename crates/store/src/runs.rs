@@ -274,7 +274,8 @@ pub(crate) fn insert(conn: &Connection, record: &RunRecord, key: Option<&SealKey
     for (seq, json) in (0_u32..).zip(&events) {
         event.execute(params![run, seq, Digest::of(json).as_bytes()])?;
         let sealed = key.map(|key| key.seal(&event_place(&record.run, seq), json));
-        let sealed = sealed.transpose().map_err(|why| StoreError::Sealed { what: format!("run {}", record.run), why })?;
+        let sealed =
+            sealed.transpose().map_err(|why| StoreError::Sealed { what: format!("run {}", record.run), why })?;
         payload.execute(params![run, seq, sealed.is_some(), sealed.as_ref().unwrap_or(json)])?;
     }
     Ok(())

@@ -28,7 +28,9 @@ pub struct SealKey {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     /// The key has no form that a key can have.
-    #[error("the key is no AES-256 key: write 32 bytes as 64 hexadecimal digits or as base64 (`aic key generate` prints one)")]
+    #[error(
+        "the key is no AES-256 key: write 32 bytes as 64 hexadecimal digits or as base64 (`aic key generate` prints one)"
+    )]
     BadKey,
     /// Sealed with another key.
     #[error("it is encrypted with another key ({wrote}, this one is {have}): give the key it was written with")]

@@ -54,8 +54,8 @@ impl Store {
     /// [`StoreError`] if the store cannot be read.
     pub fn sessions(&self, spec: Option<&RelPath>) -> Result<Vec<SessionRecord>, StoreError> {
         self.read(|conn| {
-            let mut select = conn
-                .prepare_cached(&format!("{SELECT} WHERE ?1 IS NULL OR spec = ?1 ORDER BY last DESC, spec, name"))?;
+            let mut select =
+                conn.prepare_cached(&format!("{SELECT} WHERE ?1 IS NULL OR spec = ?1 ORDER BY last DESC, spec, name"))?;
             let mut rows = select.query([spec.map(RelPath::as_str)])?;
             let mut all = Vec::new();
             while let Some(row) = rows.next()? {

@@ -6,7 +6,7 @@ use crate::support::{SPEC, Workspace};
 const ESC: &str = "\x1b";
 const SAVE: &str = "\x13";
 /// From the first of the samples down to the last, `user-management`.
-const TO_THE_LAST_SPEC: &str = "JJJJ";
+const TO_THE_LAST_SPEC: &str = "JJJJJ";
 
 /// All samples, as they lie in the repository.
 fn samples() -> Workspace {

@@ -101,7 +101,9 @@ impl Run<'_> {
         }
         let embedded = embedder.embed(text).await;
         let cost = match &embedded {
-            Ok(embedded) => embedded.tokens.zip(embedder.price()).map(|(tokens, price)| price.of(Tokens(tokens), Tokens(0))),
+            Ok(embedded) => {
+                embedded.tokens.zip(embedder.price()).map(|(tokens, price)| price.of(Tokens(tokens), Tokens(0)))
+            }
             Err(error) if error.is_free() => Some(Usd::ZERO),
             Err(_) => None,
         };
@@ -136,5 +138,7 @@ fn read(recorded: Result<Value, String>) -> Vec<Remembered> {
 
 /// Whether a message is the answer that a memory quotes.
 fn is_answer_in(message: &Message, text: &str) -> bool {
-    message.role == Role::Assistant && !message.text.is_empty() && text.ends_with(&format!("\nAssistant: {}", message.text))
+    message.role == Role::Assistant
+        && !message.text.is_empty()
+        && text.ends_with(&format!("\nAssistant: {}", message.text))
 }

@@ -115,13 +115,7 @@ fn point_id(what: &Remembered) -> String {
 
 /// What a server found. Whose it is is looked at again: a filter that a server ignores must not show anybody somebody
 /// else's.
-fn read(
-    found: &[serde_json::Value],
-    key: &str,
-    who: &str,
-    embedding: &str,
-    now: Timestamp,
-) -> Vec<(f32, Remembered)> {
+fn read(found: &[serde_json::Value], key: &str, who: &str, embedding: &str, now: Timestamp) -> Vec<(f32, Remembered)> {
     let read = found.iter().filter_map(|one| {
         let score = one.get("score")?.as_f64()? as f32;
         let what: Remembered = serde_json::from_value(one.get(key)?.clone()).ok()?;

@@ -30,7 +30,9 @@ impl Qdrant {
         network: Arc<Network>,
         keys: Arc<dyn KeySource>,
     ) -> Result<Self, ModelError> {
-        if collection.is_empty() || !collection.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
+        if collection.is_empty()
+            || !collection.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        {
             let message = format!("`{collection}` cannot name a collection: use letters, digits, `-` and `_`");
             return Err(ModelError::Setup { message });
         }
@@ -78,7 +80,8 @@ impl Qdrant {
             "with_payload": true,
             "filter": {"must": [is("who", who), is("embedding", embedding)]},
         });
-        let asked = self.server.ask(Method::POST, &format!("collections/{}/points/query", self.collection), &body).await;
+        let asked =
+            self.server.ask(Method::POST, &format!("collections/{}/points/query", self.collection), &body).await;
         let answer = match asked {
             // Nothing was remembered yet.
             Err(ModelError::Status { status: 404, .. }) => return Ok(Vec::new()),

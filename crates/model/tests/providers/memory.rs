@@ -4,8 +4,8 @@
 use crate::support::{PLANTED, Planted, Seen, Server, Step, answer};
 use aic_base::Timestamp;
 use aic_model::{
-    Embedder, HttpEmbedder, Kind, MemoryVectors, ModelError, Network, Pinecone, Qdrant, Remembered, VectorError, Vectors,
-    similarity,
+    Embedder, HttpEmbedder, Kind, MemoryVectors, ModelError, Network, Pinecone, Qdrant, Remembered, VectorError,
+    Vectors, similarity,
 };
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
@@ -142,7 +142,8 @@ async fn what_is_kept_is_found_again_nearest_first_and_only_by_its_owner() {
     keeps_and_finds(&MemoryVectors::default()).await;
     let server = qdrant().await;
     let key = Some("THE_KEY".to_owned());
-    keeps_and_finds(&Qdrant::new(&server.url(), "notes", key.clone(), Network::new(), Arc::new(Planted)).unwrap()).await;
+    keeps_and_finds(&Qdrant::new(&server.url(), "notes", key.clone(), Network::new(), Arc::new(Planted)).unwrap())
+        .await;
     for seen in server.seen() {
         assert!(seen.head.contains(&format!("api-key: {PLANTED}")) && !seen.body.contains(PLANTED));
     }
@@ -192,7 +193,8 @@ async fn a_text_is_embedded_by_any_server_that_speaks_openais_format() {
     });
     for path in ["", "/v1", "/v1/"] {
         let server = Server::start(vec![json_answer("200 OK", &body)]).await;
-        let embedded = Embedder::Http(embedder(&format!("{}{path}", server.url()))).embed("Hello").await.unwrap();
+        let embedded =
+            Embedder::Http(Box::new(embedder(&format!("{}{path}", server.url())))).embed("Hello").await.unwrap();
         assert_eq!((embedded.vector, embedded.tokens), (vec![0.6, 0.8], Some(7)));
         let seen = &server.seen()[0];
         assert_eq!((seen.path(), seen.json()["input"][0].as_str()), ("/v1/embeddings", Some("Hello")));
@@ -211,7 +213,7 @@ async fn embeddings_in_bad_weather_are_clear_errors() {
         ("302 Found", json!({})),
     ] {
         let server = Server::start(vec![json_answer(status, &body)]).await;
-        let error = Embedder::Http(embedder(&server.url())).embed("Hello").await.unwrap_err();
+        let error = Embedder::Http(Box::new(embedder(&server.url()))).embed("Hello").await.unwrap_err();
         assert!(!format!("{error:?}").contains(PLANTED), "{error:?}");
     }
 }

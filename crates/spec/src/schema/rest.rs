@@ -94,7 +94,11 @@ static MEMORY: Record = Record {
             Shape::Words(&[word("sqlite", "A local file"), word("pinecone", "Pinecone"), word("qdrant", "Qdrant")]),
         ),
         key("index", "The name of the index", Shape::Text),
-        key("embedding", "The named model that embeds; without, the local hash embedding: words, no meaning", Shape::Text),
+        key(
+            "embedding",
+            "The named model that embeds; without, the local hash embedding: words, no meaning",
+            Shape::Text,
+        ),
         key("url", "Where the provider is", Shape::Url),
         key("api_key_env", "The NAME of the variable that holds the key", Shape::EnvName),
     ]],

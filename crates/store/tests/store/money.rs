@@ -104,7 +104,10 @@ proptest! {
 #[test]
 fn what_left_its_window_long_ago_is_cleared_away() {
     let ws = Workspace::new();
-    let reserve = |at| drop(ws.store.try_reserve(KEY, Some(HOUR), 100, 1, at).unwrap());
+    let reserve = |at| {
+        let reserved = ws.store.try_reserve(KEY, Some(HOUR), 100, 1, at).unwrap();
+        assert!(matches!(reserved, Reserved::Granted(_)));
+    };
     reserve(noon());
     reserve(noon().plus(Duration::from_secs(86_400)));
     assert_eq!(ws.store.counted(KEY, None).unwrap(), 2);

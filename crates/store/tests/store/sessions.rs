@@ -42,9 +42,9 @@ fn memory(who: &str, key: &SealKey) -> MemoryRecord {
 /// Whether these bytes lie in any file of the store.
 fn lies_there(ws: &Workspace, bytes: &[u8]) -> bool {
     let files = std::fs::read_dir(ws.folder.path().join(".aic")).unwrap();
-    files.map(|file| std::fs::read(file.unwrap().path()).unwrap_or_default()).any(|file| {
-        file.windows(bytes.len()).any(|window| window == bytes)
-    })
+    files
+        .map(|file| std::fs::read(file.unwrap().path()).unwrap_or_default())
+        .any(|file| file.windows(bytes.len()).any(|window| window == bytes))
 }
 
 #[test]
@@ -161,6 +161,7 @@ fn a_key_is_in_no_file_of_the_store() {
     let key = SealKey::read(&text).unwrap();
     ws.store.put_session(sealed("desk", &key), None).unwrap();
     assert!(!lies_there(&ws, text.expose_secret().as_bytes()));
-    let half: Vec<u8> = (0..16).map(|at| u8::from_str_radix(&text.expose_secret()[2 * at..2 * at + 2], 16).unwrap()).collect();
+    let half: Vec<u8> =
+        (0..16).map(|at| u8::from_str_radix(&text.expose_secret()[2 * at..2 * at + 2], 16).unwrap()).collect();
     assert!(!lies_there(&ws, &half));
 }
