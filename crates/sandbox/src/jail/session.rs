@@ -7,8 +7,8 @@
 use super::keeper::{KEEPER, LOG, STAY};
 use super::proc::Process;
 use super::protocol::{self, CHUNK, Ended, Frame, Kind, Nonce, ReadError, Setup, Start};
-use crate::egress::gate::{Gate, Question, Questions};
 use super::serial::Credit;
+use crate::egress::gate::{Gate, Question, Questions};
 use crate::process::WorkerCommand;
 use std::collections::HashMap;
 use std::fs;
