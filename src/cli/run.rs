@@ -1,6 +1,7 @@
 //! `aic run`: one input through a spec, for real: real data, the workspace's counters, the audit chain.
 
 use super::{COULD_NOT_RUN, Context, FINDINGS, FINE, Format, name_and_value, variables};
+use crate::confirmations::{self, Waiting};
 use crate::host::script_host;
 use crate::models::{ModelUse, Reach};
 use crate::output::{Out, Style, harmless};
@@ -8,8 +9,8 @@ use crate::recording::{StoreCounters, StoreRecorder};
 use crate::report::{self, json, trace};
 use crate::session::{Session, Tested, run_prefix};
 use crate::workspace::{Target, Workspace};
-use aic_base::{Action, Clock, Digest, DigestBuilder, EventKind, FrozenClock, Outcome, Timestamp};
-use aic_engine::{Answer, Answers, MemoryCounters, RunOptions, TurnReport};
+use aic_base::{Action, Clock, Digest, DigestBuilder, EventKind, FrozenClock, Outcome, RelPath, Timestamp};
+use aic_engine::{Answer, Answers, Container, MemoryCounters, RunOptions, Sink, TurnReport};
 use aic_guard::User;
 use aic_model::cassette::Mode;
 use aic_store::{Store, VersionReason};
@@ -22,7 +23,14 @@ use std::sync::Arc;
 #[derive(clap::Args)]
 pub struct Args {
     /// What the user says
+    #[arg(required_unless_present = "confirm", default_value = "")]
     input: String,
+    /// Say yes to the question of this token, and go on with the run that asked it
+    #[arg(long, value_name = "TOKEN", conflicts_with_all = ["input", "approve", "deny", "record", "replay"])]
+    confirm: Option<String>,
+    /// Show the answer when it is whole, not as it comes
+    #[arg(long)]
+    no_stream: bool,
     /// The spec, or its folder
     #[arg(long, short, default_value = ".")]
     spec: PathBuf,
@@ -70,8 +78,62 @@ pub struct Args {
     pub format: Format,
 }
 
+/// A question that was answered, and the run that goes on with the answer.
+pub(super) struct Resumed {
+    pub workspace: Workspace,
+    pub waiting: Waiting,
+    pub answer: Answer,
+    /// Whether an operator answers.
+    pub operator: bool,
+}
+
+/// Goes on with a run that asked a person.
+pub(super) async fn go_on(resumed: Resumed, context: &mut Context) -> u8 {
+    let Waiting { environment, user, roles, model, .. } = resumed.waiting.clone();
+    let args = Args {
+        environment,
+        user,
+        roles,
+        model,
+        input: String::new(),
+        confirm: None,
+        no_stream: false,
+        spec: PathBuf::new(),
+        vars: Vec::new(),
+        now: None,
+        approve: Vec::new(),
+        deny: Vec::new(),
+        record: false,
+        replay: false,
+        cassette: None,
+        realtime: false,
+        trace: false,
+        format: context.format,
+    };
+    run_from(&args, context, Some(resumed)).await
+}
+
 pub async fn run(args: &Args, context: &mut Context) -> u8 {
-    let (workspace, spec) = match Target::one(&args.spec) {
+    let Some(token) = &args.confirm else { return run_from(args, context, None).await };
+    let workspace = match Target::one(&args.spec).map(|(workspace, _)| workspace).or_else(|_| Workspace::of(&args.spec)) {
+        Ok(workspace) => workspace,
+        Err(error) => return context.could_not_run(error),
+    };
+    match confirmations::take(&workspace, token, crate::workspace::now()) {
+        Ok(waiting) => {
+            let resumed = Resumed { workspace, waiting, answer: Answer::Approve, operator: false };
+            go_on(resumed, context).await
+        }
+        Err(error) => context.could_not_run(error),
+    }
+}
+
+async fn run_from(args: &Args, context: &mut Context, resumed: Option<Resumed>) -> u8 {
+    let target = match &resumed {
+        Some(resumed) => Ok((resumed.workspace.clone(), resumed.waiting.spec.clone())),
+        None => Target::one(&args.spec),
+    };
+    let (workspace, spec) = match target {
         Ok(target) => target,
         Err(error) => return context.could_not_run(error),
     };
@@ -108,7 +170,11 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
         Err(error) => return context.could_not_run(error),
     };
     let recorder = Arc::new(StoreRecorder::for_runs(&store, &session.spec, version, spec.personal_data.clone(), salt));
-    let options = options(args, context, &workspace, &store, recorder.clone());
+    let mut options = options(args, context, &workspace, &store, recorder.clone());
+    if let Some(resumed) = &resumed {
+        options.vars = resumed.waiting.vars.clone();
+        options.operator = resumed.operator;
+    }
     let mut conversation = match container.conversation(options) {
         Ok(conversation) => conversation,
         Err(error) => return context.could_not_run(error),
@@ -116,7 +182,18 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
     let provider = container.spec().models.named.get(args.model.as_deref().unwrap_or("primary"));
     let provider = provider.and_then(|model| model.provider).map_or("unknown", aic_spec::Provider::as_str);
 
-    let report = conversation.turn(&args.input, &Map::new(), &answers(args)).await;
+    let report = match &resumed {
+        // A yes was given to what the spec was then.
+        Some(resumed) if resumed.waiting.behaviour != container.spec().behaviour => {
+            return context.could_not_run("the spec has changed since it asked: ask again");
+        }
+        Some(resumed) => conversation.resume(&resumed.waiting.pending, resumed.answer).await,
+        None => conversation.turn(&args.input, &Map::new(), &answers(args)).await,
+    };
+    let waits = match waiting(args, &workspace, &session.spec, &container, &report) {
+        Ok(waits) => waits,
+        Err(error) => return context.could_not_run(format_args!("the question cannot be kept: {error}")),
+    };
     if let Err(error) = crate::session::keep_recording(&container) {
         return context.could_not_run(format_args!("the recording is lost: {error}"));
     }
@@ -125,9 +202,19 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
         _ => format!("recorded in {}: {}", tape.shown(), report::count(tape.recorded(), "exchange")),
     });
     match context.format {
-        Format::Json => json::write(&mut context.out, json::run(&report, provider)),
+        Format::Json => {
+            let mut value = json::run(&report, provider);
+            if let Some((number, token)) = &waits {
+                let operator = report.pending.as_ref().is_some_and(|pending| pending.operator);
+                value["waits"] = serde_json::json!({ "number": number, "operator": operator });
+                if !operator {
+                    value["waits"]["token"] = token.as_str().into();
+                }
+            }
+            json::write(&mut context.out, value);
+        }
         Format::Human => {
-            write(&mut context.out, &report, provider, args.trace);
+            write(&mut context.out, &report, provider, args.trace, waits.as_ref());
             if let Some(recording) = recording {
                 let text = format!("{recording} · {}", what_happened(&report).short());
                 context.out.line(context.out.styled(Style::Dim, text));
@@ -192,8 +279,45 @@ fn options(
             false => Arc::new(StoreCounters::new(store.clone())),
         },
         run_prefix: run_prefix(),
+        stream: (context.format == Format::Human && !args.no_stream).then(|| Arc::new(Screen) as Arc<dyn Sink>),
         ..live
     }
+}
+
+/// Shows the answer as it comes.
+struct Screen;
+
+impl Sink for Screen {
+    fn text(&self, text: &str) {
+        Out::stdout().text(harmless(text));
+    }
+
+    fn paragraph(&self) {
+        Out::stdout().line("");
+    }
+}
+
+/// Writes the question down that a run ended with; gives its number and token.
+fn waiting(
+    args: &Args,
+    workspace: &Workspace,
+    spec: &RelPath,
+    container: &Container,
+    report: &TurnReport,
+) -> Result<Option<(String, String)>, String> {
+    let Some(pending) = &report.pending else { return Ok(None) };
+    let waiting = Waiting {
+        spec: spec.clone(),
+        behaviour: container.spec().behaviour,
+        environment: args.environment.clone(),
+        user: args.user.clone(),
+        roles: args.roles.clone(),
+        model: args.model.clone(),
+        vars: variables(&args.vars),
+        until: confirmations::until(crate::workspace::now(), pending.expires),
+        pending: pending.clone(),
+    };
+    confirmations::keep(workspace, &waiting).map(Some)
 }
 
 fn answers(args: &Args) -> Answers {
@@ -202,21 +326,27 @@ fn answers(args: &Args) -> Answers {
     yes.chain(args.deny.iter().map(|name| (name.clone(), Answer::Deny))).collect()
 }
 
-fn write(out: &mut Out, run: &TurnReport, provider: &str, with_trace: bool) {
+fn write(out: &mut Out, run: &TurnReport, provider: &str, with_trace: bool, waits: Option<&(String, String)>) {
     let text = harmless(&run.output);
     match run.outcome {
+        // It was shown as it came; its line is still open.
+        Outcome::Completed if run.streamed => out.line(""),
         Outcome::Completed => out.line(text),
         outcome => {
             let word = out.styled(Style::Bad, format!("{outcome}:"));
             out.line(format_args!("{word} {text}"));
         }
     }
-    if run.outcome == Outcome::NeedsConfirmation {
-        for asked in &run.confirmations {
-            let name = asked.tool.as_deref().or(asked.guardrail.as_deref()).unwrap_or_default();
-            let hint = format!("to go on: --approve {}", harmless(name));
-            out.line(out.styled(Style::Dim, hint));
-        }
+    if let (Some((number, token)), Some(pending)) = (waits, &run.pending) {
+        let until = confirmations::until(crate::workspace::now(), pending.expires);
+        let hint = match pending.operator {
+            true => format!("an operator answers with: aic confirm approve {number} (until {until})"),
+            false => {
+                let asks = harmless(&pending.asks);
+                format!("to go on: aic run --confirm {token} (once, until {until}), or ask with --approve {asks}")
+            }
+        };
+        out.line(out.styled(Style::Dim, hint));
     }
     let about = if run.usage.estimated && run.cost.pico() > 0 { "≈ " } else { "" };
     let mut facts = vec![

@@ -356,6 +356,9 @@ fn options(test: &PlannedTest, case: &Case, settings: &RunSettings, name: &str) 
         counters: Arc::new(MemoryCounters::default()),
         run_prefix: name.to_owned(),
         label: case.id.clone(),
+        // A test says who answers by answering.
+        operator: true,
+        stream: None,
     }
 }
 

@@ -2,9 +2,12 @@
 
 use crate::backing::Seat;
 use crate::container::Container;
-use crate::options::{Answers, RunOptions};
+use crate::flow::Flow;
+use crate::confirm::Pending;
+use crate::options::{Answer, Answers, RunOptions};
 use crate::report::TurnReport;
 use crate::run;
+use crate::tools::Desk;
 use aic_base::RunId;
 use aic_model::Message;
 use aic_model::cassette::Deck;
@@ -28,6 +31,10 @@ pub struct Conversation {
     pub(crate) turns: u32,
     /// Whether untrusted text has entered it.
     pub(crate) tainted: bool,
+    /// Where what was said came from.
+    pub(crate) flow: Flow,
+    /// Its sandboxes and MCP servers.
+    pub(crate) desk: Desk,
 }
 
 impl Conversation {
@@ -40,7 +47,7 @@ impl Conversation {
         let deck = container.backing.deck(&container.spec, &options);
         let seats = container.seats(&name, &options, deck.as_ref())?;
         let history = options.history.clone();
-        Ok(Self { container, options, model: name, seats, deck, history, turns: 0, tainted: false })
+        Ok(Self { container, options, model: name, seats, deck, history, turns: 0, tainted: false, flow: Flow::default(), desk: Desk::default() })
     }
 
     /// Runs one turn: the user's input, the turn's own variables, and a person's answers to what may be asked.
@@ -48,5 +55,13 @@ impl Conversation {
         self.turns += 1;
         let run = RunId(format!("{}-{}", self.options.run_prefix, self.turns));
         run::turn(self, run, input, vars, answers).await
+    }
+
+    /// Goes on with a run that waited for a person, with that person's answer to the one question that was open. What was
+    /// done before the question is not done again.
+    pub async fn resume(&mut self, pending: &Pending, answer: Answer) -> TurnReport {
+        self.turns += 1;
+        let run = RunId(format!("{}-{}", self.options.run_prefix, self.turns));
+        run::resume(self, run, pending, answer).await
     }
 }
