@@ -21,8 +21,10 @@ pub(crate) struct Waiting {
     pub behaviour: Digest,
     /// Where it ran.
     pub environment: Option<String>,
-    /// Who asked it.
+    /// Who asked it; not where the spec calls that personal.
     pub user: Option<String>,
+    /// Where it is personal, its salted digest: whoever goes on has to say who it is.
+    pub personal_user: Option<String>,
     /// The asker's roles.
     pub roles: Vec<String>,
     /// The named model.

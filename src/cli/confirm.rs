@@ -31,11 +31,17 @@ enum Action {
     Approve {
         /// The question's number
         number: String,
+        /// Who had asked, where the spec calls that personal and it was not written down
+        #[arg(long, value_name = "ID")]
+        user: Option<String>,
     },
     /// Say no, and tell the run that asked
     Deny {
         /// The question's number
         number: String,
+        /// Who had asked, where the spec calls that personal and it was not written down
+        #[arg(long, value_name = "ID")]
+        user: Option<String>,
     },
 }
 
@@ -44,13 +50,13 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
         Ok(workspace) => workspace,
         Err(error) => return context.could_not_run(error),
     };
-    let (number, answer) = match &args.action {
+    let (number, user, answer) = match &args.action {
         Action::List => return list(&workspace, context),
-        Action::Approve { number } => (number, Answer::Approve),
-        Action::Deny { number } => (number, Answer::Deny),
+        Action::Approve { number, user } => (number, user.clone(), Answer::Approve),
+        Action::Deny { number, user } => (number, user.clone(), Answer::Deny),
     };
     match confirmations::take_number(&workspace, number, now()) {
-        Ok(waiting) => super::run::go_on(Resumed { workspace, waiting, answer, operator: true }, context).await,
+        Ok(waiting) => super::run::go_on(Resumed { workspace, waiting, answer, operator: true, user }, context).await,
         Err(error) => context.could_not_run(error),
     }
 }

@@ -5,7 +5,7 @@ use crate::confirmations::{self, Waiting};
 use crate::host::script_host;
 use crate::models::{ModelUse, Reach};
 use crate::output::{Out, Style, harmless};
-use crate::recording::{StoreCounters, StoreRecorder};
+use crate::recording::{StoreCounters, StoreRecorder, salted};
 use crate::report::{self, json, trace};
 use crate::session::{Session, Tested, run_prefix};
 use crate::workspace::{Target, Workspace};
@@ -85,11 +85,14 @@ pub(super) struct Resumed {
     pub answer: Answer,
     /// Whether an operator answers.
     pub operator: bool,
+    /// Who asked, where the spec calls that personal and it was not written down.
+    pub user: Option<String>,
 }
 
 /// Goes on with a run that asked a person.
 pub(super) async fn go_on(resumed: Resumed, context: &mut Context) -> u8 {
     let Waiting { environment, user, roles, model, .. } = resumed.waiting.clone();
+    let user = user.or_else(|| resumed.user.clone());
     let args = Args {
         environment,
         user,
@@ -121,7 +124,7 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
     };
     match confirmations::take(&workspace, token, crate::workspace::now()) {
         Ok(waiting) => {
-            let resumed = Resumed { workspace, waiting, answer: Answer::Approve, operator: false };
+            let resumed = Resumed { workspace, waiting, answer: Answer::Approve, operator: false, user: args.user.clone() };
             go_on(resumed, context).await
         }
         Err(error) => context.could_not_run(error),
@@ -169,6 +172,13 @@ async fn run_from(args: &Args, context: &mut Context, resumed: Option<Resumed>) 
         }
         Err(error) => return context.could_not_run(error),
     };
+    if let Some(Resumed { waiting: Waiting { personal_user: Some(digest), .. }, user, .. }) = &resumed
+        && user.as_ref().zip(salt.as_ref()).map(|(user, salt)| salted(salt, user)).as_ref() != Some(digest)
+    {
+        return context.could_not_run("the question is another user's, or nobody's yet: ask again, and answer with the same --user");
+    }
+    let personal = spec.personal_data.iter().any(|field| field == "user_id");
+    let hide = salt.filter(|_| personal);
     let recorder = Arc::new(StoreRecorder::for_runs(&store, &session.spec, version, spec.personal_data.clone(), salt));
     let mut options = options(args, context, &workspace, &store, recorder.clone());
     if let Some(resumed) = &resumed {
@@ -190,7 +200,7 @@ async fn run_from(args: &Args, context: &mut Context, resumed: Option<Resumed>) 
         Some(resumed) => conversation.resume(&resumed.waiting.pending, resumed.answer).await,
         None => conversation.turn(&args.input, &Map::new(), &answers(args)).await,
     };
-    let waits = match waiting(args, &workspace, &session.spec, &container, &report) {
+    let waits = match waiting(args, &workspace, &session.spec, &container, (&report, hide)) {
         Ok(waits) => waits,
         Err(error) => return context.could_not_run(format_args!("the question cannot be kept: {error}")),
     };
@@ -303,14 +313,15 @@ fn waiting(
     workspace: &Workspace,
     spec: &RelPath,
     container: &Container,
-    report: &TurnReport,
+    (report, hide): (&TurnReport, Option<[u8; 32]>),
 ) -> Result<Option<(String, String)>, String> {
     let Some(pending) = &report.pending else { return Ok(None) };
     let waiting = Waiting {
         spec: spec.clone(),
         behaviour: container.spec().behaviour,
         environment: args.environment.clone(),
-        user: args.user.clone(),
+        user: args.user.clone().filter(|_| hide.is_none()),
+        personal_user: args.user.as_ref().zip(hide).map(|(user, salt)| salted(&salt, user)),
         roles: args.roles.clone(),
         model: args.model.clone(),
         vars: variables(&args.vars),

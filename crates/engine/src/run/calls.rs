@@ -54,6 +54,8 @@ impl Run<'_> {
                 _ => {}
             }
         }
+        // What a tool was given as it is, it may repeat: nobody else sees it for that.
+        let done = if args == shown { done } else { self.concealed(done) };
         match done {
             Done::Denied(why) => Ok(self.tool_ended(call, ToolOutcome::Denied, error_value(&why), None)),
             Done::Failed(why) => {
@@ -79,6 +81,17 @@ impl Run<'_> {
                 let result = self.guard_result(call, &shown, result, changed, untrusted).await?;
                 Ok(self.tool_ended(call, ToolOutcome::Ran, result, changed))
             }
+        }
+    }
+
+    fn concealed(&self, done: Done) -> Done {
+        match done {
+            Done::Ran { mut result, changed } => {
+                tools::map_strings(&mut result, &mut |text| self.vault.conceal(text));
+                Done::Ran { result, changed }
+            }
+            Done::Failed(why) => Done::Failed(self.vault.conceal(&why)),
+            other => other,
         }
     }
 
