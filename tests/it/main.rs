@@ -17,6 +17,7 @@ mod samples;
 mod sandbox;
 mod support;
 mod test_cmd;
+mod tools_cmd;
 mod tui;
 mod versions_rollback;
 mod watch;

@@ -21,6 +21,7 @@ use crate::prompt::{self, Variables};
 use crate::report::{CallRecord, ConfirmationAsked, TurnReport};
 use crate::stream::{HoldBack, Plan};
 use crate::trace::Trace;
+use audit::Scanned;
 use aic_base::{Action, Decision, EventKind, Outcome, RunId, Stage, Timestamp, Usage, Usd};
 use aic_guard::{Scope, ToolScope, Vault};
 use aic_model::{Message, ToolCall};
@@ -89,6 +90,7 @@ async fn turn_from(
         input: input.to_owned(),
         raw: input,
         vault: Vault::default(),
+        scanned: Scanned::default(),
         waiting: VecDeque::new(),
         pending: from.map(|(pending, _)| pending),
         grant: from.map(|(pending, answer)| Grant { asks: pending.asks.clone(), args: pending.args.clone(), answer }),
@@ -120,6 +122,8 @@ struct Run<'a> {
     raw: &'a str,
     /// What was taken out of the texts of this run.
     vault: Vault,
+    /// What guards have looked at.
+    scanned: Scanned,
     /// The calls of the model's last answer that are still to be made.
     waiting: VecDeque<ToolCall>,
     /// What this run goes on with, where it does.
@@ -261,6 +265,9 @@ impl<'a> Run<'a> {
 
     /// Examines a text and writes every decision down.
     async fn examine(&mut self, stage: Stage, text: &str, tool: Option<ToolScope<'_>>) -> Examined {
+        let guards = &self.container.guards;
+        let standing = guards.iter().filter(|guard| guards::stands_here(guard, stage, tool.map(|tool| tool.name)));
+        self.scanned.add(stage, text, standing.map(|guard| guard.name.as_str()));
         let examined = {
             let scope = Scope { tool, ..self.scope(stage) };
             guards::examine(self.container, &self.conversation.options, text, &scope).await
