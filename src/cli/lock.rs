@@ -77,7 +77,10 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
         context.out.line("the spec has no MCP servers: there is nothing to lock");
     }
     if context.format == Format::Json {
-        json::write(&mut context.out, json!({ "servers": rows, "changed": changed, "written": changed && !args.check }));
+        json::write(
+            &mut context.out,
+            json!({ "servers": rows, "changed": changed, "written": changed && !args.check }),
+        );
     }
     if changed && args.check {
         return FINDINGS;

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -118,13 +119,15 @@ pub(super) async fn go_on(resumed: Resumed, context: &mut Context) -> u8 {
 
 pub async fn run(args: &Args, context: &mut Context) -> u8 {
     let Some(token) = &args.confirm else { return run_from(args, context, None).await };
-    let workspace = match Target::one(&args.spec).map(|(workspace, _)| workspace).or_else(|_| Workspace::of(&args.spec)) {
+    let workspace = match Target::one(&args.spec).map(|(workspace, _)| workspace).or_else(|_| Workspace::of(&args.spec))
+    {
         Ok(workspace) => workspace,
         Err(error) => return context.could_not_run(error),
     };
     match confirmations::take(&workspace, token, crate::workspace::now()) {
         Ok(waiting) => {
-            let resumed = Resumed { workspace, waiting, answer: Answer::Approve, operator: false, user: args.user.clone() };
+            let resumed =
+                Resumed { workspace, waiting, answer: Answer::Approve, operator: false, user: args.user.clone() };
             go_on(resumed, context).await
         }
         Err(error) => context.could_not_run(error),
@@ -175,12 +178,18 @@ async fn run_from(args: &Args, context: &mut Context, resumed: Option<Resumed>) 
     if let Some(Resumed { waiting: Waiting { personal_user: Some(digest), .. }, user, .. }) = &resumed
         && user.as_ref().zip(salt.as_ref()).map(|(user, salt)| salted(salt, user)).as_ref() != Some(digest)
     {
-        return context.could_not_run("the question is another user's, or nobody's yet: ask again, and answer with the same --user");
+        return context.could_not_run(
+            "the question is another user's, or nobody's yet: ask again, and answer with the same --user",
+        );
     }
     let personal = spec.personal_data.iter().any(|field| field == "user_id");
     let hide = salt.filter(|_| personal);
     let recorder = Arc::new(StoreRecorder::for_runs(&store, &session.spec, version, spec.personal_data.clone(), salt));
     let mut options = options(args, context, &workspace, &store, recorder.clone());
+    let screen = Arc::new(Screen::default());
+    if context.format == Format::Human && !args.no_stream {
+        options.stream = Some(screen.clone());
+    }
     if let Some(resumed) = &resumed {
         options.vars = resumed.waiting.vars.clone();
         options.operator = resumed.operator;
@@ -200,6 +209,7 @@ async fn run_from(args: &Args, context: &mut Context, resumed: Option<Resumed>) 
         Some(resumed) => conversation.resume(&resumed.waiting.pending, resumed.answer).await,
         None => conversation.turn(&args.input, &Map::new(), &answers(args)).await,
     };
+    screen.close();
     let waits = match waiting(args, &workspace, &session.spec, &container, (&report, hide)) {
         Ok(waits) => waits,
         Err(error) => return context.could_not_run(format_args!("the question cannot be kept: {error}")),
@@ -289,21 +299,33 @@ fn options(
             false => Arc::new(StoreCounters::new(store.clone())),
         },
         run_prefix: run_prefix(),
-        stream: (context.format == Format::Human && !args.no_stream).then(|| Arc::new(Screen) as Arc<dyn Sink>),
         ..live
     }
 }
 
 /// Shows the answer as it comes.
-struct Screen;
+#[derive(Default)]
+struct Screen {
+    /// Whether the line that was begun is still open.
+    open: AtomicBool,
+}
 
 impl Sink for Screen {
     fn text(&self, text: &str) {
+        self.open.store(true, Ordering::Relaxed);
         Out::stdout().text(harmless(text));
     }
 
     fn paragraph(&self) {
-        Out::stdout().line("");
+        self.close();
+    }
+}
+
+impl Screen {
+    fn close(&self) {
+        if self.open.swap(false, Ordering::Relaxed) {
+            Out::stdout().line("");
+        }
     }
 }
 
@@ -340,8 +362,8 @@ fn answers(args: &Args) -> Answers {
 fn write(out: &mut Out, run: &TurnReport, provider: &str, with_trace: bool, waits: Option<&(String, String)>) {
     let text = harmless(&run.output);
     match run.outcome {
-        // It was shown as it came; its line is still open.
-        Outcome::Completed if run.streamed => out.line(""),
+        // It was shown as it came.
+        Outcome::Completed if run.streamed => {}
         Outcome::Completed => out.line(text),
         outcome => {
             let word = out.styled(Style::Bad, format!("{outcome}:"));

@@ -135,7 +135,10 @@ fn real_mcp_servers_are_used_through_the_sandbox_once_somebody_has_looked_at_the
     let digest = lock["mcp"][format!("{SPEC}#files")]["tools"]["read_text_file"].as_str().unwrap();
     let other = digest.chars().rev().collect::<String>();
     workspace.edit("aic.lock", digest, &other);
-    workspace.aic(&["run", "read /workspace/note.txt"]).exits(2).says(&["something else than what was locked", "changed `read_text_file`"]);
+    workspace
+        .aic(&["run", "read /workspace/note.txt"])
+        .exits(2)
+        .says(&["something else than what was locked", "changed `read_text_file`"]);
     workspace.aic(&["lock", "--check"]).exits(1).says(&["changed `read_text_file`"]);
     workspace.write("aic.lock", "{}");
     workspace.aic(&["run", "echo x"]).exits(2).warns(&["aic.lock: "]);
@@ -182,9 +185,15 @@ fn a_token_goes_on_with_exactly_what_asked_and_is_good_once() {
     workspace.aic(&["confirm", "list"]).exits(0).says(&["UPDATE t SET sum = 250", "the user answers"]);
     let stored = workspace.path(".aic/confirmations");
     for entry in std::fs::read_dir(&stored).unwrap() {
-        assert!(!std::fs::read_to_string(entry.unwrap().path()).unwrap().contains(token), "the token itself is not kept");
+        assert!(
+            !std::fs::read_to_string(entry.unwrap().path()).unwrap().contains(token),
+            "the token itself is not kept"
+        );
     }
-    workspace.aic(&["run", "--confirm", "0123456789abcdef0123456789abcdef"]).exits(2).warns(&["nothing waits for this"]);
+    workspace
+        .aic(&["run", "--confirm", "0123456789abcdef0123456789abcdef"])
+        .exits(2)
+        .warns(&["nothing waits for this"]);
     workspace.aic(&["run", "--confirm", token]).exits(0).says(&["Refunded."]);
     assert_eq!(sum(&workspace), 250);
     workspace.aic(&["run", "--confirm", token]).exits(2).warns(&["answered already"]);
@@ -197,7 +206,10 @@ fn a_token_is_no_good_for_another_spec_than_the_one_that_asked() {
     let workspace = ledger("user");
     let asked = workspace.aic(&["run", "refund 7", "--format", "json"]).exits(1).json();
     workspace.edit(SPEC, "expires: 10m", "expires: 20m");
-    workspace.aic(&["run", "--confirm", asked["waits"]["token"].as_str().unwrap()]).exits(2).warns(&["has changed since"]);
+    workspace
+        .aic(&["run", "--confirm", asked["waits"]["token"].as_str().unwrap()])
+        .exits(2)
+        .warns(&["has changed since"]);
     assert_eq!(sum(&workspace), 0);
 }
 
@@ -235,7 +247,9 @@ fn the_audit_is_verified_and_exported() {
 
     // Cut off at the end: the chain alone cannot tell, what was kept elsewhere can.
     let database = rusqlite::Connection::open(workspace.path(".aic/store.db")).unwrap();
-    database.execute_batch("DROP TRIGGER audit_is_kept; DROP TRIGGER audit_stays; DELETE FROM audit WHERE seq = 2").unwrap();
+    database
+        .execute_batch("DROP TRIGGER audit_is_kept; DROP TRIGGER audit_stays; DELETE FROM audit WHERE seq = 2")
+        .unwrap();
     workspace.aic(&["audit", "verify"]).exits(0).says(&["holds: 1 entry"]);
     workspace.aic(&["audit", "verify", "--head", &head]).exits(1).says(&["broken:", "entry 2"]);
     database.execute("UPDATE audit SET fields = '{}' WHERE seq = 1", []).unwrap();

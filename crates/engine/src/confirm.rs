@@ -35,6 +35,9 @@ pub struct Pending {
     said: Vec<Said>,
     /// The calls that are still to be made, the one that asks first.
     waiting: Vec<Call>,
+    /// What the first of them returned, where it ran already and its result is asked about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ran: Option<Value>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -78,14 +81,17 @@ impl Pending {
         why: &str,
         (input, vars): (&str, &Map<String, Value>),
         since: &[Message],
-        waiting: &[ToolCall],
+        (waiting, ran): (&[ToolCall], Option<Value>),
     ) -> Self {
         let said = |message: &Message| match &message.answers {
             Some(answered) => {
-                let call = Call { id: answered.call.clone(), name: answered.tool.clone(), args: Value::Null, opaque: None };
+                let call =
+                    Call { id: answered.call.clone(), name: answered.tool.clone(), args: Value::Null, opaque: None };
                 Said::Tool { call, result: answered.result.clone(), is_error: answered.is_error }
             }
-            None => Said::Model { text: message.text.clone(), calls: message.tool_calls.iter().map(Call::of).collect() },
+            None => {
+                Said::Model { text: message.text.clone(), calls: message.tool_calls.iter().map(Call::of).collect() }
+            }
         };
         Self {
             input: input.to_owned(),
@@ -97,7 +103,13 @@ impl Pending {
             expires: question.expires.unwrap_or(USUAL),
             said: since.iter().map(said).collect(),
             waiting: waiting.iter().map(Call::of).collect(),
+            ran,
         }
+    }
+
+    /// What the call that asks has returned, where it ran already.
+    pub(crate) fn ran(&self) -> Option<(Value, Value)> {
+        self.ran.clone().map(|result| (self.args.clone(), result))
     }
 
     /// What was said since the input.

@@ -189,7 +189,9 @@ fn check_scripts(spec: &Spec) -> Result<(), ContainerError> {
     match name {
         Some(name) => Err(ContainerError::Tool {
             name: name.clone(),
-            message: format!("a script runs in `wasm`, and {wanted} asks for something else: leave that out, or name a runtime at each tool (`run.sandbox`)"),
+            message: format!(
+                "a script runs in `wasm`, and {wanted} asks for something else: leave that out, or name a runtime at each tool (`run.sandbox`)"
+            ),
         }),
         None => Ok(()),
     }

@@ -1,9 +1,9 @@
 //! One user's session with a container: what was said so far, and the model's side of it.
 
 use crate::backing::Seat;
+use crate::confirm::Pending;
 use crate::container::Container;
 use crate::flow::Flow;
-use crate::confirm::Pending;
 use crate::options::{Answer, Answers, RunOptions};
 use crate::report::TurnReport;
 use crate::run;
@@ -47,7 +47,18 @@ impl Conversation {
         let deck = container.backing.deck(&container.spec, &options);
         let seats = container.seats(&name, &options, deck.as_ref())?;
         let history = options.history.clone();
-        Ok(Self { container, options, model: name, seats, deck, history, turns: 0, tainted: false, flow: Flow::default(), desk: Desk::default() })
+        Ok(Self {
+            container,
+            options,
+            model: name,
+            seats,
+            deck,
+            history,
+            turns: 0,
+            tainted: false,
+            flow: Flow::default(),
+            desk: Desk::default(),
+        })
     }
 
     /// Runs one turn: the user's input, the turn's own variables, and a person's answers to what may be asked.

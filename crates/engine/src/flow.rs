@@ -54,9 +54,12 @@ impl Flow {
         text.push('\n');
         text.push_str(&numbers(result).join("\n"));
         text.truncate(text.floor_char_boundary(LONGEST));
-        if self.results.len() < MOST {
-            self.results.push(Told { tool: tool.name.clone(), call: call.to_owned(), untrusted, text });
+        if self.results.len() >= MOST {
+            // What is trusted goes first: losing it makes the rules stricter, losing the other would make them weaker.
+            let oldest = self.results.iter().position(|told| !told.untrusted).unwrap_or(0);
+            self.results.remove(oldest);
         }
+        self.results.push(Told { tool: tool.name.clone(), call: call.to_owned(), untrusted, text });
         let own = matches!(tool.run, Some(Run::Sql(_) | Run::Command(_) | Run::Shell(_)))
             || (matches!(tool.run, Some(Run::Mcp { .. })) && !untrusted);
         if own {
@@ -70,7 +73,14 @@ impl Flow {
     }
 
     /// What is said of a call before it runs; the strictest first.
-    pub fn judge(&self, tool: &ToolSpec, call: &str, args: &Value, rule_of_two: Option<Action>, said: &Said<'_>) -> Vec<Decision> {
+    pub fn judge(
+        &self,
+        tool: &ToolSpec,
+        call: &str,
+        args: &Value,
+        rule_of_two: Option<Action>,
+        said: &Said<'_>,
+    ) -> Vec<Decision> {
         let mut decisions = Vec::new();
         for (argument, origins) in &tool.origins {
             let Some(value) = args.get(argument) else { continue };
@@ -115,7 +125,9 @@ impl Flow {
         for leaf in leaves(value) {
             let from_user = || said.user.iter().any(|text| holds(&fold(text), &leaf));
             let from_spec = || spec_texts(said.spec, tool).iter().any(|text| holds(&fold(text), &leaf));
-            let told = |untrusted: bool| self.results.iter().find(|told| told.untrusted == untrusted && holds(&told.text, &leaf));
+            let told = |untrusted: bool| {
+                self.results.iter().find(|told| told.untrusted == untrusted && holds(&told.text, &leaf))
+            };
             let allowed = origins.iter().any(|origin| match origin {
                 Origin::User => from_user(),
                 Origin::Spec => from_spec(),
@@ -136,7 +148,9 @@ impl Flow {
                         told.tool, told.tool, told.call
                     )
                 }
-                None => format!("{may}, and its value is in none of these: the model → {name}.{argument} (call {call})"),
+                None => {
+                    format!("{may}, and its value is in none of these: the model → {name}.{argument} (call {call})")
+                }
             };
             return Some(decision(Action::Block, reason));
         }

@@ -110,11 +110,17 @@ impl<'g> HoldBack<'g> {
             }
         }
         // A finding that begins before another one's end goes with it.
-        while let Some(span) = decisions.iter().filter_map(|decision| decision.span.map(|span| span.range())).find(|span| span.start < end && end < span.end) {
+        while let Some(span) = decisions
+            .iter()
+            .filter_map(|decision| decision.span.map(|span| span.range()))
+            .find(|span| span.start < end && end < span.end)
+        {
             end = span.start;
         }
-        let early: Vec<Decision> =
-            decisions.into_iter().filter(|decision| decision.span.is_none_or(|span| span.range().start < end)).collect();
+        let early: Vec<Decision> = decisions
+            .into_iter()
+            .filter(|decision| decision.span.is_none_or(|span| span.range().start < end))
+            .collect();
         let ready = redact(self.text.get(..end).unwrap_or_default(), &early);
         match ready.strip_prefix(self.shown.as_str()) {
             Some(fresh) if !fresh.is_empty() => {

@@ -2,9 +2,7 @@
 //! come, data that goes back only where it is needed.
 
 use aic_base::{Action, FrozenClock, MemorySource, Outcome, RelPath, Timestamp, ToolOutcome};
-use aic_engine::{
-    Answer, Answers, Container, Conversation, Effects, Mocks, RunOptions, Sink, TurnReport,
-};
+use aic_engine::{Answer, Answers, Container, Conversation, Effects, Mocks, RunOptions, Sink, TurnReport};
 use aic_sandbox::{ScriptHost, WorkerCommand};
 use aic_spec::{LoadOptions, Mock, load};
 use serde_json::{Map, Value, json};
@@ -22,7 +20,9 @@ fn container(spec: &str) -> Arc<Container> {
 
 /// Each tool returns this.
 fn mocks(returns: &[(&str, Value)]) -> Arc<Mocks> {
-    let rule = |value: &Value| vec![Mock::Rule { matches: Value::Null, returns: Some(value.clone()), error: None, times_out: false }];
+    let rule = |value: &Value| {
+        vec![Mock::Rule { matches: Value::Null, returns: Some(value.clone()), error: None, times_out: false }]
+    };
     let all = returns.iter().map(|(name, value)| ((*name).to_owned(), rule(value))).collect();
     Arc::new(Mocks::compile(&all).unwrap())
 }
@@ -95,7 +95,11 @@ async fn under_taint_an_effect_needs_consent_and_the_reason_shows_the_path() {
     assert_eq!(report.outcome, Outcome::NeedsConfirmation, "{}", report.output);
     let decision = &report.decisions[0];
     assert_eq!((decision.guardrail.as_str(), decision.action), ("flow", Action::RequireConfirmation));
-    assert!(decision.reason.contains("fetch_page (call ") && decision.reason.contains("→ the model → pay (call "), "{}", decision.reason);
+    assert!(
+        decision.reason.contains("fetch_page (call ") && decision.reason.contains("→ the model → pay (call "),
+        "{}",
+        decision.reason
+    );
     assert_eq!(report.calls.last().unwrap().outcome, ToolOutcome::NeedsConfirmation);
     let mut talk = container.conversation(options.clone()).unwrap();
     let report = say(&mut talk, "read the page, then pay bob", yes("pay")).await;
@@ -112,7 +116,10 @@ async fn a_value_that_came_from_untrusted_text_is_blocked_even_with_consent() {
     let report = say(&mut talk, "read the page, then pay whom it says", yes("pay")).await;
     assert_eq!(report.outcome, Outcome::Blocked, "{}", report.output);
     let reason = &report.decisions[0].reason;
-    assert!(reason.contains("`to` may come from user, spec") && reason.contains("the untrusted tool fetch_page returned"), "{reason}");
+    assert!(
+        reason.contains("`to` may come from user, spec") && reason.contains("the untrusted tool fetch_page returned"),
+        "{reason}"
+    );
     assert!(reason.contains("→ the model → pay.to (call "), "{reason}");
     assert!(report.calls.iter().all(|call| call.name != "pay" || !call.ran()));
 }
@@ -125,7 +132,8 @@ async fn the_rule_of_two_stops_where_three_things_meet() {
     // Untrusted input and an outside effect alone are two.
     let report = say(&mut talk, "read the page, then pay bob", yes("pay")).await;
     assert_eq!(report.outcome, Outcome::Completed, "{}", report.output);
-    let private = self::container(&(PAY.replace("FLOW", "flow: {rule_of_two: block}") + "guardrails: [pii_protection]\n"));
+    let private =
+        self::container(&(PAY.replace("FLOW", "flow: {rule_of_two: block}") + "guardrails: [pii_protection]\n"));
     let mut talk = private.conversation(options).unwrap();
     let report = say(&mut talk, ask, yes("pay")).await;
     assert_eq!(report.outcome, Outcome::Blocked, "{}", report.output);
@@ -161,7 +169,10 @@ async fn a_yes_goes_on_with_exactly_that_call_and_repeats_nothing() {
     let asked = say(&mut talk, "refund 250", Answers::new()).await;
     assert_eq!(asked.outcome, Outcome::NeedsConfirmation);
     let pending = asked.pending.unwrap();
-    assert_eq!((pending.asks.as_str(), &pending.args, pending.expires.as_secs()), ("refund", &json!({"sum": 250}), 300));
+    assert_eq!(
+        (pending.asks.as_str(), &pending.args, pending.expires.as_secs()),
+        ("refund", &json!({"sum": 250}), 300)
+    );
     // It outlives the process.
     let kept: aic_engine::Pending = serde_json::from_str(&serde_json::to_string(&pending).unwrap()).unwrap();
     assert_eq!(kept, pending);
@@ -183,8 +194,26 @@ async fn a_yes_goes_on_with_exactly_that_call_and_repeats_nothing() {
 }
 
 #[tokio::test]
+async fn a_question_about_a_result_does_not_run_the_tool_again() {
+    let guard = "guardrails: {runtime: [{name: large, on: tool_result, tools: [refund], condition: 'tool.result > 1', action: require_confirmation}]}\n";
+    let spec = REFUND.replace("      confirm: {by: BY, expires: 5m}\n", "") + guard;
+    let container = container(&spec);
+    let returns = [("ticket", json!(1)), ("refund", json!(2)), ("note", json!(3))];
+    let mut talk = container.conversation(options(&returns)).unwrap();
+    let asked = say(&mut talk, "refund 9", Answers::new()).await;
+    assert_eq!(asked.outcome, Outcome::NeedsConfirmation, "{}", asked.output);
+    let pending = asked.pending.unwrap();
+    assert_eq!(pending.asks, "large");
+    // Without a mock of it, running it again would end the run.
+    let mut talk = container.conversation(options(&[("note", json!(3))])).unwrap();
+    let done = talk.resume(&pending, Answer::Approve).await;
+    assert_eq!((done.outcome, done.output.as_str()), (Outcome::Completed, "all done"), "{:?}", done.broken);
+}
+
+#[tokio::test]
 async fn one_yes_is_good_for_one_question() {
-    let spec = REFUND.replace("BY", "user").replace("{name: note, args: {}}", "{name: refund, args: {sum: \"${match.sum}\"}}");
+    let spec =
+        REFUND.replace("BY", "user").replace("{name: note, args: {}}", "{name: refund, args: {sum: \"${match.sum}\"}}");
     let container = container(&spec);
     let options = options(&[("ticket", json!(1)), ("refund", json!(2))]);
     let mut talk = container.conversation(options.clone()).unwrap();
@@ -243,7 +272,11 @@ async fn streamed(spec: &str) -> (TurnReport, String, usize) {
 }
 
 fn talker(guards: &str) -> String {
-    let chunks: Vec<String> = (0..60).map(|i| format!("\"part {i} of a long answer that goes on, \"")).chain(["\"write to jane.roe@example.com \"".into()]).chain((60..120).map(|i| format!("\"and part {i} of it \""))).collect();
+    let chunks: Vec<String> = (0..60)
+        .map(|i| format!("\"part {i} of a long answer that goes on, \""))
+        .chain(["\"write to jane.roe@example.com \"".into()])
+        .chain((60..120).map(|i| format!("\"and part {i} of it \"")))
+        .collect();
     format!(
         "name: t\nmodels: {{primary: {{provider: scripted, rules: [{{match: {{}}, reply: {{chunks: [{}]}}}}]}}}}\n{guards}\n",
         chunks.join(", ")
@@ -254,7 +287,10 @@ fn talker(guards: &str) -> String {
 async fn an_answer_is_shown_as_it_comes_and_is_what_was_judged() {
     let (report, shown, parts) = streamed(&talker("guardrails: [pii_protection, secrets]")).await;
     assert_eq!(shown, report.output);
-    assert!(report.streamed && parts > 3 && !shown.contains("jane.roe") && shown.contains("j•••@example.com"), "{parts}: {shown}");
+    assert!(
+        report.streamed && parts > 3 && !shown.contains("jane.roe") && shown.contains("j•••@example.com"),
+        "{parts}: {shown}"
+    );
 }
 
 #[tokio::test]
@@ -292,7 +328,12 @@ tools:
     - {name: log, effect: read, parameters: {type: object, properties: {card: {type: string}}}}
 guardrails: [pii_protection]
 "#;
-    let rule = |card: &str, returns: &str| Mock::Rule { matches: json!({"card": card}), returns: Some(json!(returns)), error: None, times_out: false };
+    let rule = |card: &str, returns: &str| Mock::Rule {
+        matches: json!({"card": card}),
+        returns: Some(json!(returns)),
+        error: None,
+        times_out: false,
+    };
     let mocks = [
         ("charge".to_owned(), vec![rule("4242 4242 4242 4242", "charged 4242 4242 4242 4242")]),
         ("log".to_owned(), vec![rule("•••• 4242", "logged •••• 4242")]),
@@ -345,6 +386,9 @@ async fn every_trick_of_sql_is_denied_with_its_reason() {
         let report = say(&mut talk, "x", Answers::new()).await;
         let call = &report.calls[0];
         let said = call.result.as_str().unwrap_or_default();
-        assert!(call.outcome == ToolOutcome::Denied && said.to_uppercase().contains(&why.to_uppercase()), "{sql}: {said}");
+        assert!(
+            call.outcome == ToolOutcome::Denied && said.to_uppercase().contains(&why.to_uppercase()),
+            "{sql}: {said}"
+        );
     }
 }

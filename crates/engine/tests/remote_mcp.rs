@@ -44,24 +44,33 @@ async fn server(description: &'static str) -> Server {
                     bytes.extend_from_slice(&buffer[..read]);
                     let text = String::from_utf8_lossy(&bytes).into_owned();
                     let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-                    let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+                    let length = head
+                        .lines()
+                        .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
                     if body.len() < length.unwrap_or(0) {
                         continue;
                     }
                     ears.lock().unwrap().push(text.clone());
                     let message: Value = serde_json::from_str(body).unwrap();
-                    let answer = |result: Value| json!({"jsonrpc": "2.0", "id": message["id"], "result": result}).to_string();
+                    let answer =
+                        |result: Value| json!({"jsonrpc": "2.0", "id": message["id"], "result": result}).to_string();
                     let (kind, body) = match message["method"].as_str() {
-                        Some("initialize") => ("application/json", answer(json!({"protocolVersion": "2025-06-18", "capabilities": {}}))),
-                        Some("tools/list") => {
-                            ("application/json", answer(json!({"tools": [{"name": "greet", "description": description}]})))
+                        Some("initialize") => {
+                            ("application/json", answer(json!({"protocolVersion": "2025-06-18", "capabilities": {}})))
                         }
+                        Some("tools/list") => (
+                            "application/json",
+                            answer(json!({"tools": [{"name": "greet", "description": description}]})),
+                        ),
                         Some("tools/call") => {
                             let name = message["params"]["arguments"]["name"].as_str().unwrap();
                             let text = format!("Hello {name}, your key is {PLANTED}");
                             let question = json!({"jsonrpc": "2.0", "id": 77, "method": "sampling/createMessage"});
                             let result = answer(json!({"content": [{"type": "text", "text": text}]}));
-                            ("text/event-stream", format!(": hi\n\ndata: {question}\n\nevent: message\ndata: {result}\n\n"))
+                            (
+                                "text/event-stream",
+                                format!(": hi\n\ndata: {question}\n\nevent: message\ndata: {result}\n\n"),
+                            )
                         }
                         _ => ("application/json", String::new()),
                     };
@@ -133,7 +142,9 @@ async fn a_locked_server_is_used_and_its_session_version_and_key_go_along() {
     assert!(!format!("{report:?}").contains(PLANTED));
     let heard = server.heard.lock().unwrap().clone();
     let call = heard.iter().find(|text| text.contains("tools/call")).unwrap();
-    for header in ["mcp-session-id: s-1", "mcp-protocol-version: 2025-06-18", &format!("authorization: Bearer {PLANTED}")] {
+    for header in
+        ["mcp-session-id: s-1", "mcp-protocol-version: 2025-06-18", &format!("authorization: Bearer {PLANTED}")]
+    {
         assert!(call.contains(header), "{header}: {call}");
     }
     let declined = heard.iter().find(|text| text.contains("\"id\":77")).unwrap();

@@ -375,7 +375,10 @@ async fn the_audit_says_what_was_looked_at_and_what_was_not() {
     talk.turn("SELECT 1", &Map::new(), &Answers::new()).await;
     let scanned = notes.rows.lock().unwrap()[0]["scanned"].clone();
     assert_eq!(scanned["stages"]["pre_execution"], json!({"texts": 1, "bytes": 8, "by": ["max_length"]}));
-    assert!(scanned["stages"]["post_execution"]["by"].as_array().unwrap().contains(&json!("pii_protection")), "{scanned}");
+    assert!(
+        scanned["stages"]["post_execution"]["by"].as_array().unwrap().contains(&json!("pii_protection")),
+        "{scanned}"
+    );
     assert_eq!(scanned["stages"]["tool_result"]["texts"], 1);
     let not = scanned["not"].as_array().unwrap();
     assert!(not.contains(&json!("tool_result")) && !not.contains(&json!("pre_execution")), "{scanned}");

@@ -208,9 +208,9 @@ pub(crate) fn built_in(builtin: Builtin, def: &GuardrailDef) -> Result<GuardKind
             GuardKind::CostControl(CostControl { max_per_hour: max, alert_at })
         }
         Builtin::AuditLog => GuardKind::AuditLog(AuditLog {
-            fields: params
-                .words("fields")
-                .unwrap_or_else(|| AUDIT_FIELDS.iter().take(USUAL_AUDIT_FIELDS).map(|field| (*field).to_owned()).collect()),
+            fields: params.words("fields").unwrap_or_else(|| {
+                AUDIT_FIELDS.iter().take(USUAL_AUDIT_FIELDS).map(|field| (*field).to_owned()).collect()
+            }),
         }),
         Builtin::AllowedTopics => {
             let topics = params.texts("topics").unwrap_or_default();

@@ -95,10 +95,13 @@ impl Vault {
     /// The text with everything that this run has taken out elsewhere taken out here too: what a tool was given, it may
     /// repeat.
     pub fn conceal(&self, text: &str) -> String {
-        let mut pairs: Vec<(&String, &String)> = self.hidden.iter().filter(|(_, original)| !original.is_empty()).collect();
+        let mut pairs: Vec<(&String, &String)> =
+            self.hidden.iter().filter(|(_, original)| !original.is_empty()).collect();
         // The longest first: one piece of data may be part of another.
         pairs.sort_by_key(|(_, original)| std::cmp::Reverse(original.len()));
-        pairs.into_iter().fold(text.to_owned(), |text, (placeholder, original)| text.replace(original.as_str(), placeholder))
+        pairs
+            .into_iter()
+            .fold(text.to_owned(), |text, (placeholder, original)| text.replace(original.as_str(), placeholder))
     }
 
     /// How many different pieces of data it holds.

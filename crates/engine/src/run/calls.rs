@@ -19,6 +19,10 @@ impl Run<'_> {
         let (id, name, args) = (call.id.clone(), call.name.clone(), call.args.clone());
         self.trace.push(EventKind::ToolCalled { id, name, args });
         let container = self.container;
+        if let Some((shown, result)) = self.ran_before.take() {
+            let untrusted = container.tools.get(&call.name).is_some_and(|tool| tool.spec.trust == Trust::Untrusted);
+            return self.returned(call, &shown, result, None, untrusted).await;
+        }
         let (tool, job) = match container.tools.judge(call) {
             Ok(passed) => passed,
             Err(why) => return Ok(self.tool_ended(call, ToolOutcome::Denied, error_value(&why), None)),
@@ -76,12 +80,24 @@ impl Run<'_> {
                 self.tool_ended(call, ToolOutcome::Denied, error_value(&why), None);
                 Err(Stop::Broken(why))
             }
-            Done::Ran { result, changed } => {
-                self.heard(&call.name, &call.id, &result);
-                let result = self.guard_result(call, &shown, result, changed, untrusted).await?;
-                Ok(self.tool_ended(call, ToolOutcome::Ran, result, changed))
-            }
+            Done::Ran { result, changed } => self.returned(call, &shown, result, changed, untrusted).await,
         }
+    }
+
+    /// The tool ran: guards judge what it returned.
+    async fn returned(
+        &mut self,
+        call: &ToolCall,
+        shown: &Value,
+        result: Value,
+        changed: Option<u64>,
+        untrusted: bool,
+    ) -> Result<(Value, bool), Stop> {
+        self.heard(&call.name, &call.id, &result);
+        self.ran_now = Some(result.clone());
+        let result = self.guard_result(call, shown, result, changed, untrusted).await?;
+        self.ran_now = None;
+        Ok(self.tool_ended(call, ToolOutcome::Ran, result, changed))
     }
 
     fn concealed(&self, done: Done) -> Done {

@@ -21,11 +21,11 @@ use crate::prompt::{self, Variables};
 use crate::report::{CallRecord, ConfirmationAsked, TurnReport};
 use crate::stream::{HoldBack, Plan};
 use crate::trace::Trace;
-use audit::Scanned;
 use aic_base::{Action, Decision, EventKind, Outcome, RunId, Stage, Timestamp, Usage, Usd};
 use aic_guard::{Scope, ToolScope, Vault};
 use aic_model::{Message, ToolCall};
 use aic_spec::Approver;
+use audit::Scanned;
 use money::HOUR;
 use serde_json::{Map, Value};
 use std::collections::VecDeque;
@@ -66,7 +66,12 @@ pub(crate) async fn turn(
 }
 
 /// Goes on with a turn that waited for a person.
-pub(crate) async fn resume(conversation: &mut Conversation, id: RunId, pending: &Pending, answer: Answer) -> TurnReport {
+pub(crate) async fn resume(
+    conversation: &mut Conversation,
+    id: RunId,
+    pending: &Pending,
+    answer: Answer,
+) -> TurnReport {
     let input = (pending.input.as_str(), &pending.vars);
     turn_from(conversation, id, input, &Answers::new(), Some((pending, answer))).await
 }
@@ -95,6 +100,8 @@ async fn turn_from(
         pending: from.map(|(pending, _)| pending),
         grant: from.map(|(pending, answer)| Grant { asks: pending.asks.clone(), args: pending.args.clone(), answer }),
         question: None,
+        ran_before: from.and_then(|(pending, _)| pending.ran()),
+        ran_now: None,
         hold: None,
         output: String::new(),
         usage: Usage::default(),
@@ -132,6 +139,10 @@ struct Run<'a> {
     grant: Option<Grant>,
     /// The question that ended the run.
     question: Option<Question>,
+    /// The arguments and the result of the first call, which ran before somebody was asked about its result.
+    ran_before: Option<(Value, Value)>,
+    /// The result of the call that is being made, while guards judge it.
+    ran_now: Option<Value>,
     /// The model's last answer as it is shown, where it is.
     hold: Option<HoldBack<'a>>,
     /// What the model has said so far.
@@ -368,7 +379,8 @@ impl<'a> Run<'a> {
             Some(Answer::Approve) => Ok(()),
             Some(Answer::Deny) => Err(Stop::Blocked(format!("{} (declined)", spoken(decision)))),
             None => {
-                self.question = Some(Question { asks: decision.guardrail.clone(), args, by: Approver::User, expires: None });
+                self.question =
+                    Some(Question { asks: decision.guardrail.clone(), args, by: Approver::User, expires: None });
                 Err(Stop::NeedsConfirmation(spoken(decision)))
             }
         }
@@ -452,7 +464,7 @@ impl<'a> Run<'a> {
                 // Behind the user's own message, which the prompt put there.
                 let since = self.history.get(started_with + 1..).unwrap_or_default();
                 let waiting: Vec<ToolCall> = self.waiting.iter().cloned().collect();
-                Some(Pending::new(question, why, (self.raw, self.vars), since, &waiting))
+                Some(Pending::new(question, why, (self.raw, self.vars), since, (&waiting, self.ran_now.take())))
             }
             _ => None,
         };

@@ -53,7 +53,9 @@ fn refused_v6(ip: Ipv6Addr) -> Option<&'static str> {
         [0, 0, 0, 0, 0, 0, 0, 0] => Some("no host's"),
         [0, 0, 0, 0, 0, 0, 0, 1] => Some("this machine's own"),
         // An IPv4 address in the clothes of an IPv6 one is what it is underneath.
-        [0, 0, 0, 0, 0, 0xffff, ..] | [0, 0, 0, 0, 0, 0, ..] => Some(refused_v4(last(segments)).unwrap_or("IPv4 in disguise")),
+        [0, 0, 0, 0, 0, 0xffff, ..] | [0, 0, 0, 0, 0, 0, ..] => {
+            Some(refused_v4(last(segments)).unwrap_or("IPv4 in disguise"))
+        }
         [0x64, 0xff9b, ..] => Some("a translator's into IPv4"),
         [0x2002, ..] | [0x2001, 0, ..] => Some("a tunnel's"),
         [0x2001, 0xdb8, ..] | [0x100, 0, 0, 0, ..] => Some("set aside for other uses"),
@@ -92,7 +94,9 @@ impl Resolve for PublicOnly {
             if let Some((ip, why)) =
                 found.iter().filter(|ip| !hosts.open.contains(ip)).find_map(|ip| Some((ip, refused(*ip)?)))
             {
-                return Err(format!("{name} resolves to {ip}, which is {why} address: tools reach public ones only").into());
+                return Err(
+                    format!("{name} resolves to {ip}, which is {why} address: tools reach public ones only").into()
+                );
             }
             let addresses: Addrs = Box::new(found.into_iter().map(|ip| SocketAddr::new(ip, 0)));
             Ok(addresses)
@@ -107,11 +111,39 @@ mod tests {
     #[test]
     fn only_public_addresses_are_reached_however_they_are_written() {
         for inner in [
-            "127.0.0.1", "127.9.9.9", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.169.254",
-            "100.64.0.1", "0.0.0.0", "0.1.2.3", "224.0.0.1", "255.255.255.255", "192.0.0.8", "198.18.0.1", "240.0.0.1",
-            "::", "::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:8.8.8.8", "::127.0.0.1", "64:ff9b::7f00:1",
-            "64:ff9b:1::1", "2002:7f00:1::", "2001::1", "fe80::1", "fec0::1", "fc00::1", "fd00:ec2::254", "ff02::1",
-            "2001:db8::1", "100::1", "4000::1",
+            "127.0.0.1",
+            "127.9.9.9",
+            "10.0.0.1",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "0.1.2.3",
+            "224.0.0.1",
+            "255.255.255.255",
+            "192.0.0.8",
+            "198.18.0.1",
+            "240.0.0.1",
+            "::",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "::ffff:8.8.8.8",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b:1::1",
+            "2002:7f00:1::",
+            "2001::1",
+            "fe80::1",
+            "fec0::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "ff02::1",
+            "2001:db8::1",
+            "100::1",
+            "4000::1",
         ] {
             assert!(refused(inner.parse().unwrap()).is_some(), "{inner}");
         }

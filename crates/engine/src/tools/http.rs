@@ -139,7 +139,8 @@ impl Allowed {
 fn same_place(first: &Url, url: &Url) -> bool {
     let same = first.host_str() == url.host_str();
     let port = first.port_or_known_default() == url.port_or_known_default();
-    let upgraded = first.scheme() == "http" && url.scheme() == "https" && first.port().is_none() && url.port().is_none();
+    let upgraded =
+        first.scheme() == "http" && url.scheme() == "https" && first.port().is_none() && url.port().is_none();
     same && ((first.scheme() == url.scheme() && port) || upgraded)
 }
 
@@ -209,7 +210,8 @@ fn ready(run: &HttpRun, values: &Values<'_>, scrub: &mut Scrub) -> Result<Ready,
         value.set_sensitive(text.contains("${secret:"));
         headers.append(key, value);
     }
-    let taken: Vec<String> = std::iter::once(run.url.as_str()).chain(run.headers.values().map(String::as_str)).flat_map(used).collect();
+    let taken: Vec<String> =
+        std::iter::once(run.url.as_str()).chain(run.headers.values().map(String::as_str)).flat_map(used).collect();
     let is_pattern = allowed.pattern.is_some();
     let mut rest: Map<String, Value> = Map::new();
     for (name, value) in values.args.as_object().into_iter().flatten() {

@@ -71,7 +71,10 @@ impl Server {
 }
 
 fn says(kind: &str, body: &str) -> String {
-    format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 fn redirect(to: &str) -> String {
@@ -114,7 +117,11 @@ async fn arguments_go_to_the_path_encoded_and_to_the_query_and_the_answer_is_dat
     let run = run(&server.url("/${REGION}/orders/${args.id}"));
     let result = ran(call(&run, json!({"id": "a/b?c", "page": 2, "q": "x&y"}), &NoKeys, &open()).await);
     assert_eq!(result, json!({"id": 7}));
-    assert!(server.heard()[0].starts_with("GET /eu/orders/a%2Fb%3Fc?page=2&q=x%26y HTTP/1.1\r\n"), "{:?}", server.heard());
+    assert!(
+        server.heard()[0].starts_with("GET /eu/orders/a%2Fb%3Fc?page=2&q=x%26y HTTP/1.1\r\n"),
+        "{:?}",
+        server.heard()
+    );
 }
 
 #[tokio::test]
@@ -126,7 +133,10 @@ async fn other_methods_send_json_and_a_secret_in_a_header_that_is_never_shown() 
     let result = ran(call(&run, json!({"id": "1", "amount": 2.5}), &Planted, &open()).await);
     assert_eq!(result, "you sent [secret]");
     let heard = server.heard();
-    assert!(heard[0].contains(&format!("authorization: Bearer {PLANTED}")) && heard[0].ends_with(r#"{"amount":2.5}"#), "{heard:?}");
+    assert!(
+        heard[0].contains(&format!("authorization: Bearer {PLANTED}")) && heard[0].ends_with(r#"{"amount":2.5}"#),
+        "{heard:?}"
+    );
     run.body = Some(json!({"sum": "${args.amount}", "note": "for ${args.id}"}));
     ran(call(&run, json!({"id": "1", "amount": 2.5}), &Planted, &open()).await);
     assert!(server.heard()[1].ends_with(r#"{"sum":2.5,"note":"for 1"}"#), "{:?}", server.heard());
@@ -137,13 +147,21 @@ async fn other_methods_send_json_and_a_secret_in_a_header_that_is_never_shown() 
 async fn this_machine_and_private_networks_are_refused_by_number_by_name_and_after_a_redirect() {
     let server = Server::start(|_| says("text/plain", "inner")).await;
     let closed = ToolNetwork::default();
-    for url in [server.url("/"), format!("http://localhost:{}/", server.port), "http://[::1]/".into(), "http://169.254.169.254/latest".into(), "http://2130706433/".into(), "http://0x7f.1/".into()] {
+    for url in [
+        server.url("/"),
+        format!("http://localhost:{}/", server.port),
+        "http://[::1]/".into(),
+        "http://169.254.169.254/latest".into(),
+        "http://2130706433/".into(),
+        "http://0x7f.1/".into(),
+    ] {
         let done = call(&run(&url), json!({}), &NoKeys, &closed).await;
         assert!(denied(&done).contains("public ones only"), "{url}: {done:?}");
     }
     // A public name that leads inside.
     let inside = vec!["10.0.0.5".parse().unwrap()];
-    let rebound = ToolNetwork::new(Arc::new(TestHosts { names: [("rebind.test".into(), inside)].into(), open: Vec::new() }));
+    let rebound =
+        ToolNetwork::new(Arc::new(TestHosts { names: [("rebind.test".into(), inside)].into(), open: Vec::new() }));
     let done = call(&run("http://rebind.test/"), json!({}), &NoKeys, &rebound).await;
     assert!(denied(&done).contains("10.0.0.5, which is a private network's"), "{done:?}");
     assert_eq!(server.heard(), Vec::<String>::new());

@@ -203,7 +203,9 @@ pub(crate) async fn carry_out(
     }
     // What writes to a private copy, or to nothing that outlives the conversation.
     let local = match &tool.spec.run {
-        Some(Run::Mcp { server, .. }) => matches!(container.spec.tools.servers.get(server), Some(Server::Program { .. })),
+        Some(Run::Mcp { server, .. }) => {
+            matches!(container.spec.tools.servers.get(server), Some(Server::Program { .. }))
+        }
         _ => matches!(job, Job::Sql(_) | Job::Script | Job::Program(_)),
     };
     if let Effects::Test { real } = &options.effects

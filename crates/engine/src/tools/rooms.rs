@@ -5,7 +5,9 @@ use super::fill::{Place, Values};
 use aic_base::{Limits, RelPath};
 use aic_model::Scrub;
 use aic_sandbox::runtime::select::{Ask, Fallback, Needs, Security, select};
-use aic_sandbox::runtime::{Access, Choice, Exec, ExecResult, Exit, Program, Rootfs, SandboxId, SandboxSpec, Workspace};
+use aic_sandbox::runtime::{
+    Access, Choice, Exec, ExecResult, Exit, Program, Rootfs, SandboxId, SandboxSpec, Workspace,
+};
 use aic_sandbox::{Cancel, Machine, Runtime, RuntimeKind};
 use aic_spec::{CommandRun, Room, Sandbox, ShellRun, WorkspaceMode};
 use serde_json::{Value, json};
@@ -196,7 +198,11 @@ pub(super) fn shell(run: &ShellRun, values: &Values<'_>) -> Result<Started, Stri
 }
 
 /// The environment of a program, secrets filled in; those are hidden in what it prints.
-pub(super) fn environment(room: &Room, values: &Values<'_>, scrub: &mut Scrub) -> Result<BTreeMap<String, String>, String> {
+pub(super) fn environment(
+    room: &Room,
+    values: &Values<'_>,
+    scrub: &mut Scrub,
+) -> Result<BTreeMap<String, String>, String> {
     room.env.iter().map(|(name, text)| Ok((name.clone(), values.fill(text, Place::Secret, scrub)?))).collect()
 }
 

@@ -16,18 +16,19 @@ const MOST: usize = 200;
 const SHELLS: [&str; 4] = ["sh", "bash", "dash", "ash"];
 /// Words that change what later words mean.
 const NEVER: [&str; 20] = [
-    "eval", ".", "source", "exec", "alias", "unalias", "trap", "set", "export", "readonly", "local", "declare", "typeset",
-    "unset", "read", "enable", "builtin", "hash", "shopt", "function",
+    "eval", ".", "source", "exec", "alias", "unalias", "trap", "set", "export", "readonly", "local", "declare",
+    "typeset", "unset", "read", "enable", "builtin", "hash", "shopt", "function",
 ];
 /// Words that begin what is not read here.
-const KEYWORDS: [&str; 15] =
-    ["if", "then", "else", "elif", "fi", "for", "while", "until", "do", "done", "case", "esac", "select", "[[", "coproc"];
+const KEYWORDS: [&str; 15] = [
+    "if", "then", "else", "elif", "fi", "for", "while", "until", "do", "done", "case", "esac", "select", "[[", "coproc",
+];
 
 /// Programs that start another program, which stands among their arguments.
 const STARTERS: [&str; 27] = [
-    "env", "xargs", "nice", "timeout", "nohup", "command", "time", "setsid", "stdbuf", "sudo", "doas", "busybox", "find",
-    "watch", "parallel", "chroot", "unshare", "flock", "ionice", "taskset", "strace", "ssh", "su", "runuser", "sh", "bash",
-    "dash",
+    "env", "xargs", "nice", "timeout", "nohup", "command", "time", "setsid", "stdbuf", "sudo", "doas", "busybox",
+    "find", "watch", "parallel", "chroot", "unshare", "flock", "ionice", "taskset", "strace", "ssh", "su", "runuser",
+    "sh", "bash", "dash",
 ];
 
 /// A word of a command: its text, or nothing where only the shell will know it (variables, substitutions, globs).
@@ -61,7 +62,8 @@ fn judge_one(command: &[Word], allow: &[String], deny: &[String]) -> Result<(), 
         return Err(format!("`{}` matches `{pattern}` under `deny`", shown()));
     }
     // `sh -c TEXT` does what the text says, and that was judged; any other way to start a shell is a command like others.
-    let is_shell_text = SHELLS.contains(&program.as_str()) && matches!(command, [_, Some(flag), Some(_)] if flag == "-c");
+    let is_shell_text =
+        SHELLS.contains(&program.as_str()) && matches!(command, [_, Some(flag), Some(_)] if flag == "-c");
     if is_shell_text || allow.iter().any(|pattern| allows(pattern, command)) {
         return Ok(());
     }
@@ -311,7 +313,9 @@ impl<'c> Reader<'c> {
             && flag.starts_with('-')
             && flag.contains('c')
         {
-            let Some(text) = text else { return Err(format!("what `{program} -c` would run is known to the shell only")) };
+            let Some(text) = text else {
+                return Err(format!("what `{program} -c` would run is known to the shell only"));
+            };
             let text = text.clone();
             Reader::read(&text, self.depth + 1, self.commands)?;
         }
@@ -339,7 +343,8 @@ impl<'c> Reader<'c> {
             self.at = start;
             return Ok(false);
         }
-        let refused = "only `2>&1` and redirections to `/dev/null` are allowed: print instead, and take what was printed";
+        let refused =
+            "only `2>&1` and redirections to `/dev/null` are allowed: print instead, and take what was printed";
         if both || self.at - start > 1 {
             return Err(refused.into());
         }
@@ -489,7 +494,9 @@ impl<'c> Reader<'c> {
             (Some('\'' | '"'), _) => Err("`$` before a quote means different things to different shells".into()),
             (Some(c), _) if c.is_ascii_alphanumeric() || "_@*#?$!-".contains(c) => {
                 self.at += 1;
-                while (c.is_ascii_alphabetic() || c == '_') && self.peek().is_some_and(|c| c.is_ascii_alphanumeric() || c == '_') {
+                while (c.is_ascii_alphabetic() || c == '_')
+                    && self.peek().is_some_and(|c| c.is_ascii_alphanumeric() || c == '_')
+                {
                     self.at += 1;
                 }
                 Ok(false)

@@ -8,8 +8,8 @@ use crate::cx::{Cx, Doc};
 use crate::schema::RUN_KINDS;
 use crate::tree::{Kind, Node};
 use crate::typed::{
-    Approver, Blocked, CommandRun, Confirm, Effect, HttpRun, Origin, Room, Run, Sandbox, Server, ShellRun, SqlRun, ToolSpec,
-    Tools, Trust, WorkspaceMode,
+    Approver, Blocked, CommandRun, Confirm, Effect, HttpRun, Origin, Room, Run, Sandbox, Server, ShellRun, SqlRun,
+    ToolSpec, Tools, Trust, WorkspaceMode,
 };
 use crate::words::{did_you_mean, nearest, shown};
 use aic_base::{Action, RelPath, Span};
@@ -64,7 +64,8 @@ fn reaches_out(tool: &ToolSpec, root: &Node, tools: &Node) -> bool {
         Some(Run::Command(_) | Run::Shell(_)) => everywhere(),
         Some(Run::Mcp { server, .. }) => {
             let server = tools.get("servers").and_then(|servers| servers.get(server));
-            let own = server.is_some_and(|server| server.get("url").is_some() || !network(server.get("network")).is_empty());
+            let own =
+                server.is_some_and(|server| server.get("url").is_some() || !network(server.get("network")).is_empty());
             own || everywhere()
         }
         _ => false,
@@ -316,7 +317,11 @@ fn server(cx: &mut Cx<'_>, doc: &Doc, node: &Node) -> Option<Server> {
         (None, Some(url)) => {
             no_secrets(cx, doc, url);
             let headers = named(node.get("headers"));
-            Some(Server::Remote { url: url.text()?.to_owned(), headers, timeout: node.get("timeout").and_then(duration) })
+            Some(Server::Remote {
+                url: url.text()?.to_owned(),
+                headers,
+                timeout: node.get("timeout").and_then(duration),
+            })
         }
         (Some(_), Some(url)) => {
             let message = "a server is a `command` in the sandbox or elsewhere at a `url`: remove one of the two";

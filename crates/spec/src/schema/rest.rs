@@ -27,10 +27,7 @@ pub(super) static SANDBOX: Record = Record {
         key(
             "security",
             "How strong it must be",
-            Shape::Words(&[
-                word("standard", "Isolation of the runtime"),
-                word("high", "A virtual machine, or gVisor"),
-            ]),
+            Shape::Words(&[word("standard", "Isolation of the runtime"), word("high", "A virtual machine, or gVisor")]),
         )
         .default("standard"),
         key(

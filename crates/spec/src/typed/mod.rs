@@ -9,8 +9,8 @@ pub use behaviour::{CaseSource, Confirmation, Expect, HistoryTurn, MinPassRate, 
 pub use model::{As, ModelSpec, Models, Pricing, Provider, Timeouts};
 pub use prompt::{Message, PromptVariant, Prompts, Role, Text, ValueFrom, Variable};
 pub use tool::{
-    Approver, Blocked, CommandRun, Confirm, Effect, HttpRun, Origin, Room, Run, Sandbox, Server, ShellRun, SqlRun, ToolSpec,
-    Tools, Trust, WorkspaceMode,
+    Approver, Blocked, CommandRun, Confirm, Effect, HttpRun, Origin, Room, Run, Sandbox, Server, ShellRun, SqlRun,
+    ToolSpec, Tools, Trust, WorkspaceMode,
 };
 
 use aic_base::{Digest, Limits, RelPath, Tokens, Usd};

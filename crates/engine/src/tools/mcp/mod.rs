@@ -69,7 +69,13 @@ enum Link {
 }
 
 impl Link {
-    async fn ask(&self, network: &ToolNetwork, method: &'static str, params: Value, within: Duration) -> Result<Value, String> {
+    async fn ask(
+        &self,
+        network: &ToolNetwork,
+        method: &'static str,
+        params: Value,
+        within: Duration,
+    ) -> Result<Value, String> {
         match self {
             Self::Program(stdio) => {
                 let (stdio, cancel) = (stdio.clone(), Cancel::new());
@@ -118,7 +124,8 @@ impl Servers {
                 Link::Remote(Mutex::new(Remote::new(url, headers, around.values, around.network, &mut scrub)?))
             }
         };
-        let hello = link.ask(around.network, "initialize", rpc::hello(), TO_START).await.map_err(|why| scrub.clean(&why))?;
+        let hello =
+            link.ask(around.network, "initialize", rpc::hello(), TO_START).await.map_err(|why| scrub.clean(&why))?;
         rpc::check_version(&hello)?;
         if let Link::Remote(remote) = &link {
             remote.lock().await.agreed(&hello);
@@ -144,7 +151,12 @@ impl Servers {
     }
 
     /// What a server offers, as it is locked.
-    pub(super) async fn list(&self, name: &str, server: &Server, around: &Surroundings<'_>) -> Result<ToolList, String> {
+    pub(super) async fn list(
+        &self,
+        name: &str,
+        server: &Server,
+        around: &Surroundings<'_>,
+    ) -> Result<ToolList, String> {
         let client = self.client(name, server, around).await.map_err(|why| format!("MCP server `{name}`: {why}"))?;
         Ok(ToolList::of(&client.tools))
     }
@@ -165,12 +177,16 @@ impl Servers {
         let list = ToolList::of(&client.tools);
         match locked {
             None => {
-                let why = format!("what MCP server `{name}` offers is not locked yet: look at it with `aic lock`, which writes it down");
+                let why = format!(
+                    "what MCP server `{name}` offers is not locked yet: look at it with `aic lock`, which writes it down"
+                );
                 return Done::Stop(why);
             }
             Some(locked) => {
                 if let Some(difference) = locked.difference(&list) {
-                    let why = format!("MCP server `{name}` offers something else than what was locked: {difference}. Look at it with `aic lock`");
+                    let why = format!(
+                        "MCP server `{name}` offers something else than what was locked: {difference}. Look at it with `aic lock`"
+                    );
                     return Done::Stop(why);
                 }
             }

@@ -80,7 +80,13 @@ impl Remote {
     }
 
     /// Asks and waits for the answer.
-    pub async fn ask(&mut self, network: &ToolNetwork, method: &str, params: Value, within: Duration) -> Result<Value, String> {
+    pub async fn ask(
+        &mut self,
+        network: &ToolNetwork,
+        method: &str,
+        params: Value,
+        within: Duration,
+    ) -> Result<Value, String> {
         let id = self.next;
         self.next += 1;
         let body = request(id, method, &params);
@@ -89,7 +95,8 @@ impl Remote {
             let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
             if !kind.starts_with("text/event-stream") {
                 let bytes = all(&mut response).await?;
-                let message: Value = serde_json::from_slice(&bytes).map_err(|error| format!("its answer is no JSON: {error}"))?;
+                let message: Value =
+                    serde_json::from_slice(&bytes).map_err(|error| format!("its answer is no JSON: {error}"))?;
                 return match hear(&message, id) {
                     Heard::Answer(answer) => answer,
                     Heard::Question(_) | Heard::Other => Err("it answered something else than what was asked".into()),
@@ -173,7 +180,8 @@ mod tests {
         let text = ": hi\r\nevent: message\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\ndata:2\n\ndata: open";
         for size in 1..text.len() {
             let mut events = Events::default();
-            let whole: Vec<String> = text.as_bytes().chunks(size).flat_map(|bytes| events.feed(bytes).unwrap()).collect();
+            let whole: Vec<String> =
+                text.as_bytes().chunks(size).flat_map(|bytes| events.feed(bytes).unwrap()).collect();
             assert_eq!(whole, ["{\"a\":\n1}", "2"], "{size}");
         }
         assert!(Events::default().feed(&vec![b'x'; MOST + 1]).is_err());

@@ -128,10 +128,14 @@ mod tests {
         assert_eq!(hear(&answer, 4), Heard::Answer(Ok(json!({"a": 1}))));
         assert_eq!(hear(&answer, 5), Heard::Other);
         assert_eq!(hear(&json!({"id": 4, "error": {"message": "no"}}), 4), Heard::Answer(Err("no".into())));
-        assert!(matches!(hear(&json!({"id": 4, "method": "ping"}), 4), Heard::Question(said) if said["result"] == json!({})));
+        assert!(
+            matches!(hear(&json!({"id": 4, "method": "ping"}), 4), Heard::Question(said) if said["result"] == json!({}))
+        );
         let sampling = hear(&json!({"id": "x", "method": "sampling/createMessage"}), 4);
         assert!(matches!(sampling, Heard::Question(said) if said["error"]["code"] == -32601 && said["id"] == "x"));
-        for noise in [json!({"method": "notifications/message"}), json!([]), json!(null), json!({"id": -4, "result": 1})] {
+        for noise in
+            [json!({"method": "notifications/message"}), json!([]), json!(null), json!({"id": -4, "result": 1})]
+        {
             assert_eq!(hear(&noise, 4), Heard::Other, "{noise}");
         }
     }
@@ -141,7 +145,9 @@ mod tests {
         let text = json!({"content": [{"type": "text", "text": "a"}, {"type": "image"}, {}]});
         let Done::Ran { result, .. } = called(&text) else { panic!() };
         assert_eq!(result, "a\n<image, not shown>\n<something that this version does not show>");
-        assert!(matches!(called(&json!({"isError": true, "content": [{"type": "text", "text": "bad"}]})), Done::Failed(why) if why == "bad"));
+        assert!(
+            matches!(called(&json!({"isError": true, "content": [{"type": "text", "text": "bad"}]})), Done::Failed(why) if why == "bad")
+        );
         let structured = json!({"content": [], "structuredContent": {"n": 1}});
         assert!(matches!(called(&structured), Done::Ran { result, .. } if result == json!({"n": 1})));
         assert!(matches!(called(&Value::Null), Done::Ran { result, .. } if result == ""));

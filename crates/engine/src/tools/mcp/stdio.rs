@@ -66,7 +66,11 @@ impl Stdio {
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(format!("it did not answer `{method}` within {} s{}", within.as_secs_f64(), self.complained()));
+                return Err(format!(
+                    "it did not answer `{method}` within {} s{}",
+                    within.as_secs_f64(),
+                    self.complained()
+                ));
             }
             match self.program.next(left.min(LOOK)).map_err(|error| error.to_string())? {
                 None => {}
