@@ -228,7 +228,7 @@ fn holds(text: &str, value: &str) -> bool {
         let after = text.get(at + found.len()..).and_then(|text| text.chars().next());
         let begins = found.chars().next().is_some_and(char::is_alphanumeric);
         let ends = found.chars().next_back().is_some_and(char::is_alphanumeric);
-        !(begins && inside(before)) && !(ends && inside(after))
+        !(begins && inside(before) || ends && inside(after))
     })
 }
 

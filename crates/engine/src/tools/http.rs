@@ -215,7 +215,7 @@ fn ready(run: &HttpRun, values: &Values<'_>, scrub: &mut Scrub) -> Result<Ready,
     let is_pattern = allowed.pattern.is_some();
     let mut rest: Map<String, Value> = Map::new();
     for (name, value) in values.args.as_object().into_iter().flatten() {
-        if !taken.contains(name) && !(is_pattern && name == "url") && !value.is_null() {
+        if !(taken.contains(name) || value.is_null() || is_pattern && name == "url") {
             rest.insert(name.clone(), value.clone());
         }
     }

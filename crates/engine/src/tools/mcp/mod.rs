@@ -65,7 +65,7 @@ struct Client {
 
 enum Link {
     Program(Arc<std::sync::Mutex<Stdio>>),
-    Remote(Mutex<Remote>),
+    Remote(Box<Mutex<Remote>>),
 }
 
 impl Link {
@@ -120,9 +120,13 @@ impl Servers {
                 let stdio = work.await.map_err(|_| "its thread ended".to_owned())??;
                 Link::Program(Arc::new(std::sync::Mutex::new(stdio)))
             }
-            Server::Remote { url, headers, .. } => {
-                Link::Remote(Mutex::new(Remote::new(url, headers, around.values, around.network, &mut scrub)?))
-            }
+            Server::Remote { url, headers, .. } => Link::Remote(Box::new(Mutex::new(Remote::new(
+                url,
+                headers,
+                around.values,
+                around.network,
+                &mut scrub,
+            )?))),
         };
         let hello =
             link.ask(around.network, "initialize", rpc::hello(), TO_START).await.map_err(|why| scrub.clean(&why))?;
