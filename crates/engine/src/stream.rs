@@ -205,8 +205,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
-
         #[test]
         fn streamed_equals_unstreamed_whatever_the_chunking(text in text(), sizes in prop::collection::vec(1usize..200, 1..40)) {
             for action in [None, Some(Action::Block)] {

@@ -114,8 +114,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
-
         #[test]
         fn what_is_settled_is_judged_the_same_whatever_follows(text in text(), cuts in prop::collection::vec(0.0..1.0f64, 6)) {
             let guard = guard();
