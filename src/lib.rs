@@ -5,6 +5,7 @@
 //! JSON; [`watch`] follows saves.
 
 pub mod cli;
+mod confirmations;
 mod host;
 mod keeping;
 pub mod models;

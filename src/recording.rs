@@ -122,8 +122,7 @@ impl Recorder for StoreRecorder {
                 (false, _) => value.clone(),
                 (true, Some(salt)) => {
                     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                    let digest = DigestBuilder::new("personal").part("salt", salt).part("value", text).finish();
-                    format!("sha256:{digest}").into()
+                    salted(salt, &text).into()
                 }
                 (true, None) => return Err(format!("`{name}` is personal data, and there is no salt to hide it with")),
             };
@@ -131,6 +130,12 @@ impl Recorder for StoreRecorder {
         }
         self.recorder.audit(AuditEntry { kind: "run".into(), fields: kept }).map_err(|error| error.to_string())
     }
+}
+
+/// Personal data as it is written down: the same data of one workspace has the same digest.
+pub(crate) fn salted(salt: &[u8; 32], text: &str) -> String {
+    let digest = DigestBuilder::new("personal").part("salt", salt).part("value", text).finish();
+    format!("sha256:{digest}")
 }
 
 /// The workspace's counters, across processes. Their windows are of real time, whatever moment a run was told it is:

@@ -1,13 +1,14 @@
 //! From a saved file to a verdict: load, record the version, plan, run, write down. `test`, `watch` and `rollback` all
 //! walk this one road.
 
+use crate::host::cache_dir;
 use crate::models::{ModelUse, Reach, cassette_of};
 use crate::recording::{Held, StoreRecorder};
 use crate::workspace::{Workspace, now};
 use aic_base::{Digest, DigestBuilder, RelPath, Source};
 use aic_behavior::{Case, CaseReport, Plan, PlannedTest, RecorderOf, RunSettings, Tally, TestReport};
-use aic_engine::{Container, NoRecorder, Recorder, Snapshots};
-use aic_sandbox::ScriptHost;
+use aic_engine::{Container, Lock, NoRecorder, Recorder, Snapshots};
+use aic_sandbox::{Machine, ScriptHost};
 use aic_spec::{Diagnostic, Loaded};
 use aic_store::{CaseResult, NewVersion, Recorded, Store, StoreError, VerdictSummary, VersionReason};
 use serde_json::{Map, Value};
@@ -31,6 +32,12 @@ pub enum Refusal {
     /// No place for private copies of the data.
     #[error("no temporary folder for private copies of the data: {0}")]
     Scratch(std::io::Error),
+    /// `aic.lock` says nothing that can be read.
+    #[error("{0}")]
+    Lock(#[from] aic_engine::LockError),
+    /// `aic.lock` cannot be read.
+    #[error("aic.lock: {0}")]
+    LockFile(std::io::Error),
     /// The recording cannot be read or written.
     #[error("{0}")]
     Cassette(#[from] aic_model::cassette::CassetteError),
@@ -152,10 +159,25 @@ impl Session {
         if loaded.blockers().next().is_some() {
             return Err(Refusal::NotEnforced);
         }
-        let backing = self.models.backing(&self.workspace, &self.spec, &spec.name)?;
+        let mut backing = self.models.backing(&self.workspace, &self.spec, &spec.name)?;
+        if spec.tools.starts_programs() {
+            backing.machine = Some(Arc::new(Machine::new(self.host.clone(), cache_dir())));
+        }
+        if !spec.tools.servers.is_empty() {
+            backing.lock = Arc::new(self.lock()?);
+        }
         let container = Arc::new(Container::with(spec, self.host.clone(), backing)?);
         container.warm_up();
         Ok(container)
+    }
+
+    /// `aic.lock`, empty where there is none.
+    fn lock(&self) -> Result<Lock, Refusal> {
+        match std::fs::read_to_string(self.workspace.root.join("aic.lock")) {
+            Ok(text) => Ok(Lock::parse(&text)?),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Lock::default()),
+            Err(error) => Err(Refusal::LockFile(error)),
+        }
     }
 
     /// Records what was loaded as a version.

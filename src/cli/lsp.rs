@@ -134,7 +134,11 @@ fn why(tested: &Tested, refusal: &Refusal) -> String {
     let first = match refusal {
         Refusal::Errors => tested.loaded.diagnostics.iter().find(|found| found.severity == Severity::Error),
         Refusal::NotEnforced => tested.loaded.blockers().next(),
-        Refusal::Container(_) | Refusal::Scratch(_) | Refusal::Cassette(_) => None,
+        Refusal::Container(_)
+        | Refusal::Scratch(_)
+        | Refusal::Cassette(_)
+        | Refusal::Lock(_)
+        | Refusal::LockFile(_) => None,
     };
     match first {
         Some(found) => format!("{refusal}: {} {}", found.code, found.message),

@@ -3,9 +3,11 @@
 //! Exit codes, the same for every command: 0 all is well; 1 there are findings or failures; 2 it could not run. 130
 //! after Ctrl-C.
 
+mod audit;
 mod cassette;
 mod check;
 mod completions;
+mod confirm;
 mod doctor;
 mod explain;
 mod fmt;
@@ -13,6 +15,7 @@ mod guard;
 mod guest;
 mod init;
 mod key;
+mod lock;
 mod lsp;
 mod models;
 mod rollback;
@@ -102,6 +105,12 @@ enum Command {
     Key(key::Args),
     /// What is known of models: prices, windows, retirement, tokens
     Models(models::Args),
+    /// What was written down for good: verify it, export it
+    Audit(audit::Args),
+    /// Answer what runs have asked, as an operator
+    Confirm(confirm::Args),
+    /// Look at what MCP servers offer, and write it down
+    Lock(lock::Args),
     /// Say what works on this machine
     Doctor(doctor::Args),
     /// Make, use and remove sandboxes by hand
@@ -261,6 +270,9 @@ async fn dispatch(command: Command, cancel: CancellationToken) -> u8 {
         Command::Session(args) => session::run(&args, &mut context),
         Command::Key(args) => key::run(&args, &mut context),
         Command::Models(args) => models::run(&args, &mut context).await,
+        Command::Audit(args) => audit::run(&args, &mut context),
+        Command::Confirm(args) => confirm::run(&args, &mut context).await,
+        Command::Lock(args) => lock::run(&args, &mut context).await,
         Command::Doctor(args) => doctor::run(&args, &mut context),
         #[cfg(target_os = "linux")]
         Command::Sandbox(args) => sandbox::run(&args, &mut context),
@@ -294,6 +306,9 @@ impl Command {
             Self::Session(args) => args.format,
             Self::Key(args) => args.format,
             Self::Models(args) => args.format,
+            Self::Audit(args) => args.format,
+            Self::Confirm(args) => args.format,
+            Self::Lock(args) => args.format,
             Self::Doctor(args) => args.format,
             #[cfg(target_os = "linux")]
             Self::Sandbox(args) => args.format,

@@ -1,16 +1,17 @@
 //! `aic run`: one input through a spec, for real: real data, the workspace's counters, the audit chain.
 
 use super::{COULD_NOT_RUN, Context, FINDINGS, FINE, Format, name_and_value, variables};
+use crate::confirmations::{self, Waiting};
 use crate::host::script_host;
 use crate::keeping::{self, Keeper, KeySeal, StoreVectors};
 use crate::models::{ModelUse, Reach};
 use crate::output::{Out, Style, harmless};
-use crate::recording::{StoreCounters, StoreRecorder};
+use crate::recording::{StoreCounters, StoreRecorder, salted};
 use crate::report::{self, json, trace};
 use crate::session::{Session, Tested, run_prefix};
 use crate::workspace::{Target, Workspace};
-use aic_base::{Action, Clock, Digest, DigestBuilder, EventKind, FrozenClock, Outcome, Timestamp};
-use aic_engine::{Answer, Answers, MemoryCounters, RunOptions, Seal, TurnReport};
+use aic_base::{Action, Clock, Digest, DigestBuilder, EventKind, FrozenClock, Outcome, RelPath, Timestamp};
+use aic_engine::{Answer, Answers, Container, MemoryCounters, RunOptions, Seal, Sink, TurnReport};
 use aic_guard::User;
 use aic_model::SystemKeys;
 use aic_model::cassette::Mode;
@@ -20,11 +21,19 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[derive(clap::Args)]
 pub struct Args {
     /// What the user says
+    #[arg(required_unless_present = "confirm", default_value = "")]
     input: String,
+    /// Say yes to the question of this token, and go on with the run that asked it
+    #[arg(long, value_name = "TOKEN", conflicts_with_all = ["input", "approve", "deny", "record", "replay", "session"])]
+    confirm: Option<String>,
+    /// Show the answer when it is whole, not as it comes
+    #[arg(long)]
+    no_stream: bool,
     /// The spec, or its folder
     #[arg(long, short, default_value = ".")]
     spec: PathBuf,
@@ -75,8 +84,68 @@ pub struct Args {
     pub format: Format,
 }
 
+/// A question that was answered, and the run that goes on with the answer.
+pub(super) struct Resumed {
+    pub workspace: Workspace,
+    pub waiting: Waiting,
+    pub answer: Answer,
+    /// Whether an operator answers.
+    pub operator: bool,
+    /// Who asked, where the spec calls that personal and it was not written down.
+    pub user: Option<String>,
+}
+
+/// Goes on with a run that asked a person.
+pub(super) async fn go_on(resumed: Resumed, context: &mut Context) -> u8 {
+    let Waiting { environment, user, roles, model, session, .. } = resumed.waiting.clone();
+    let user = user.or_else(|| resumed.user.clone());
+    let args = Args {
+        environment,
+        user,
+        roles,
+        model,
+        session,
+        input: String::new(),
+        confirm: None,
+        no_stream: false,
+        spec: PathBuf::new(),
+        vars: Vec::new(),
+        now: None,
+        approve: Vec::new(),
+        deny: Vec::new(),
+        record: false,
+        replay: false,
+        cassette: None,
+        realtime: false,
+        trace: false,
+        format: context.format,
+    };
+    run_from(&args, context, Some(resumed)).await
+}
+
 pub async fn run(args: &Args, context: &mut Context) -> u8 {
-    let (workspace, spec) = match Target::one(&args.spec) {
+    let Some(token) = &args.confirm else { return run_from(args, context, None).await };
+    let workspace = match Target::one(&args.spec).map(|(workspace, _)| workspace).or_else(|_| Workspace::of(&args.spec))
+    {
+        Ok(workspace) => workspace,
+        Err(error) => return context.could_not_run(error),
+    };
+    match confirmations::take(&workspace, token, crate::workspace::now()) {
+        Ok(waiting) => {
+            let resumed =
+                Resumed { workspace, waiting, answer: Answer::Approve, operator: false, user: args.user.clone() };
+            go_on(resumed, context).await
+        }
+        Err(error) => context.could_not_run(error),
+    }
+}
+
+async fn run_from(args: &Args, context: &mut Context, resumed: Option<Resumed>) -> u8 {
+    let target = match &resumed {
+        Some(resumed) => Ok((resumed.workspace.clone(), resumed.waiting.spec.clone())),
+        None => Target::one(&args.spec),
+    };
+    let (workspace, spec) = match target {
         Ok(target) => target,
         Err(error) => return context.could_not_run(error),
     };
@@ -112,6 +181,13 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
         }
         Err(error) => return context.could_not_run(error),
     };
+    if let Some(Resumed { waiting: Waiting { personal_user: Some(digest), .. }, user, .. }) = &resumed
+        && user.as_ref().zip(salt.as_ref()).map(|(user, salt)| salted(salt, user)).as_ref() != Some(digest)
+    {
+        return context.could_not_run(
+            "the question is another user's, or nobody's yet: ask again, and answer with the same --user",
+        );
+    }
     let key = match keeping::key(&spec.context, &SystemKeys) {
         Ok(key) => key,
         Err(error) => return context.could_not_run(error),
@@ -125,26 +201,47 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
         Ok(kept) => kept.map_or((None, None), |(keeper, kept)| (Some(keeper), kept)),
         Err(error) => return context.could_not_run(error),
     };
+    let hide = salt.filter(|_| spec.personal_data.iter().any(|field| field == "user_id"));
     let personal = spec.personal_data.clone();
     let recorder = Arc::new(StoreRecorder::for_runs(&store, &session.spec, version, personal, salt, key.clone()));
     let index = spec.context.memory.index.as_deref().unwrap_or(&spec.name);
-    let options = RunOptions {
+    let mut options = RunOptions {
         session: args.session.clone(),
         vectors: Some(Arc::new(StoreVectors::new(&store, index, key.clone()))),
         seal: key.map(|key| Arc::new(KeySeal(key)) as Arc<dyn Seal>),
         ..options(args, context, &workspace, &store, recorder.clone())
     };
+    let screen = Arc::new(Screen::default());
+    if context.format == Format::Human && !args.no_stream {
+        options.stream = Some(screen.clone());
+    }
+    if let Some(resumed) = &resumed {
+        options.vars = resumed.waiting.vars.clone();
+        options.operator = resumed.operator;
+    }
     let mut conversation = match container.conversation(options) {
         Ok(conversation) => conversation,
         Err(error) => return context.could_not_run(error),
     };
     if let Some(kept) = kept {
-        conversation.resume(kept);
+        conversation.restore(kept);
     }
     let provider = container.spec().models.named.get(args.model.as_deref().unwrap_or("primary"));
     let provider = provider.and_then(|model| model.provider).map_or("unknown", aic_spec::Provider::as_str);
 
-    let report = conversation.turn(&args.input, &Map::new(), &answers(args)).await;
+    let report = match &resumed {
+        // A yes was given to what the spec was then.
+        Some(resumed) if resumed.waiting.behaviour != container.spec().behaviour => {
+            return context.could_not_run("the spec has changed since it asked: ask again");
+        }
+        Some(resumed) => conversation.resume(&resumed.waiting.pending, resumed.answer).await,
+        None => conversation.turn(&args.input, &Map::new(), &answers(args)).await,
+    };
+    screen.close();
+    let waits = match waiting(args, &workspace, &session.spec, &container, (&report, hide)) {
+        Ok(waits) => waits,
+        Err(error) => return context.could_not_run(format_args!("the question cannot be kept: {error}")),
+    };
     if let Err(error) = crate::session::keep_recording(&container) {
         return context.could_not_run(format_args!("the recording is lost: {error}"));
     }
@@ -161,10 +258,17 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
                     "name": kept.name, "turns": kept.turns, "messages": kept.messages, "encrypted": kept.sealed,
                 });
             }
+            if let Some((number, token)) = &waits {
+                let operator = report.pending.as_ref().is_some_and(|pending| pending.operator);
+                value["waits"] = serde_json::json!({ "number": number, "operator": operator });
+                if !operator {
+                    value["waits"]["token"] = token.as_str().into();
+                }
+            }
             json::write(&mut context.out, value);
         }
         Format::Human => {
-            write(&mut context.out, &report, provider, args.trace);
+            write(&mut context.out, &report, provider, args.trace, waits.as_ref());
             if let Some(Ok(kept)) = &kept {
                 let how = if kept.sealed { ", encrypted" } else { "" };
                 let (turn, messages) = (kept.turns, report::count(kept.messages as usize, "message"));
@@ -242,27 +346,84 @@ fn options(
     }
 }
 
+/// Shows the answer as it comes.
+#[derive(Default)]
+struct Screen {
+    /// Whether the line that was begun is still open.
+    open: AtomicBool,
+}
+
+impl Sink for Screen {
+    fn text(&self, text: &str) {
+        self.open.store(true, Ordering::Relaxed);
+        Out::stdout().text(harmless(text));
+    }
+
+    fn paragraph(&self) {
+        self.close();
+    }
+}
+
+impl Screen {
+    fn close(&self) {
+        if self.open.swap(false, Ordering::Relaxed) {
+            Out::stdout().line("");
+        }
+    }
+}
+
+/// Writes the question down that a run ended with; gives its number and token.
+fn waiting(
+    args: &Args,
+    workspace: &Workspace,
+    spec: &RelPath,
+    container: &Container,
+    (report, hide): (&TurnReport, Option<[u8; 32]>),
+) -> Result<Option<(String, String)>, String> {
+    let Some(pending) = &report.pending else { return Ok(None) };
+    let waiting = Waiting {
+        spec: spec.clone(),
+        behaviour: container.spec().behaviour,
+        environment: args.environment.clone(),
+        user: args.user.clone().filter(|_| hide.is_none()),
+        personal_user: args.user.as_ref().zip(hide).map(|(user, salt)| salted(&salt, user)),
+        roles: args.roles.clone(),
+        model: args.model.clone(),
+        session: args.session.clone(),
+        vars: variables(&args.vars),
+        until: confirmations::until(crate::workspace::now(), pending.expires),
+        pending: pending.clone(),
+    };
+    confirmations::keep(workspace, &waiting).map(Some)
+}
+
 fn answers(args: &Args) -> Answers {
     let yes = args.approve.iter().map(|name| (name.clone(), Answer::Approve));
     // A no is stronger than a yes to the same.
     yes.chain(args.deny.iter().map(|name| (name.clone(), Answer::Deny))).collect()
 }
 
-fn write(out: &mut Out, run: &TurnReport, provider: &str, with_trace: bool) {
+fn write(out: &mut Out, run: &TurnReport, provider: &str, with_trace: bool, waits: Option<&(String, String)>) {
     let text = harmless(&run.output);
     match run.outcome {
+        // It was shown as it came.
+        Outcome::Completed if run.streamed => {}
         Outcome::Completed => out.line(text),
         outcome => {
             let word = out.styled(Style::Bad, format!("{outcome}:"));
             out.line(format_args!("{word} {text}"));
         }
     }
-    if run.outcome == Outcome::NeedsConfirmation {
-        for asked in &run.confirmations {
-            let name = asked.tool.as_deref().or(asked.guardrail.as_deref()).unwrap_or_default();
-            let hint = format!("to go on: --approve {}", harmless(name));
-            out.line(out.styled(Style::Dim, hint));
-        }
+    if let (Some((number, token)), Some(pending)) = (waits, &run.pending) {
+        let until = confirmations::until(crate::workspace::now(), pending.expires);
+        let hint = match pending.operator {
+            true => format!("an operator answers with: aic confirm approve {number} (until {until})"),
+            false => {
+                let asks = harmless(&pending.asks);
+                format!("to go on: aic run --confirm {token} (once, until {until}), or ask with --approve {asks}")
+            }
+        };
+        out.line(out.styled(Style::Dim, hint));
     }
     let about = if run.usage.estimated && run.cost.pico() > 0 { "≈ " } else { "" };
     let mut facts = vec![

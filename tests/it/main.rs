@@ -18,6 +18,7 @@ mod sandbox;
 mod sessions_cmd;
 mod support;
 mod test_cmd;
+mod tools_cmd;
 mod tui;
 mod versions_rollback;
 mod watch;

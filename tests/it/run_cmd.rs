@@ -122,8 +122,15 @@ fn every_run_is_a_row_of_an_audit_chain_that_verifies_and_the_user_is_nowhere_in
     assert_eq!(affected.len(), 1, "{rows:?}");
     assert!(store.checkpoint().unwrap());
     drop(store);
-    for entry in std::fs::read_dir(workspace.path(".aic")).unwrap() {
-        let path = entry.unwrap().path();
+    let mut folders = vec![workspace.path(".aic")];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    for path in files {
         let bytes = std::fs::read(&path).unwrap();
         let found = bytes.windows(user.len()).any(|window| window == user.as_bytes());
         assert!(!found, "{} holds the user's id", path.display());

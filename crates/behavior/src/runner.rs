@@ -360,6 +360,9 @@ fn options(test: &PlannedTest, case: &Case, settings: &RunSettings, name: &str) 
         seal: None,
         run_prefix: name.to_owned(),
         label: case.id.clone(),
+        // A test says who answers by answering.
+        operator: true,
+        stream: None,
     }
 }
 

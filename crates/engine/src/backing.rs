@@ -1,6 +1,7 @@
 //! What stands behind a spec's models: the network, the keys, the recordings. Handed in, since the spec only names them.
 
 use crate::options::RunOptions;
+use crate::tools::{Lock, TestHosts};
 use aic_base::{Clock, Stage, SystemClock, Usd};
 use aic_guard::{Group, Guard, GuardrailDef, Scope};
 use aic_model::cassette::{Deck, Mode, Redaction, Tape, TapeModel};
@@ -8,6 +9,7 @@ use aic_model::{
     Circuits, Embedder, Endpoint, EnvKeys, HttpEmbedder, HttpModel, KeySource, Kind, Model, ModelError, Network,
     Policy, Price, Scrub, Session, Settings, Timeouts,
 };
+use aic_sandbox::Machine;
 use aic_spec::{ModelSpec, Provider, Replay, Spec};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -86,6 +88,12 @@ pub struct Backing {
     pub access: Access,
     /// What real calls may cost, all conversations together; none: what the spec's own caps allow.
     pub purse: Option<Arc<Purse>>,
+    /// What isolates programs; none: tools that start programs refuse.
+    pub machine: Option<Arc<Machine>>,
+    /// What MCP servers offered when somebody looked at them.
+    pub lock: Arc<Lock>,
+    /// Exceptions that tests make from the rule that tools reach public addresses only.
+    pub test_hosts: Arc<TestHosts>,
 }
 
 impl Default for Backing {
@@ -99,6 +107,9 @@ impl Default for Backing {
             clock: CLOCK.clone(),
             access: Access::Never,
             purse: None,
+            machine: None,
+            lock: Arc::default(),
+            test_hosts: Arc::default(),
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::backing::{Access, Backing, Seat, price_of};
 use crate::conversation::Conversation;
 use crate::options::RunOptions;
 use crate::scripts::Scripts;
-use crate::tools::Toolbox;
+use crate::tools::{Desk, Lock, Surroundings, ToolList, ToolNetwork, Toolbox};
 use aic_base::Span;
 use aic_guard::{Guard, GuardKind, Scope};
 use aic_model::cassette::{Deck, Mode, Tape};
@@ -52,6 +52,8 @@ pub struct Container {
     pub(crate) backing: Backing,
     pub(crate) tools: Toolbox,
     pub(crate) scripts: Scripts,
+    /// The way out for tools.
+    pub(crate) outside: ToolNetwork,
 }
 
 impl std::fmt::Debug for Container {
@@ -84,7 +86,9 @@ impl Container {
         let scripted = all
             .filter(|model| model.provider == Some(Provider::Scripted))
             .map(|model| Ok((model.span, build_scripted(model)?)));
+        check_scripts(&spec)?;
         Ok(Self {
+            outside: ToolNetwork::new(backing.test_hosts.clone()),
             guards: guards.collect::<Result<_, _>>()?,
             scripted: scripted.collect::<Result<_, ContainerError>>()?,
             backing,
@@ -147,12 +151,49 @@ impl Container {
         self.backing.seats(&self.spec, &scripted, name, options, deck)
     }
 
+    /// What MCP servers offered when somebody looked at them.
+    pub fn lock(&self) -> &Lock {
+        &self.backing.lock
+    }
+
+    /// Starts each of the spec's MCP servers and asks what it offers; why not, where it does not say.
+    pub async fn tool_lists(&self, options: &RunOptions) -> Vec<(String, Result<ToolList, String>)> {
+        let desk = Desk::default();
+        let mut lists = Vec::new();
+        for (name, server) in &self.spec.tools.servers {
+            let around = Surroundings::of(self, options, &desk, &serde_json::Value::Null);
+            lists.push((name.clone(), around.list(name, server).await));
+        }
+        lists
+    }
+
     /// Begins a conversation.
     ///
     /// # Errors
     /// A sentence, if the model that the options name is not one of the spec's.
     pub fn conversation(self: &Arc<Self>, options: RunOptions) -> Result<Conversation, String> {
         Conversation::new(self.clone(), options)
+    }
+}
+
+/// JavaScript runs in `wasm` and nowhere else: a spec that wants another wall for its code is told so.
+fn check_scripts(spec: &Spec) -> Result<(), ContainerError> {
+    let wanted = match (&spec.sandbox.runtime, spec.sandbox.high) {
+        (Some(word), _) if word != "wasm" => format!("`sandbox.runtime: {word}`"),
+        (_, true) => "`sandbox.security: high`".to_owned(),
+        _ => return Ok(()),
+    };
+    let tool = spec.tools.allowed.iter().find(|tool| matches!(tool.run, Some(Run::Script { .. })));
+    let guard = spec.guardrails.iter().find(|guard| guard.script.is_some());
+    let name = tool.map(|tool| &tool.name).or_else(|| guard.map(|guard| &guard.name));
+    match name {
+        Some(name) => Err(ContainerError::Tool {
+            name: name.clone(),
+            message: format!(
+                "a script runs in `wasm`, and {wanted} asks for something else: leave that out, or name a runtime at each tool (`run.sandbox`)"
+            ),
+        }),
+        None => Ok(()),
     }
 }
 

@@ -2,16 +2,20 @@
 //! anything for `session.timeout`; what is kept of it ([`Kept`]) can be gone on with in another process.
 
 use crate::backing::Seat;
+use crate::confirm::Pending;
 use crate::container::Container;
+use crate::confirm::Pending;
+use crate::flow::Flow;
 use crate::memory::Recollection;
-use crate::options::{Answers, RunOptions};
+use crate::options::{Answer, Answers, RunOptions};
 use crate::prompt::keep_last;
 use crate::report::TurnReport;
 use crate::run;
+use crate::tools::Desk;
 use aic_base::{RunId, Timestamp};
 use aic_model::Message;
 use aic_model::cassette::Deck;
-use aic_spec::MemoryKind;
+use aic_spec::{MemoryKind, Trust};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -35,6 +39,10 @@ pub struct Conversation {
     pub(crate) turns: u32,
     /// Whether untrusted text has entered it.
     pub(crate) tainted: bool,
+    /// Where what was said came from.
+    pub(crate) flow: Flow,
+    /// Its sandboxes and MCP servers.
+    pub(crate) desk: Desk,
     /// What the next run has to say of the session.
     pub(crate) notices: Vec<String>,
     last: Option<Timestamp>,
@@ -75,15 +83,23 @@ impl Conversation {
             history,
             turns: 0,
             tainted: false,
+            flow: Flow::default(),
+            desk: Desk::default(),
             notices: Vec::new(),
             last: None,
             runs: 0,
         })
     }
 
-    /// Goes on with what was kept. Whether it is over by now is seen at the next turn.
-    pub fn resume(&mut self, kept: Kept) {
+    /// Takes up what was kept. Whether it is over by now is seen at the next turn.
+    pub fn restore(&mut self, kept: Kept) {
         let Kept { turns, tainted, last, messages } = kept;
+        for told in messages.iter().filter_map(|message| message.answers.as_ref()) {
+            if let Some(tool) = self.container.tools.get(&told.tool) {
+                let untrusted = tool.spec.trust == Trust::Untrusted;
+                self.flow.returned(&tool.spec, &told.call, untrusted, &told.result);
+            }
+        }
         (self.turns, self.tainted, self.last, self.history) = (turns, tainted, Some(last), messages);
     }
 
@@ -95,10 +111,25 @@ impl Conversation {
 
     /// Runs one turn: the user's input, the turn's own variables, and a person's answers to what may be asked.
     pub async fn turn(&mut self, input: &str, vars: &Map<String, Value>, answers: &Answers) -> TurnReport {
-        let context = &self.container.spec.context;
-        let (memory, most) = (context.memory.kind, context.max_messages);
+        let run = self.next_run();
+        let report = run::turn(self, run, input, vars, answers).await;
+        self.turn_ended();
+        report
+    }
+
+    /// Goes on with a run that waited for a person, with that person's answer to the one question that was open. What was
+    /// done before the question is not done again.
+    pub async fn resume(&mut self, pending: &Pending, answer: Answer) -> TurnReport {
+        let run = self.next_run();
+        let report = run::resume(self, run, pending, answer).await;
+        self.turn_ended();
+        report
+    }
+
+    /// Begins anew where nobody has said anything for too long.
+    fn next_run(&mut self) -> RunId {
         let idle = self.last.map(|last| self.options.clock.now().since(last));
-        if let (Some(idle), Some(timeout)) = (idle, context.session_timeout)
+        if let (Some(idle), Some(timeout)) = (idle, self.container.spec.context.session_timeout)
             && idle > timeout
         {
             let (idle, timeout) = (idle.as_secs(), timeout.as_secs());
@@ -106,18 +137,20 @@ impl Conversation {
                 "nobody has said anything for {idle} s and the session ends after {timeout} s: a new one begins"
             ));
             self.history.clone_from(&self.options.history);
-            (self.turns, self.tainted) = (0, false);
+            (self.turns, self.tainted, self.flow) = (0, false, Flow::default());
         }
         self.turns += 1;
         self.runs += 1;
-        let run = RunId(format!("{}-{}", self.options.run_prefix, self.runs));
-        let report = run::turn(self, run, input, vars, answers).await;
-        match (memory, most) {
+        RunId(format!("{}-{}", self.options.run_prefix, self.runs))
+    }
+
+    fn turn_ended(&mut self) {
+        let context = &self.container.spec.context;
+        match (context.memory.kind, context.max_messages) {
             (MemoryKind::None, _) => self.history.clone_from(&self.options.history),
             (_, Some(most)) => keep_last(&mut self.history, usize::try_from(most).unwrap_or(usize::MAX)),
             _ => {}
         }
         self.last = Some(self.options.clock.now());
-        report
     }
 }

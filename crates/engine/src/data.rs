@@ -160,6 +160,14 @@ impl Data {
         }
     }
 
+    /// The workspace.
+    pub fn root(&self) -> &Path {
+        match self {
+            Self::Real(root) => root,
+            Self::Private { snapshots, .. } => &snapshots.root,
+        }
+    }
+
     /// Whether this is a private copy, on which writing harms nobody.
     pub const fn is_private(&self) -> bool {
         matches!(self, Self::Private { .. })

@@ -52,7 +52,7 @@ pub(crate) async fn examine(container: &Container, options: &RunOptions, text: &
 
 /// Whether a guard judges here. Nothing is streamed by this version, so what stands on streamed text and on the final
 /// output sees the same text: it judges once, in the end.
-fn stands_here(guard: &Guard, stage: Stage, tool: Option<&str>) -> bool {
+pub(crate) fn stands_here(guard: &Guard, stage: Stage, tool: Option<&str>) -> bool {
     guard.applies(stage, tool) && !(stage == Stage::Chunk && guard.applies(Stage::PostExecution, None))
 }
 

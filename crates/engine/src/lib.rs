@@ -4,10 +4,12 @@
 //! session with it; [`Conversation::turn`] is a run. Start reading in `run/mod.rs`.
 
 mod backing;
+mod confirm;
 mod container;
 mod conversation;
 mod counters;
 mod data;
+mod flow;
 mod guards;
 mod memory;
 mod options;
@@ -15,17 +17,19 @@ mod prompt;
 mod report;
 mod run;
 mod scripts;
+mod stream;
 mod tools;
 mod trace;
 
 pub use backing::{Access, Backing, Purse, without_secrets};
+pub use confirm::{Pending, USUAL as USUAL_EXPIRY};
 pub use container::{Container, ContainerError};
 pub use conversation::{Conversation, Kept};
 pub use counters::{Counters, MemoryCounters, Reservation, Reserved};
 pub use data::{Data, DataError, Snapshots};
 pub use memory::Seal;
-pub use options::{Answer, Answers, Effects, RunOptions};
+pub use options::{Answer, Answers, Effects, RunOptions, Sink};
 pub use report::{CallRecord, ConfirmationAsked, TurnReport};
 pub use scripts::{ScriptJob, Scripts, read_span};
-pub use tools::Mocks;
+pub use tools::{Lock, LockError, Mocks, TestHosts, ToolList};
 pub use trace::{NoRecorder, Recorder};

@@ -83,6 +83,20 @@ pub struct RunOptions {
     pub run_prefix: String,
     /// What a recording says of where it was made: the test case, or `run`.
     pub label: String,
+    /// Whether the answers to questions come from an operator. What only an operator may answer stays open otherwise,
+    /// whatever the answers say.
+    pub operator: bool,
+    /// Who shows the answer as it comes; none: nothing is shown before the whole is judged.
+    pub stream: Option<Arc<dyn Sink>>,
+}
+
+/// Shows the answer of a model as it comes. What it is given has passed every guardrail.
+pub trait Sink: Send + Sync {
+    /// More text.
+    fn text(&self, text: &str);
+
+    /// The model is done with one answer; tools may follow, and another answer.
+    fn paragraph(&self) {}
 }
 
 impl RunOptions {
@@ -109,6 +123,8 @@ impl RunOptions {
             seal: None,
             run_prefix: "run".into(),
             label: "run".into(),
+            operator: false,
+            stream: None,
         }
     }
 }

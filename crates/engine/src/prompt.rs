@@ -16,7 +16,8 @@ pub(crate) struct Variables<'a> {
 }
 
 impl Variables<'_> {
-    fn value(&self, name: &str) -> Option<String> {
+    /// The value of one variable.
+    pub fn value(&self, name: &str) -> Option<String> {
         let now = self.options.clock.now();
         match name {
             "INPUT" => return Some(self.input.to_owned()),

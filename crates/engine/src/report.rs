@@ -1,5 +1,6 @@
 //! What a turn leaves behind.
 
+use crate::confirm::Pending;
 use aic_base::{Decision, Event, Outcome, RunId, ToolOutcome, Usage, Usd};
 use aic_spec::Approver;
 use serde_json::Value;
@@ -68,6 +69,10 @@ pub struct TurnReport {
     pub broken: Option<String>,
     /// Whether `broken` is a question that nothing is recorded for: the recording is out of date.
     pub stale: bool,
+    /// What a person is asked, with all that is needed to go on; set where the outcome is `needs_confirmation`.
+    pub pending: Option<Pending>,
+    /// Whether all of `output` was shown as it came.
+    pub streamed: bool,
     /// Everything that happened, in order.
     pub events: Vec<Event>,
 }

@@ -91,7 +91,8 @@ impl Scripts {
     }
 }
 
-struct StopOnDrop(Cancel);
+/// Ends what was started when nobody waits for it any more.
+pub(crate) struct StopOnDrop(pub Cancel);
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {

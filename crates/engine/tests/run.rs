@@ -366,6 +366,25 @@ async fn the_audit_holds_the_declared_fields_and_a_run_without_it_fails() {
 }
 
 #[tokio::test]
+async fn the_audit_says_what_was_looked_at_and_what_was_not() {
+    let guards = "guardrails: {pre_execution: [max_length], post_execution: [{name: audit_log, fields: [scanned]}, pii_protection]}\n";
+    let world = world(&(sql_spec("[SELECT]", "") + guards));
+    let notes = Arc::new(Notes::default());
+    let options = RunOptions { recorder: notes.clone(), ..world.options() };
+    let mut talk = world.container.conversation(options).unwrap();
+    talk.turn("SELECT 1", &Map::new(), &Answers::new()).await;
+    let scanned = notes.rows.lock().unwrap()[0]["scanned"].clone();
+    assert_eq!(scanned["stages"]["pre_execution"], json!({"texts": 1, "bytes": 8, "by": ["max_length"]}));
+    assert!(
+        scanned["stages"]["post_execution"]["by"].as_array().unwrap().contains(&json!("pii_protection")),
+        "{scanned}"
+    );
+    assert_eq!(scanned["stages"]["tool_result"]["texts"], 1);
+    let not = scanned["not"].as_array().unwrap();
+    assert!(not.contains(&json!("tool_result")) && !not.contains(&json!("pre_execution")), "{scanned}");
+}
+
+#[tokio::test]
 async fn the_answer_has_the_form_that_the_spec_wants() {
     let spec = |text: &str| {
         format!(

@@ -82,7 +82,11 @@ const BOTH_TYPES: &[&str] = &[
     "token",
     "url_credentials",
 ];
-pub(crate) const AUDIT_FIELDS: &[&str] = &["operation", "affected_count", "user_id", "cost", "latency", "guardrails"];
+/// Those that are written where the spec names none come first.
+pub(crate) const AUDIT_FIELDS: &[&str] =
+    &["operation", "affected_count", "user_id", "cost", "latency", "guardrails", "scanned"];
+/// How many of [`AUDIT_FIELDS`] are written where the spec names none.
+pub(crate) const USUAL_AUDIT_FIELDS: usize = 6;
 
 impl Builtin {
     /// All of them, in the order of the reference page.

@@ -227,9 +227,8 @@ impl Guard {
     /// How much of a stream it has to see at once.
     pub fn window(&self) -> Window {
         match &self.kind {
-            // The longest things with a pattern are addresses and keys; a private key may fill some kilobytes.
-            GuardKind::Detector(Detector::Data(types)) if types.secrets.is_empty() => Window::Bounded(320),
-            GuardKind::Detector(Detector::Data(_)) => Window::Bounded(8192),
+            // And a run or a private key that is still open, as `stream::settled` has it.
+            GuardKind::Detector(Detector::Data(_)) => Window::Bounded(crate::stream::WINDOW),
             GuardKind::RateLimit(_) | GuardKind::CostControl(_) | GuardKind::AuditLog(_) => Window::Bounded(0),
             _ => Window::Whole,
         }

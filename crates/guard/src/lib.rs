@@ -15,6 +15,7 @@ mod params;
 mod redact;
 mod scope;
 pub mod sql;
+pub mod stream;
 pub mod words;
 
 pub use builtins::{Builtin, ParamDoc, ParamKind};

@@ -1,6 +1,6 @@
 //! The parameters of built-in guardrails: read from the spec's values, each mistake a problem at its key.
 
-use crate::builtins::{AUDIT_FIELDS, Builtin, ParamKind};
+use crate::builtins::{AUDIT_FIELDS, Builtin, ParamKind, USUAL_AUDIT_FIELDS};
 use crate::defs::{GuardrailDef, Problem, ProblemAt};
 use crate::detect::{Detector, Types};
 use crate::distance::nearest;
@@ -208,9 +208,9 @@ pub(crate) fn built_in(builtin: Builtin, def: &GuardrailDef) -> Result<GuardKind
             GuardKind::CostControl(CostControl { max_per_hour: max, alert_at })
         }
         Builtin::AuditLog => GuardKind::AuditLog(AuditLog {
-            fields: params
-                .words("fields")
-                .unwrap_or_else(|| AUDIT_FIELDS.iter().map(|field| (*field).to_owned()).collect()),
+            fields: params.words("fields").unwrap_or_else(|| {
+                AUDIT_FIELDS.iter().take(USUAL_AUDIT_FIELDS).map(|field| (*field).to_owned()).collect()
+            }),
         }),
         Builtin::AllowedTopics => {
             let topics = params.texts("topics").unwrap_or_default();

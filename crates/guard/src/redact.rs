@@ -92,6 +92,18 @@ impl Vault {
         restored
     }
 
+    /// The text with everything that this run has taken out elsewhere taken out here too: what a tool was given, it may
+    /// repeat.
+    pub fn conceal(&self, text: &str) -> String {
+        let mut pairs: Vec<(&String, &String)> =
+            self.hidden.iter().filter(|(_, original)| !original.is_empty()).collect();
+        // The longest first: one piece of data may be part of another.
+        pairs.sort_by_key(|(_, original)| std::cmp::Reverse(original.len()));
+        pairs
+            .into_iter()
+            .fold(text.to_owned(), |text, (placeholder, original)| text.replace(original.as_str(), placeholder))
+    }
+
     /// How many different pieces of data it holds.
     pub fn len(&self) -> usize {
         self.hidden.len()
@@ -145,6 +157,7 @@ mod tests {
         assert_eq!(redacted, "pay with •••• 4242, write to j•••@example.com or j•••@example.com (2)");
         assert_eq!(vault.restore(&redacted), text);
         assert_eq!(vault.restore("charge •••• 4242"), "charge 4242 4242 4242 4242");
+        assert_eq!(vault.conceal("charged 4242 4242 4242 4242"), "charged •••• 4242");
         assert_eq!(vault.len(), 3);
     }
 

@@ -33,7 +33,7 @@ pub use error::{Again, ModelError, Waited};
 pub use http::HttpModel;
 pub use keyring::{Keyring, KeyringError, SystemKeys};
 pub use keys::{EnvKeys, HIDDEN, KeySource, NoKeys, Scrub};
-pub use network::Network;
+pub use network::{Network, client_with};
 pub use price::{LongPrice, Price, TokenUsage};
 pub use retry::{Jitter, Policy};
 pub use scripted::{RuleError, ScriptedModel};

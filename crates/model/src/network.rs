@@ -89,11 +89,21 @@ fn plain() -> reqwest::ClientBuilder {
 }
 
 fn secure() -> Result<reqwest::Client, String> {
+    client_with(|builder| builder.https_only(true))
+}
+
+/// A client of its own for what is not a model: it follows no redirect either, and trusts the same certificates.
+///
+/// # Errors
+/// Why no client can be made.
+pub fn client_with(
+    settings: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+) -> Result<reqwest::Client, String> {
     // A machine without certificates of its own gets the bundled ones.
-    finish(common().https_only(true)).or_else(|_| {
+    finish(settings(common())).or_else(|_| {
         let bundled = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
         let bundled: Result<Vec<_>, _> = bundled.map(|der| reqwest::Certificate::from_der(der)).collect();
-        finish(common().https_only(true).tls_certs_only(bundled.map_err(|error| error.to_string())?))
+        finish(settings(common()).tls_certs_only(bundled.map_err(|error| error.to_string())?))
     })
 }
 

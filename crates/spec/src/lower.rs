@@ -83,6 +83,7 @@ pub(crate) fn spec(cx: &mut Cx<'_>, doc: &Doc, root: &Node, inherited: &[BaseTes
         guardrails,
         tools,
         limits: limits(root),
+        sandbox: tools::sandbox(root),
         budget: budget(root.get("budget")),
         context: context(root),
         personal_data: root.get("audit").and_then(|node| node.get("personal_data")).map(texts).unwrap_or_default(),

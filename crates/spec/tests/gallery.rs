@@ -130,7 +130,7 @@ const GALLERY: &[(&str, bool, &str)] = &[
     (
         "what is not enforced but matters",
         true,
-        "inherits: base:1\nfinal: [tools]\nsandbox: {runtime: gvisor, security: high, network: [\"a:1\"]}\ntools: {flow: {rule_of_two: block}}\nguardrails: [{name: w, wasm: a.wasm}]\n",
+        "inherits: base:1\nfinal: [tools]\nsandbox: {runtime: firecracker, security: high, network: [\"a:1\"]}\ntools: {flow: {rule_of_two: block}}\nguardrails: [{name: w, wasm: a.wasm}]\n",
     ),
 ];
 

@@ -45,7 +45,9 @@ fn the_long_form_has_no_error_and_says_what_is_not_enforced() {
     assert_eq!(spec.guardrails[3].action, Some(Action::RequireConfirmation));
     let refund = spec.tools.allowed.iter().find(|tool| tool.name == "refund").unwrap();
     assert_eq!(refund.effect, Effect::Egress);
-    assert!(matches!(&refund.run, Some(Run::NotYet(kind)) if kind == "http"));
+    assert!(matches!(&refund.run, Some(Run::Http(http)) if http.method == "POST" && http.headers.len() == 1));
+    assert_eq!(refund.origins["to"], [aic_spec::Origin::User, aic_spec::Origin::Spec]);
+    assert!(matches!(&spec.tools.servers["files"], aic_spec::Server::Program { argv, .. } if argv.len() == 2));
     assert_eq!(spec.tools.blocked[0], Blocked::Pattern("DROP *".into()));
     assert_eq!(spec.tools.blocked[3], Blocked::Tool("delete_*".into()));
     assert!(loaded.files.contains_key(&path("guards/house_rules.js")) && loaded.data.contains(&path("data/users.db")));

@@ -1,9 +1,41 @@
 //! The audit row of a run: the fields that `audit_log` names, and no others.
 
 use super::{Run, Stop};
-use aic_base::Outcome;
+use aic_base::{Outcome, Stage};
 use aic_guard::{AuditLog, GuardKind};
 use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Which texts of a run were looked at, and by what.
+#[derive(Debug, Default)]
+pub(super) struct Scanned(BTreeMap<Stage, Texts>);
+
+#[derive(Debug, Default)]
+struct Texts {
+    number: u64,
+    bytes: u64,
+    by: BTreeSet<String>,
+}
+
+impl Scanned {
+    /// A text has passed this stage, where these guards stand.
+    pub(super) fn add<'g>(&mut self, stage: Stage, text: &str, by: impl Iterator<Item = &'g str>) {
+        let texts = self.0.entry(stage).or_default();
+        texts.number += 1;
+        texts.bytes += text.len() as u64;
+        texts.by.extend(by.map(str::to_owned));
+    }
+
+    /// By stage, the texts that passed, how long they were, and who looked; and the stages where nobody did.
+    fn told(&self) -> Value {
+        let stage = |(stage, texts): (&Stage, &Texts)| {
+            (stage.as_str().to_owned(), json!({ "texts": texts.number, "bytes": texts.bytes, "by": texts.by }))
+        };
+        let not: Vec<&str> =
+            self.0.iter().filter(|(_, texts)| texts.by.is_empty()).map(|(stage, _)| stage.as_str()).collect();
+        json!({ "stages": self.0.iter().map(stage).collect::<Map<_, _>>(), "not": not })
+    }
+}
 
 impl Run<'_> {
     /// `audit_log`: the declared fields, whatever the outcome. A row that cannot be written fails the run.
@@ -37,6 +69,7 @@ impl Run<'_> {
                 "user_id" => self.conversation.options.user.id.clone().into(),
                 "cost" => json!(self.cost.dollars()),
                 "latency" => u64::try_from(self.trace.elapsed().as_millis()).unwrap_or(u64::MAX).into(),
+                "scanned" => self.scanned.told(),
                 "guardrails" => self.decisions.iter().map(|decision| decision.guardrail.as_str()).collect(),
                 _ => continue,
             };

@@ -1,14 +1,16 @@
 //! Tool calls of a run: from the model's wish to what the model is told.
 
 use super::{Run, Stop, spoken};
+use crate::confirm::Question;
+use crate::flow::Said;
 use crate::guards::Examined;
 use crate::options::Answer;
 use crate::report::{CallRecord, ConfirmationAsked};
 use crate::tools::{self, Done};
 use aic_base::{Action, Decision, EventKind, Stage, ToolOutcome};
 use aic_guard::{GuardKind, Scope, ToolScope};
-use aic_model::ToolCall;
-use aic_spec::{Approver, Effect, Trust};
+use aic_model::{Role, ToolCall};
+use aic_spec::{Approver, Confirm, Effect, ToolSpec, Trust};
 use serde_json::Value;
 
 impl Run<'_> {
@@ -17,20 +19,36 @@ impl Run<'_> {
         let (id, name, args) = (call.id.clone(), call.name.clone(), call.args.clone());
         self.trace.push(EventKind::ToolCalled { id, name, args });
         let container = self.container;
+        if let Some((shown, result)) = self.ran_before.take() {
+            let untrusted = container.tools.get(&call.name).is_some_and(|tool| tool.spec.trust == Trust::Untrusted);
+            return self.returned(call, &shown, result, None, untrusted).await;
+        }
         let (tool, job) = match container.tools.judge(call) {
             Ok(passed) => passed,
             Err(why) => return Ok(self.tool_ended(call, ToolOutcome::Denied, error_value(&why), None)),
         };
         let untrusted = tool.spec.trust == Trust::Untrusted;
-        let args = self.guard_call(call, untrusted).await?;
-        if let Some(denied) = self.confirm_call(call, &args)? {
+        let shown = self.guard_call(call, untrusted).await?;
+        // The tool gets what its spec says it needs; whoever is asked or writes it down sees what the model sees.
+        let args = crate::confirm::restored(&self.vault, shown.clone(), &tool.spec);
+        let job = if args == call.args {
+            job
+        } else {
+            // What really runs is what is judged.
+            match container.tools.judge(&ToolCall { args: args.clone(), ..call.clone() }) {
+                Ok((_, job)) => job,
+                Err(why) => return Ok(self.tool_ended(call, ToolOutcome::Denied, error_value(&why), None)),
+            }
+        };
+        let tainting = self.judge_flow(call, &tool.spec, &args)?;
+        if let Some(denied) = self.confirm_call(call, &shown, tainting)? {
             return Ok(denied);
         }
         let (done, nth) = match self.recorded(tool, &args)? {
             (Some(done), _) => (done, None),
             (None, nth) => {
-                let done = tools::carry_out(tool, job, &args, &self.conversation.options, &container.scripts).await;
-                (done, nth)
+                let (desk, options) = (&self.conversation.desk, &self.conversation.options);
+                (tools::carry_out(container, desk, options, (tool, job), &args).await, nth)
             }
         };
         if let (Some(deck), Some(nth)) = (&self.conversation.deck, nth) {
@@ -40,9 +58,17 @@ impl Run<'_> {
                 _ => {}
             }
         }
+        // What a tool was given as it is, it may repeat: nobody else sees it for that.
+        let done = if args == shown { done } else { self.concealed(done) };
         match done {
             Done::Denied(why) => Ok(self.tool_ended(call, ToolOutcome::Denied, error_value(&why), None)),
-            Done::Failed(why) => Ok(self.tool_ended(call, ToolOutcome::Failed, why.into(), None)),
+            Done::Failed(why) => {
+                // What an untrusted tool says of its failure is its text too.
+                let why = Value::from(why);
+                self.heard(&call.name, &call.id, &why);
+                let why = self.guard_result(call, &shown, why, None, untrusted).await?;
+                Ok(self.tool_ended(call, ToolOutcome::Failed, why, None))
+            }
             Done::HandedBack => {
                 self.tool_ended(call, ToolOutcome::HandedBack, Value::Null, None);
                 Err(Stop::Failed(format!(
@@ -54,12 +80,70 @@ impl Run<'_> {
                 self.tool_ended(call, ToolOutcome::Denied, error_value(&why), None);
                 Err(Stop::Broken(why))
             }
-            Done::Ran { result, changed } => {
-                self.conversation.tainted |= untrusted;
-                let result = self.guard_result(call, &args, result, changed, untrusted).await?;
-                Ok(self.tool_ended(call, ToolOutcome::Ran, result, changed))
+            Done::Ran { result, changed } => self.returned(call, &shown, result, changed, untrusted).await,
+        }
+    }
+
+    /// The tool ran: guards judge what it returned.
+    async fn returned(
+        &mut self,
+        call: &ToolCall,
+        shown: &Value,
+        result: Value,
+        changed: Option<u64>,
+        untrusted: bool,
+    ) -> Result<(Value, bool), Stop> {
+        self.heard(&call.name, &call.id, &result);
+        self.ran_now = Some(result.clone());
+        let result = self.guard_result(call, shown, result, changed, untrusted).await?;
+        self.ran_now = None;
+        Ok(self.tool_ended(call, ToolOutcome::Ran, result, changed))
+    }
+
+    fn concealed(&self, done: Done) -> Done {
+        match done {
+            Done::Ran { mut result, changed } => {
+                tools::map_strings(&mut result, &mut |text| self.vault.conceal(text));
+                Done::Ran { result, changed }
+            }
+            Done::Failed(why) => Done::Failed(self.vault.conceal(&why)),
+            other => other,
+        }
+    }
+
+    /// A tool has returned this: from here on the conversation holds it.
+    pub(super) fn heard(&mut self, tool: &str, call: &str, result: &Value) {
+        let Some(tool) = self.container.tools.get(tool) else { return };
+        let untrusted = tool.spec.trust == Trust::Untrusted;
+        self.conversation.tainted |= untrusted;
+        self.conversation.flow.returned(&tool.spec, call, untrusted, result);
+    }
+
+    /// The rules on the flow of data: stops what they forbid, and gives the decision that a person may overrule.
+    fn judge_flow(&mut self, call: &ToolCall, tool: &ToolSpec, args: &Value) -> Result<Option<Decision>, Stop> {
+        let spec = &self.container.spec;
+        let options = &self.conversation.options;
+        let history = self.conversation.history.iter().filter(|message| message.role == Role::User);
+        let mut user: Vec<String> = history.map(|message| message.text.clone()).collect();
+        user.extend([self.raw.to_owned(), self.input.clone()]);
+        user.extend(options.user.id.clone());
+        let given = options.vars.values().chain(self.vars.values());
+        user.extend(given.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
+        let said = Said { user, spec, tainted: self.conversation.tainted };
+        let decisions = self.conversation.flow.judge(tool, &call.id, args, spec.tools.rule_of_two, &said);
+        let mut asks = None;
+        for decision in decisions {
+            self.decide(decision.clone());
+            match decision.action {
+                Action::Block => {
+                    self.tool_ended(call, ToolOutcome::Denied, error_value(&spoken(&decision)), None);
+                    return Err(Stop::Blocked(spoken(&decision)));
+                }
+                Action::RequireConfirmation => asks = asks.or(Some(decision)),
+                Action::Log | Action::Warn | Action::Redact => {}
             }
         }
+        Ok(asks)
     }
 
     /// What the cassette holds of a tool that only reads; else the number under which its result is to be kept. What
@@ -116,10 +200,12 @@ impl Run<'_> {
     }
 
     /// The value with each of its texts redacted, where that was decided of the whole.
-    fn redacted(&self, mut value: Value, stage: Stage, examined: &Examined) -> Value {
-        if !examined.decisions.iter().any(|decision| decision.action == Action::Redact) {
+    fn redacted(&mut self, mut value: Value, stage: Stage, examined: &Examined) -> Value {
+        let Some(decision) = examined.decisions.iter().find(|decision| decision.action == Action::Redact) else {
             return value;
-        }
+        };
+        self.conversation.flow.found_private(&decision.guardrail);
+        let mut vault = std::mem::take(&mut self.vault);
         let scope = self.scope(stage);
         tools::map_strings(&mut value, &mut |text| {
             let guards = self.container.guards.iter();
@@ -127,41 +213,61 @@ impl Run<'_> {
                 .filter(|guard| matches!(guard.kind, GuardKind::Detector(_)) && guard.applies(stage, None))
                 .flat_map(|guard| guard.judge(text, &scope))
                 .collect();
-            aic_guard::redact(text, &decisions)
+            vault.redact(text, &decisions)
         });
+        self.vault = vault;
         value
     }
 
-    /// Asks for a person's consent where the tool wants it. `Some` is a refusal that the model is told.
-    fn confirm_call(&mut self, call: &ToolCall, args: &Value) -> Result<Option<(Value, bool)>, Stop> {
+    /// Asks for a person's consent where the tool wants it, or where the flow of data does. `Some` is a refusal that the
+    /// model is told.
+    fn confirm_call(
+        &mut self,
+        call: &ToolCall,
+        args: &Value,
+        tainting: Option<Decision>,
+    ) -> Result<Option<(Value, bool)>, Stop> {
         let Some(tool) = self.container.tools.get(&call.name) else { return Ok(None) };
-        let Some(confirm) = &tool.spec.confirm else { return Ok(None) };
-        if let Some(when) = &tool.confirm_when {
-            let text = tools::strings(args).join("\n");
-            let judged = ToolScope { name: &call.name, args, result: None, untrusted: false };
-            let scope = Scope { tool: Some(judged), ..self.scope(Stage::ToolCall) };
-            match when.eval(&text, &scope) {
-                Ok(false) => return Ok(None),
-                Ok(true) => {}
-                Err(error) => self.notice(format!("`confirm.when` of {} failed, so it asks: {error}", call.name)),
-            }
-        }
-        let asked =
-            ConfirmationAsked { tool: Some(call.name.clone()), guardrail: None, args: args.clone(), by: confirm.by };
+        let wanted = self.wants_confirmation(tool, call, args);
+        let (by, expires) = match (wanted, &tainting) {
+            (Some(confirm), _) => (confirm.by, confirm.expires),
+            (None, Some(_)) => (Approver::User, None),
+            (None, None) => return Ok(None),
+        };
+        let guardrail = tainting.as_ref().map(|decision| decision.guardrail.clone());
+        let asked = ConfirmationAsked { tool: Some(call.name.clone()), guardrail, args: args.clone(), by };
         self.confirmations.push(asked);
-        match self.answers.get(&call.name) {
+        match self.answer_to(&call.name, args, by) {
             Some(Answer::Approve) => Ok(None),
             Some(Answer::Deny) => {
                 Ok(Some(self.tool_ended(call, ToolOutcome::Denied, error_value("the confirmation was declined"), None)))
             }
             None => {
-                let who = match confirm.by {
+                let who = match by {
                     Approver::User => "the user",
                     Approver::Operator => "an operator",
                 };
-                let why = format!("`{}` waits for {who} to confirm", call.name);
+                let because = tainting.map(|decision| format!(": {}", spoken(&decision))).unwrap_or_default();
+                let why = format!("`{}` waits for {who} to confirm{because}", call.name);
                 self.tool_ended(call, ToolOutcome::NeedsConfirmation, Value::from(why.as_str()), None);
+                self.question = Some(Question { asks: call.name.clone(), args: args.clone(), by, expires });
                 Err(Stop::NeedsConfirmation(why))
+            }
+        }
+    }
+
+    /// What the spec says of who must agree to this call; none where nobody has to.
+    fn wants_confirmation<'t>(&mut self, tool: &'t tools::Tool, call: &ToolCall, args: &Value) -> Option<&'t Confirm> {
+        let confirm = tool.spec.confirm.as_ref()?;
+        let Some(when) = &tool.confirm_when else { return Some(confirm) };
+        let text = tools::strings(args).join("\n");
+        let judged = ToolScope { name: &call.name, args, result: None, untrusted: false };
+        let scope = Scope { tool: Some(judged), ..self.scope(Stage::ToolCall) };
+        match when.eval(&text, &scope) {
+            Ok(asks) => asks.then_some(confirm),
+            Err(error) => {
+                self.notice(format!("`confirm.when` of {} failed, so it asks: {error}", call.name));
+                Some(confirm)
             }
         }
     }

@@ -3,7 +3,8 @@
 //! [`Run::walk`] reads as that list. Whatever ends a run early is a [`Stop`], so that every way out passes through the
 //! same end: an outcome, an event, the audit.
 //!
-//! This version shows nothing of an answer before all of it is judged; guards on streamed text therefore see the whole.
+//! The verdict on an answer is given on the whole of it. Where somebody looks, what no guard can stop any more is shown
+//! before that ([`crate::stream`]).
 
 mod audit;
 mod calls;
@@ -11,6 +12,7 @@ mod memory;
 mod model;
 mod money;
 
+use crate::confirm::{Grant, Pending, Question};
 use crate::container::Container;
 use crate::conversation::Conversation;
 use crate::counters::cost_key;
@@ -18,13 +20,16 @@ use crate::guards::{self, Examined};
 use crate::options::{Answer, Answers};
 use crate::prompt::{self, Counter, Prompt, Variables};
 use crate::report::{CallRecord, ConfirmationAsked, TurnReport};
+use crate::stream::{HoldBack, Plan};
 use crate::trace::Trace;
 use aic_base::{Action, Decision, EventKind, Outcome, RunId, Stage, Timestamp, Tokens, Usage, Usd};
-use aic_guard::{Scope, ToolScope};
-use aic_model::Message;
+use aic_guard::{Scope, ToolScope, Vault};
+use aic_model::{Message, ToolCall};
 use aic_spec::Approver;
+use audit::Scanned;
 use money::HOUR;
 use serde_json::{Map, Value};
+use std::collections::VecDeque;
 
 /// Why a run ends before its answer.
 #[derive(Debug)]
@@ -70,6 +75,27 @@ pub(crate) async fn turn(
     vars: &Map<String, Value>,
     answers: &Answers,
 ) -> TurnReport {
+    turn_from(conversation, id, (input, vars), answers, None).await
+}
+
+/// Goes on with a turn that waited for a person.
+pub(crate) async fn resume(
+    conversation: &mut Conversation,
+    id: RunId,
+    pending: &Pending,
+    answer: Answer,
+) -> TurnReport {
+    let input = (pending.input.as_str(), &pending.vars);
+    turn_from(conversation, id, input, &Answers::new(), Some((pending, answer))).await
+}
+
+async fn turn_from(
+    conversation: &mut Conversation,
+    id: RunId,
+    (input, vars): (&str, &Map<String, Value>),
+    answers: &Answers,
+    from: Option<(&Pending, Answer)>,
+) -> TurnReport {
     let clock = conversation.options.clock.clone();
     let trace = Trace::new(id, clock, conversation.options.recorder.clone());
     let container = conversation.container.clone();
@@ -80,6 +106,16 @@ pub(crate) async fn turn(
         answers,
         trace,
         input: input.to_owned(),
+        raw: input,
+        vault: Vault::default(),
+        scanned: Scanned::default(),
+        waiting: VecDeque::new(),
+        pending: from.map(|(pending, _)| pending),
+        grant: from.map(|(pending, answer)| Grant { asks: pending.asks.clone(), args: pending.args.clone(), answer }),
+        question: None,
+        ran_before: from.and_then(|(pending, _)| pending.ran()),
+        ran_now: None,
+        hold: None,
         output: String::new(),
         usage: Usage::default(),
         cost: Usd::ZERO,
@@ -103,6 +139,26 @@ struct Run<'a> {
     trace: Trace,
     /// The user's input, redacted where guards said so.
     input: String,
+    /// The same as it came.
+    raw: &'a str,
+    /// What was taken out of the texts of this run.
+    vault: Vault,
+    /// What guards have looked at.
+    scanned: Scanned,
+    /// The calls of the model's last answer that are still to be made.
+    waiting: VecDeque<ToolCall>,
+    /// What this run goes on with, where it does.
+    pending: Option<&'a Pending>,
+    /// The one answer that a person gave to it.
+    grant: Option<Grant>,
+    /// The question that ended the run.
+    question: Option<Question>,
+    /// The arguments and the result of the first call, which ran before somebody was asked about its result.
+    ran_before: Option<(Value, Value)>,
+    /// The result of the call that is being made, while guards judge it.
+    ran_now: Option<Value>,
+    /// The model's last answer as it is shown, where it is.
+    hold: Option<HoldBack<'a>>,
     /// What the model has said so far.
     output: String,
     usage: Usage,
@@ -116,15 +172,27 @@ struct Run<'a> {
     alerted: Vec<String>,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
     /// The path of a run. What it returns is what the user receives.
     async fn walk(&mut self) -> Result<String, Stop> {
         self.begin();
-        self.count_run()?;
+        // A run that goes on was counted when it began.
+        if self.pending.is_none() {
+            self.count_run()?;
+        }
         self.guard_input().await?;
         let recalled = self.recall().await?;
         let Prompt { mut messages, own } = self.prompt(&recalled)?;
+        let mut answered = self.pick_up(&mut messages);
         let answer = loop {
+            while let Some(call) = self.waiting.front().cloned() {
+                let (result, is_error) = self.call_tool(&call).await?;
+                self.waiting.pop_front();
+                self.note_message(&mut messages, Message::tool(&call, result, is_error));
+            }
+            if answered {
+                break self.output.clone();
+            }
             self.check_budget()?;
             self.trim(&mut messages, own);
             self.guard_model_call(&messages).await?;
@@ -132,18 +200,44 @@ impl Run<'_> {
             self.output = text;
             let said = Message::assistant(self.output.clone(), calls.clone());
             self.note_message(&mut messages, said);
-            if calls.is_empty() {
-                break self.output.clone();
-            }
-            for call in &calls {
-                let (result, is_error) = self.call_tool(call).await?;
-                self.note_message(&mut messages, Message::tool(call, result, is_error));
+            answered = calls.is_empty();
+            self.waiting = calls.into();
+            if !answered {
+                self.show(|hold| hold.finish(), true);
             }
         };
         self.check_form(&answer)?;
-        let answer = self.guard_output(answer).await?;
-        self.remember(&answer).await;
-        Ok(answer)
+        let output = self.guard_output(answer).await?;
+        self.show(|hold| hold.rest_of(&output), false);
+        self.remember(&output).await;
+        Ok(output)
+    }
+
+    /// Shows more of the model's answer, where somebody looks.
+    fn show(&mut self, more: impl FnOnce(&mut HoldBack<'_>) -> Option<String>, is_over: bool) {
+        let (Some(sink), Some(hold)) = (&self.conversation.options.stream, &mut self.hold) else { return };
+        if let Some(text) = more(hold) {
+            sink.text(&text);
+        }
+        if is_over && !hold.shown().is_empty() {
+            sink.paragraph();
+        }
+    }
+
+    /// Whether the answers of this run are shown as they come; says why not, where somebody wanted it.
+    fn hold_back(&mut self, step: u32) -> Option<HoldBack<'a>> {
+        self.conversation.options.stream.as_ref()?;
+        let container = self.container;
+        let has_form = container.spec.output.as_ref().is_some_and(|output| output.json || output.schema.is_some());
+        match Plan::of(&container.guards, has_form) {
+            Plan::On(judges) => Some(HoldBack::new(judges)),
+            Plan::Off(why) => {
+                if step == 1 {
+                    self.notice(format!("the answer is not shown as it comes: {why}"));
+                }
+                None
+            }
+        }
     }
 
     async fn within_time(&mut self) -> Result<String, Stop> {
@@ -204,6 +298,9 @@ impl Run<'_> {
 
     /// Examines a text and writes every decision down.
     async fn examine(&mut self, stage: Stage, text: &str, tool: Option<ToolScope<'_>>) -> Examined {
+        let guards = &self.container.guards;
+        let standing = guards.iter().filter(|guard| guards::stands_here(guard, stage, tool.map(|tool| tool.name)));
+        self.scanned.add(stage, text, standing.map(|guard| guard.name.as_str()));
         let examined = {
             let scope = Scope { tool, ..self.scope(stage) };
             guards::examine(self.container, &self.conversation.options, text, &scope).await
@@ -231,8 +328,42 @@ impl Run<'_> {
     async fn guard_input(&mut self) -> Result<(), Stop> {
         let examined = self.examine(Stage::PreExecution, &self.input.clone(), None).await;
         self.obey(&examined, Value::Null)?;
-        self.input = examined.text;
+        self.input = self.hide(self.raw, &examined.decisions);
         Ok(())
+    }
+
+    /// The text with what was found taken out, so that this run can put it back.
+    fn hide(&mut self, text: &str, decisions: &[Decision]) -> String {
+        if let Some(decision) = decisions.iter().find(|decision| decision.action == Action::Redact) {
+            self.conversation.flow.found_private(&decision.guardrail);
+        }
+        self.vault.redact(text, decisions)
+    }
+
+    /// Takes up what a run that waited for a person had done. Whether the model had given its answer.
+    fn pick_up(&mut self, messages: &mut Vec<Message>) -> bool {
+        let Some(pending) = self.pending else { return false };
+        let mut answered = false;
+        for message in pending.messages() {
+            answered = message.answers.is_none() && message.tool_calls.is_empty();
+            match &message.answers {
+                Some(told) => self.heard(&told.tool, &told.call, &told.result),
+                None => self.output.clone_from(&message.text),
+            }
+            self.note_message(messages, message);
+        }
+        self.waiting = pending.calls().into();
+        answered
+    }
+
+    /// What a person says to this question; none where nobody has answered.
+    fn answer_to(&mut self, asks: &str, args: &Value, by: Approver) -> Option<Answer> {
+        if let Some(grant) = self.grant.take_if(|grant| grant.asks == asks && grant.args == *args) {
+            return Some(grant.answer);
+        }
+        // An operator never answers through the chat.
+        let may = by == Approver::User || self.conversation.options.operator;
+        self.answers.get(asks).copied().filter(|answer| may || *answer == Answer::Deny)
     }
 
     async fn guard_model_call(&mut self, messages: &[Message]) -> Result<(), Stop> {
@@ -264,11 +395,16 @@ impl Run<'_> {
 
     fn confirmed_by_guard(&mut self, decision: &Decision, args: Value) -> Result<(), Stop> {
         let guardrail = Some(decision.guardrail.clone());
-        self.confirmations.push(ConfirmationAsked { tool: None, guardrail, args, by: Approver::User });
-        match self.answers.get(&decision.guardrail) {
+        let asked = ConfirmationAsked { tool: None, guardrail, args: args.clone(), by: Approver::User };
+        self.confirmations.push(asked);
+        match self.answer_to(&decision.guardrail, &args, Approver::User) {
             Some(Answer::Approve) => Ok(()),
             Some(Answer::Deny) => Err(Stop::Blocked(format!("{} (declined)", spoken(decision)))),
-            None => Err(Stop::NeedsConfirmation(spoken(decision))),
+            None => {
+                self.question =
+                    Some(Question { asks: decision.guardrail.clone(), args, by: Approver::User, expires: None });
+                Err(Stop::NeedsConfirmation(spoken(decision)))
+            }
         }
     }
 
@@ -359,6 +495,16 @@ impl Run<'_> {
             _ => self.decisions.iter().find(|decision| decision.failed).map(spoken),
         };
         let stale = matches!(ended, Err(Stop::Stale(_)));
+        let pending = match (&ended, self.question.take()) {
+            (Err(Stop::NeedsConfirmation(why)), Some(question)) => {
+                // Behind the user's own message, which the prompt put there.
+                let since = self.history.get(started_with + 1..).unwrap_or_default();
+                let waiting: Vec<ToolCall> = self.waiting.iter().cloned().collect();
+                Some(Pending::new(question, why, (self.raw, self.vars), since, (&waiting, self.ran_now.take())))
+            }
+            _ => None,
+        };
+        let streamed = ended.as_ref().is_ok_and(|output| self.hold.as_ref().is_some_and(|hold| hold.shown() == output));
         let output = match ended {
             Ok(output) => output,
             Err(stop) => stop.why().to_owned(),
@@ -386,6 +532,8 @@ impl Run<'_> {
             latency: self.trace.elapsed(),
             broken,
             stale,
+            pending,
+            streamed,
             events: self.trace.events,
         }
     }

@@ -128,11 +128,19 @@ impl Run<'_> {
             self.notice(format!("{} has no word for `{unsent}`: not sent", model.provider()));
         }
         let (mut text, mut calls, mut ended, mut broken) = (String::new(), Vec::new(), None, None);
+        self.hold = self.hold_back(step);
         {
+            let sink = self.conversation.options.stream.clone();
             let mut answer = self.conversation.seats[seat].session.answer(&request);
             while let Some(piece) = answer.next().await {
                 match piece {
-                    Ok(Piece::Text(more)) => text.push_str(&more),
+                    Ok(Piece::Text(more)) => {
+                        let fresh = self.hold.as_mut().and_then(|hold| hold.push(&more));
+                        if let (Some(sink), Some(fresh)) = (&sink, fresh) {
+                            sink.text(&fresh);
+                        }
+                        text.push_str(&more);
+                    }
                     Ok(Piece::ToolCall(call)) => calls.push(call),
                     Ok(Piece::End(end)) => ended = Some(end),
                     Err(error) => broken = Some(error),

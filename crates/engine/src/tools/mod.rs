@@ -3,21 +3,34 @@
 //! A call is judged by its name, its arguments' schema, the blocked patterns and, for SQL, the parsed statement. What
 //! does not pass never runs and is told to the model as an error. Guards and confirmations come after, in `run/calls.rs`.
 
+mod address;
 mod clock_functions;
+mod desk;
+mod fill;
+mod http;
+mod mcp;
 mod mock;
+mod rooms;
+mod shell;
 mod sql;
 
+pub use address::TestHosts;
+pub(crate) use desk::{Desk, Surroundings};
+pub(crate) use http::ToolNetwork;
+pub use mcp::{Lock, LockError, ToolList};
 pub use mock::Mocks;
 
-use crate::container::ContainerError;
+use crate::container::{Container, ContainerError};
 use crate::data::Data;
 use crate::options::{Effects, RunOptions};
 use crate::scripts::{ScriptJob, Scripts};
 use aic_guard::{BlockedPattern, Condition, NameGlob, Place};
-use aic_model::{ToolCall, ToolDef};
-use aic_spec::{Blocked, Effect, Run, ToolSpec, Tools};
+use aic_model::{NoKeys, ToolCall, ToolDef};
+use aic_spec::{Blocked, Effect, Run, Server, ToolSpec, Tools};
+use fill::Values;
 use indexmap::IndexMap;
 use mock::MockAnswer;
+use rooms::Started;
 use serde_json::{Value, json};
 use sql::{SqlError, SqlJob};
 
@@ -46,6 +59,9 @@ pub(crate) struct Tool {
 pub(crate) enum Job {
     Sql(SqlJob),
     Script,
+    Http,
+    Program(Started),
+    Mcp,
     HandBack,
     NotYet(String),
 }
@@ -135,6 +151,10 @@ impl Toolbox {
         let job = match &tool.spec.run {
             None => Job::HandBack,
             Some(Run::Script { .. }) => Job::Script,
+            Some(Run::Http(_)) => Job::Http,
+            Some(Run::Command(run)) => Job::Program(rooms::command(run, &arguments_only(&call.args))?),
+            Some(Run::Shell(run)) => Job::Program(rooms::shell(run, &arguments_only(&call.args))?),
+            Some(Run::Mcp { .. }) => Job::Mcp,
             Some(Run::NotYet(kind)) => Job::NotYet(kind.clone()),
             Some(Run::Sql(run)) => match sql::judge(&tool.spec, run, &call.args) {
                 Ok(job) => Job::Sql(job),
@@ -143,6 +163,11 @@ impl Toolbox {
         };
         Ok((tool, job))
     }
+}
+
+/// What a program's words are filled with: nothing but the call's arguments.
+fn arguments_only(args: &Value) -> Values<'_> {
+    Values { args, variable: &|_| None, keys: &NoKeys }
 }
 
 /// The SQL of a call: what a database tool would run, and whatever reads as SQL in the arguments of the others. Prose
@@ -158,8 +183,15 @@ fn statements<'a>(tool: &'a Tool, args: &'a Value) -> Vec<&'a str> {
 }
 
 /// Carries a call out that passed everything.
-pub(crate) async fn carry_out(tool: &Tool, job: Job, args: &Value, options: &RunOptions, scripts: &Scripts) -> Done {
+pub(crate) async fn carry_out(
+    container: &Container,
+    desk: &Desk,
+    options: &RunOptions,
+    (tool, job): (&Tool, Job),
+    args: &Value,
+) -> Done {
     let name = &tool.spec.name;
+    let scripts = &container.scripts;
     let now = options.clock.now();
     if options.mocks.has(name) {
         return match options.mocks.answer(name, args) {
@@ -169,7 +201,13 @@ pub(crate) async fn carry_out(tool: &Tool, job: Job, args: &Value, options: &Run
             Err(why) => Done::Stop(why),
         };
     }
-    let local = matches!(job, Job::Sql(_) | Job::Script);
+    // What writes to a private copy, or to nothing that outlives the conversation.
+    let local = match &tool.spec.run {
+        Some(Run::Mcp { server, .. }) => {
+            matches!(container.spec.tools.servers.get(server), Some(Server::Program { .. }))
+        }
+        _ => matches!(job, Job::Sql(_) | Job::Script | Job::Program(_)),
+    };
     if let Effects::Test { real } = &options.effects
         && tool.spec.effect != Effect::Read
         && !(local && tool.spec.effect == Effect::Write && options.data.is_private())
@@ -185,6 +223,7 @@ pub(crate) async fn carry_out(tool: &Tool, job: Job, args: &Value, options: &Run
             Effects::Live => Done::HandedBack,
             Effects::Test { .. } => Done::Stop(format!("`{name}` has no `run`, so the test needs a mock of it")),
         },
+        Job::Http | Job::Program(_) | Job::Mcp => desk.carry_out(container, options, (tool, job), args).await,
         Job::NotYet(kind) => {
             Done::Stop(format!("`{name}`: this version does not run `{kind}` tools yet; in a test, mock it"))
         }

@@ -12,7 +12,7 @@ codes! {
 "#;
     NOT_SAFE = "ABS091" Warning "Not enforced, and safety depends on it",
         "The key is part of the language, this version does not enforce it, and the spec is not safe without. Checking goes on; running refuses.",
-        r#"tools: {flow: {rule_of_two: block}}
+        r#"sandbox: {runtime: firecracker}
 "#
         => r#"tools: {allowed: [find_user]}
 "#;

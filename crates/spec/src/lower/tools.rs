@@ -1,6 +1,6 @@
 //! `tools:` to tools and blocked patterns.
 
-use super::read::{condition, duration, size, text, texts};
+use super::read::{condition, duration, list, size, text, texts};
 use super::schema_form;
 use crate::codes::{
     ALLOWED_AND_BLOCKED, BAD_PATTERN, BAD_TOOL, BAD_VALUE, DUPLICATE_TOOL, MISSING_KEY, SQL_WITHOUT_TOOL, UNKNOWN_NAME,
@@ -9,10 +9,14 @@ use crate::codes::{
 use crate::cx::{Cx, Doc};
 use crate::schema::RUN_KINDS;
 use crate::tree::{Kind, Node};
-use crate::typed::{Approver, Blocked, Confirm, Effect, Run, SqlRun, ToolSpec, Tools, Trust};
+use crate::typed::{
+    Approver, Blocked, CommandRun, Confirm, Effect, HttpRun, Origin, Room, Run, Sandbox, Server, ShellRun, SqlRun,
+    ToolSpec, Tools, Trust, WorkspaceMode,
+};
 use crate::words::{did_you_mean, nearest, shown};
-use aic_base::{RelPath, Span};
+use aic_base::{Action, RelPath, Span};
 use aic_guard::{BlockedPattern, Dialect, Place, SqlPolicy, judge_statement, tool_glob};
+use indexmap::IndexMap;
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
 
@@ -43,7 +47,10 @@ pub(super) fn tools(cx: &mut Cx<'_>, doc: &Doc, root: &Node) -> Tools {
     let mut tools = Tools::default();
     let mut seen: HashMap<String, Span> = HashMap::new();
     for item in node.get("allowed").map(Node::items).unwrap_or_default() {
-        let Some(tool) = tool(cx, doc, item, node) else { continue };
+        let Some(mut tool) = tool(cx, doc, item, node) else { continue };
+        if item.get("effect").is_none() && tool.effect == Effect::Write && reaches_out(&tool, root, node) {
+            tool.effect = Effect::Egress;
+        }
         if let Some(first) = seen.get(&tool.name) {
             let message = format!("a tool `{}` stands here twice: remove or rename one of the two", shown(&tool.name));
             cx.report(doc.find(DUPLICATE_TOOL, tool.span, message).related(&doc.path, *first, "the first one"));
@@ -53,31 +60,36 @@ pub(super) fn tools(cx: &mut Cx<'_>, doc: &Doc, root: &Node) -> Tools {
         tools.allowed.push(tool);
     }
     for entry in node.get("servers").map(Node::entries).unwrap_or_default() {
-        server(cx, doc, &entry.value);
+        if let (Some(name), Some(server)) = (entry.key.text(), server(cx, doc, &entry.value)) {
+            tools.servers.insert(name.to_owned(), server);
+        }
     }
+    let rule = node.get("flow").and_then(|flow| flow.get("rule_of_two")).and_then(Node::as_str);
+    tools.rule_of_two = rule.and_then(Action::from_word);
     for item in node.get("blocked").map(Node::items).unwrap_or_default() {
         tools.blocked.extend(blocked(cx, doc, item, &tools.allowed));
     }
     tools
 }
 
-/// A server is started by a command, or is elsewhere.
-fn server(cx: &mut Cx<'_>, doc: &Doc, node: &Node) {
-    if !matches!(node.kind, Kind::Map(_)) {
-        return;
-    }
-    let says = |key: &str| node.entry(key).filter(|entry| !entry.value.is_null());
-    match (says("command"), says("url")) {
-        (None, None) => {
-            let message = "`command` or `url` is missing: say how the server is started, or where it is";
-            let found = doc.find(MISSING_KEY, crate::check::head(node, &doc.text), message);
-            cx.missing(doc, node, &["command", "url"], found);
+/// Whether a tool is carried out by an MCP server elsewhere.
+fn is_remote(run: Option<&Run>, tools: &Node) -> bool {
+    let Some(Run::Mcp { server, .. }) = run else { return false };
+    tools.get("servers").and_then(|servers| servers.get(server)).is_some_and(|server| server.get("url").is_some())
+}
+
+/// Whether a program of this tool's has a network, by the spec's `sandbox` or by its server.
+fn reaches_out(tool: &ToolSpec, root: &Node, tools: &Node) -> bool {
+    let everywhere = || !network(root.get("sandbox").and_then(|sandbox| sandbox.get("network"))).is_empty();
+    match &tool.run {
+        Some(Run::Command(_) | Run::Shell(_)) => everywhere(),
+        Some(Run::Mcp { server, .. }) => {
+            let server = tools.get("servers").and_then(|servers| servers.get(server));
+            let own =
+                server.is_some_and(|server| server.get("url").is_some() || !network(server.get("network")).is_empty());
+            own || everywhere()
         }
-        (Some(_), Some(url)) => {
-            let message = "a server is started by its `command` or is elsewhere at a `url`: remove one of the two";
-            cx.report(doc.find(BAD_TOOL, url.key.span, message));
-        }
-        _ => {}
+        _ => false,
     }
 }
 
@@ -132,6 +144,11 @@ fn tool(cx: &mut Cx<'_>, doc: &Doc, node: &Node, all: &Node) -> Option<ToolSpec>
                 "properties": {"query": {"type": "string", "description": "One SQL statement"}},
                 "required": ["query"],
             }),
+            (Some(Run::Http(http)), _) if http.url.contains('*') => json!({
+                "type": "object",
+                "properties": {"url": {"type": "string", "description": format!("An address of the form {}", http.url)}},
+                "required": ["url"],
+            }),
             _ => json!({"type": "object", "properties": {}}),
         },
     };
@@ -152,11 +169,13 @@ fn tool(cx: &mut Cx<'_>, doc: &Doc, node: &Node, all: &Node) -> Option<ToolSpec>
             Some("trusted") => Trust::Trusted,
             // What comes from elsewhere may hold anybody's instructions.
             _ if run_node.is_some_and(|run| run.get("http").is_some()) => Trust::Untrusted,
+            _ if is_remote(run.as_ref(), all) => Trust::Untrusted,
             _ => Trust::Trusted,
         },
         permissions,
         tables: node.get("tables").filter(|node| !node.is_null()).map(texts),
         functions: node.get("functions").filter(|node| !node.is_null()).map(texts),
+        origins: origins(node),
         run,
         span: name_node.span,
     })
@@ -329,9 +348,164 @@ fn run(cx: &mut Cx<'_>, doc: &Doc, node: &Node, tools: &Node) -> Option<Run> {
                     doc.find(UNKNOWN_NAME, server.span, message).fix(meant.map(|meant| doc.replacing(server, meant))),
                 );
             }
-            Some(Run::NotYet("mcp".to_owned()))
+            Some(Run::Mcp { server: server.text()?.to_owned(), tool: text(node, "tool") })
+        }
+        "http" => http(cx, doc, node).map(Run::Http),
+        "command" => {
+            let argv = texts(node.get("command")?);
+            if argv.is_empty() {
+                let message = "`command` is empty: the program is missing";
+                cx.report(doc.find(BAD_TOOL, node.get("command")?.span, message));
+                return None;
+            }
+            no_secrets(cx, doc, node.get("command")?);
+            let stdin = node.get("stdin");
+            stdin.into_iter().for_each(|stdin| no_secrets(cx, doc, stdin));
+            Some(Run::Command(CommandRun { argv, stdin: text(node, "stdin"), room: room(node) }))
+        }
+        "shell" => {
+            no_secrets(cx, doc, node.get("shell")?);
+            Some(Run::Shell(ShellRun {
+                line: text(node, "shell")?,
+                allow: node.get("allow").map(texts).unwrap_or_default(),
+                deny: node.get("deny").map(texts).unwrap_or_default(),
+                room: room(node),
+            }))
         }
         other => Some(Run::NotYet(other.to_owned())),
+    }
+}
+
+/// `${secret:NAME}` stands in `headers` and `env` only: anywhere else it would be shown or written down.
+fn no_secrets(cx: &mut Cx<'_>, doc: &Doc, node: &Node) {
+    for item in list(node) {
+        let Some(text) = item.as_str() else { continue };
+        let template = crate::Template::parse(text);
+        if template.variables().any(|variable| variable.name.starts_with("secret:")) {
+            let message = "`${secret:NAME}` is allowed in `headers` and `env` only: put it there";
+            cx.report(doc.find(BAD_TOOL, item.span, message));
+        }
+    }
+}
+
+fn http(cx: &mut Cx<'_>, doc: &Doc, node: &Node) -> Option<HttpRun> {
+    let address = node.get("http")?;
+    let url = address.text()?;
+    no_secrets(cx, doc, address);
+    node.get("body").into_iter().for_each(|body| no_secrets(cx, doc, body));
+    let mut wrong = |message: &str| cx.report(doc.find(BAD_TOOL, address.span, message.to_owned()));
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    match rest {
+        None => wrong("an address begins with `https://` or `http://`"),
+        Some(rest) => {
+            let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+            if authority.is_empty() {
+                wrong("the address has no host");
+            } else if authority.contains("${args.") || authority.contains("*") {
+                wrong("whom a tool talks to is the spec's to say: the host takes no argument and no `*`");
+            } else if authority.contains('@') {
+                wrong("an address holds no user and no password: put `Authorization` under `headers`");
+            }
+        }
+    }
+    Some(HttpRun {
+        url: url.to_owned(),
+        method: text(node, "method").unwrap_or_else(|| "GET".into()).to_uppercase(),
+        headers: named(node.get("headers")),
+        body: node.get("body").filter(|body| !body.is_null()).map(Node::to_json),
+        timeout: node.get("timeout").and_then(duration),
+    })
+}
+
+fn named(node: Option<&Node>) -> IndexMap<String, String> {
+    let entries = node.map(Node::entries).unwrap_or_default().iter();
+    entries.filter_map(|entry| Some((entry.key.text()?.to_owned(), entry.value.text()?.to_owned()))).collect()
+}
+
+/// `none`, or a list of `host:port`.
+fn network(node: Option<&Node>) -> Vec<String> {
+    node.filter(|node| node.as_str() != Some("none")).map(texts).unwrap_or_default()
+}
+
+fn room(node: &Node) -> Room {
+    Room {
+        runtime: text(node, "sandbox").filter(|word| word != "auto"),
+        env: named(node.get("env")),
+        network: network(node.get("network")),
+        timeout: node.get("timeout").and_then(duration),
+        memory: node.get("memory").and_then(size),
+    }
+}
+
+/// A server is started by a command, or is elsewhere.
+fn server(cx: &mut Cx<'_>, doc: &Doc, node: &Node) -> Option<Server> {
+    if !matches!(node.kind, Kind::Map(_)) {
+        return None;
+    }
+    let says = |key: &str| node.entry(key).filter(|entry| !entry.value.is_null());
+    match (says("command"), says("url")) {
+        (Some(entry), None) => {
+            let command = &entry.value;
+            no_secrets(cx, doc, command);
+            let argv = texts(command);
+            if argv.is_empty() {
+                cx.report(doc.find(BAD_TOOL, command.span, "`command` is empty: the program is missing"));
+                return None;
+            }
+            Some(Server::Program { argv, room: room(node) })
+        }
+        (None, Some(entry)) => {
+            let url = &entry.value;
+            no_secrets(cx, doc, url);
+            let headers = named(node.get("headers"));
+            Some(Server::Remote {
+                url: url.text()?.to_owned(),
+                headers,
+                timeout: node.get("timeout").and_then(duration),
+            })
+        }
+        (Some(_), Some(url)) => {
+            let message = "a server is started by its `command` or is elsewhere at a `url`: remove one of the two";
+            cx.report(doc.find(BAD_TOOL, url.key.span, message));
+            None
+        }
+        (None, None) => {
+            let message = "`command` or `url` is missing: say how the server is started, or where it is";
+            let found = doc.find(MISSING_KEY, crate::check::head(node, &doc.text), message);
+            cx.missing(doc, node, &["command", "url"], found);
+            None
+        }
+    }
+}
+
+fn origins(node: &Node) -> IndexMap<String, Vec<Origin>> {
+    let entries = node.get("args").map(Node::entries).unwrap_or_default().iter();
+    entries
+        .filter_map(|entry| {
+            let words = texts(entry.value.get("from")?);
+            let known = [Origin::User, Origin::Spec, Origin::Tool, Origin::Model];
+            let origins = known.into_iter().filter(|origin| words.iter().any(|word| word == origin.as_str()));
+            Some((entry.key.text()?.to_owned(), origins.collect()))
+        })
+        .collect()
+}
+
+/// `sandbox`, but for its limits.
+pub(super) fn sandbox(root: &Node) -> Sandbox {
+    let Some(node) = root.get("sandbox") else { return Sandbox::default() };
+    Sandbox {
+        runtime: text(node, "runtime").filter(|word| word != "auto"),
+        high: node.get("security").and_then(Node::as_str) == Some("high"),
+        fallback: text(node, "fallback"),
+        chain: node.get("chain").map(texts).unwrap_or_default(),
+        rootfs: text(node, "rootfs").filter(|rootfs| rootfs != "host"),
+        network: network(node.get("network")),
+        workspace: match node.get("workspace").and_then(Node::as_str) {
+            Some("read_only") => WorkspaceMode::ReadOnly,
+            Some("copy") => WorkspaceMode::Copy,
+            Some("read_write") => WorkspaceMode::ReadWrite,
+            _ => WorkspaceMode::None,
+        },
     }
 }
 
@@ -358,13 +532,11 @@ fn default_effect(run: Option<&Run>, node: Option<&Node>, permissions: &[String]
         Some(Run::Sql(_)) => Effect::Write,
         Some(Run::Script { .. }) if !has_network => Effect::Read,
         Some(Run::Script { .. }) => Effect::Egress,
-        Some(Run::NotYet(kind)) => match kind.as_str() {
-            "wasm" if !has_network => Effect::Read,
-            "http" if method.is_none_or(|method| method.eq_ignore_ascii_case("get")) => Effect::Read,
-            "wasm" | "http" => Effect::Egress,
-            _ if has_network => Effect::Egress,
-            _ => Effect::Write,
-        },
+        Some(Run::Http(_)) if method.is_none_or(|method| method.eq_ignore_ascii_case("get")) => Effect::Read,
+        Some(Run::NotYet(_)) if !has_network => Effect::Read,
+        Some(Run::Http(_) | Run::NotYet(_)) => Effect::Egress,
+        Some(Run::Command(_) | Run::Shell(_) | Run::Mcp { .. }) if has_network => Effect::Egress,
+        Some(Run::Command(_) | Run::Shell(_) | Run::Mcp { .. }) => Effect::Write,
         // What the caller does with a call is not known here.
         None => Effect::Write,
     }

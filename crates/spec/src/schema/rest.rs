@@ -27,10 +27,7 @@ pub(super) static SANDBOX: Record = Record {
         key(
             "security",
             "How strong it must be",
-            Shape::Words(&[
-                word("standard", "Isolation of the runtime"),
-                word("high", "A virtual machine").not_safe_yet(),
-            ]),
+            Shape::Words(&[word("standard", "Isolation of the runtime"), word("high", "A virtual machine, or gVisor")]),
         )
         .default("standard"),
         key(
@@ -43,18 +40,18 @@ pub(super) static SANDBOX: Record = Record {
             ]),
         )
         .default("strict"),
-        key("chain", "The runtimes tried in order when best-effort", Shape::List(&Shape::Words(RUNTIMES))).not_yet(),
+        key("chain", "The runtimes tried in order when best-effort", Shape::List(&Shape::Words(RUNTIMES))),
         key("limits", "What it may use", Shape::Record(&LIMITS)),
-        key("rootfs", "host, a directory, or oci:FILE", Shape::Text).not_yet(),
+        key("rootfs", "host, a directory, or oci:FILE", Shape::Text),
         key("network", "none, or a list of host:port", NETWORK),
         key(
             "workspace",
             "What it sees of the workspace",
             Shape::Words(&[
                 word("none", "Nothing"),
-                word("read_only", "The files, read-only").not_yet(),
-                word("copy", "A copy that lives for the session").not_yet(),
-                word("read_write", "The files themselves").not_yet(),
+                word("read_only", "The files, read-only"),
+                word("copy", "A copy that lives for the session"),
+                word("read_write", "The files themselves"),
             ]),
         ),
     ]],

@@ -8,11 +8,11 @@ pub(crate) const RUN_KINDS: [&str; 7] = ["sql", "script", "http", "wasm", "comma
 pub(super) const RUNTIMES: &[Word] = &[
     word("auto", "The strongest that is there"),
     word("wasm", "WebAssembly, in a process of its own"),
-    word("gvisor", "gVisor").not_safe_yet(),
+    word("gvisor", "gVisor"),
     word("firecracker", "Firecracker").not_safe_yet(),
     word("kata", "Kata Containers").not_safe_yet(),
-    word("microvm", "A small virtual machine").not_safe_yet(),
-    word("process", "A process with limits").not_safe_yet(),
+    word("microvm", "A small virtual machine"),
+    word("process", "A process with limits, on the host's own kernel"),
 ];
 
 pub(super) const NETWORK: Shape =
@@ -38,18 +38,18 @@ static RUN: Record = Record {
         key("timeout", "How long it may take", Shape::Duration),
         key("memory", "How much memory it may use", Shape::Size),
         key("wasm", "A WebAssembly module", Shape::Path).not_yet(),
-        key("http", "A URL; `${args.x}` are path-encoded", Shape::Url).not_yet(),
+        key("http", "A URL; `${args.x}` are path-encoded, `*` lets the model give the URL", Shape::Url),
         key("method", "The HTTP method; without, GET", Shape::Words(METHODS)),
         key("headers", "HTTP headers; `${secret:NAME}` is allowed here", Shape::Named(&Shape::Text)),
         key("body", "The body; without, the other arguments as JSON", Shape::Any),
-        key("command", "A program and its arguments; never a shell", Shape::List(&Shape::Text)).not_yet(),
+        key("command", "A program and its arguments; never a shell", Shape::List(&Shape::Text)),
         key("stdin", "What it reads; without, the arguments as JSON", Shape::Text),
-        key("sandbox", "The runtime it runs in", Shape::Words(RUNTIMES)).not_yet(),
+        key("sandbox", "The runtime it runs in", Shape::Words(RUNTIMES)),
         key("env", "Its environment; `${secret:NAME}` is allowed here", Shape::Named(&Shape::Text)),
-        key("shell", "A command line; every simple command in it is judged", Shape::Text).not_yet(),
+        key("shell", "A command line; every simple command in it is judged", Shape::Text),
         key("allow", "Commands that may run", Shape::List(&Shape::Text)),
         key("deny", "Commands that may not", Shape::List(&Shape::Text)),
-        key("mcp", "A server under `tools.servers`", Shape::Text).not_yet(),
+        key("mcp", "A server under `tools.servers`", Shape::Text),
         key("tool", "The server's tool; without, the one of this name", Shape::Text),
     ]],
     open: None,
@@ -84,8 +84,7 @@ static ARG: Record = Record {
             word("tool", "What a trusted tool returned"),
             word("model", "What the model makes up"),
         ])),
-    )
-    .not_safe_yet()]],
+    )]],
     open: None,
 };
 
@@ -167,7 +166,7 @@ static FLOW: Record = Record {
 pub(super) static TOOLS: Record = Record {
     title: "the tools",
     keys: &[&[
-        key("flow", "Rules on the flow of data between tools", Shape::Record(&FLOW)).not_safe_yet(),
+        key("flow", "Rules on the flow of data between tools", Shape::Record(&FLOW)),
         key(
             "allowed",
             "The tools the model is offered",
@@ -178,7 +177,7 @@ pub(super) static TOOLS: Record = Record {
             "What is stopped whoever asks",
             Shape::List(&Shape::Either(&[Shape::Text, Shape::Record(&BLOCKED)])),
         ),
-        key("servers", "MCP servers", Shape::Named(&Shape::Record(&SERVER))).not_yet(),
+        key("servers", "MCP servers", Shape::Named(&Shape::Record(&SERVER))),
     ]],
     open: None,
 };

@@ -10,7 +10,10 @@ pub use behaviour::{CaseSource, Confirmation, Expect, HistoryTurn, MinPassRate, 
 pub use context::{Context, Memory, MemoryKind, Persistence, Retention, VectorStore};
 pub use model::{As, ModelSpec, Models, Pricing, Provider, Replay, Timeouts};
 pub use prompt::{Message, PromptVariant, Prompts, Role, Text, ValueFrom, Variable};
-pub use tool::{Approver, Blocked, Confirm, Effect, Run, SqlRun, ToolSpec, Tools, Trust};
+pub use tool::{
+    Approver, Blocked, CommandRun, Confirm, Effect, HttpRun, Origin, Room, Run, Sandbox, Server, ShellRun, SqlRun,
+    ToolSpec, Tools, Trust, WorkspaceMode,
+};
 
 use aic_base::{Digest, Limits, RelPath, Tokens, Usd};
 use aic_guard::GuardrailDef;
@@ -39,6 +42,8 @@ pub struct Spec {
     pub tools: Tools,
     /// What sandboxed code may use.
     pub limits: Limits,
+    /// Where programs run and what they see.
+    pub sandbox: Sandbox,
     /// What one run may use.
     pub budget: Budget,
     /// What the model is shown of a conversation.

@@ -1,6 +1,7 @@
 //! `tools:`.
 
 use aic_base::{RelPath, Span};
+use indexmap::IndexMap;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -11,6 +12,18 @@ pub struct Tools {
     pub allowed: Vec<ToolSpec>,
     /// What is stopped whoever asks.
     pub blocked: Vec<Blocked>,
+    /// MCP servers, by name.
+    pub servers: IndexMap<String, Server>,
+    /// What happens where untrusted input, sensitive data and an outside effect meet in one conversation.
+    pub rule_of_two: Option<aic_base::Action>,
+}
+
+impl Tools {
+    /// Whether any of them needs a sandbox for programs.
+    pub fn starts_programs(&self) -> bool {
+        self.allowed.iter().any(|tool| matches!(tool.run, Some(Run::Command(_) | Run::Shell(_))))
+            || self.servers.values().any(|server| matches!(server, Server::Program { .. }))
+    }
 }
 
 /// One tool.
@@ -36,6 +49,8 @@ pub struct ToolSpec {
     pub confirm: Option<Confirm>,
     /// Whether its results may hold somebody's instructions.
     pub trust: Trust,
+    /// Where the values of arguments may come from; an argument that is not listed may come from anywhere.
+    pub origins: IndexMap<String, Vec<Origin>>,
     /// Where it stands in the spec.
     pub span: Span,
 }
@@ -54,8 +69,154 @@ pub enum Run {
         /// How much memory it may use, in bytes.
         memory: Option<u64>,
     },
-    /// A kind that this version reads but does not carry out (`http`, `wasm`, `command`, `shell`, `mcp`).
+    /// An HTTP request.
+    Http(HttpRun),
+    /// A program, started without a shell.
+    Command(CommandRun),
+    /// A command line, judged before a shell sees it.
+    Shell(ShellRun),
+    /// A tool of an MCP server.
+    Mcp {
+        /// The server's name under `tools.servers`.
+        server: String,
+        /// The server's name for the tool; without, the tool's own.
+        tool: Option<String>,
+    },
+    /// A kind that this version reads but does not carry out (`wasm`).
     NotYet(String),
+}
+
+/// A tool that sends an HTTP request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HttpRun {
+    /// The address. `${args.x}` is path-encoded; a `*` means that the model gives the whole address in `url`.
+    pub url: String,
+    /// The method, in capitals.
+    pub method: String,
+    /// Headers; `${secret:NAME}` is allowed here.
+    pub headers: IndexMap<String, String>,
+    /// The body; without, the arguments that the address does not use, as JSON.
+    pub body: Option<Value>,
+    /// How long it may take.
+    pub timeout: Option<Duration>,
+}
+
+/// A tool that starts a program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandRun {
+    /// The program and its arguments, each a template.
+    pub argv: Vec<String>,
+    /// What it reads; without, the arguments as JSON.
+    pub stdin: Option<String>,
+    /// Where it runs.
+    pub room: Room,
+}
+
+/// A tool that runs a command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShellRun {
+    /// The command line, a template.
+    pub line: String,
+    /// Patterns of commands that may run.
+    pub allow: Vec<String>,
+    /// Patterns of commands that may not.
+    pub deny: Vec<String>,
+    /// Where it runs.
+    pub room: Room,
+}
+
+/// Where a program runs: what differs from the spec's `sandbox`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Room {
+    /// The runtime's word; none means the spec's.
+    pub runtime: Option<String>,
+    /// Its environment; `${secret:NAME}` is allowed here.
+    pub env: IndexMap<String, String>,
+    /// `host:port` it may reach; empty means no network.
+    pub network: Vec<String>,
+    /// How long one call may take.
+    pub timeout: Option<Duration>,
+    /// How much memory it may use, in bytes.
+    pub memory: Option<u64>,
+}
+
+/// An MCP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Server {
+    /// A program in the sandbox that speaks over its standard streams.
+    Program {
+        /// The program and its arguments.
+        argv: Vec<String>,
+        /// Where it runs.
+        room: Room,
+    },
+    /// A server elsewhere, over streamable HTTP.
+    Remote {
+        /// Its address.
+        url: String,
+        /// Headers; `${secret:NAME}` is allowed here.
+        headers: IndexMap<String, String>,
+        /// How long one call may take.
+        timeout: Option<Duration>,
+    },
+}
+
+/// What a spec says of the sandbox that programs run in.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sandbox {
+    /// The runtime's word; none means `auto`.
+    pub runtime: Option<String>,
+    /// Whether the wall must be a virtual machine's or gVisor's.
+    pub high: bool,
+    /// The word of `fallback`; none means `strict`.
+    pub fallback: Option<String>,
+    /// The runtimes that `best-effort` tries, in order.
+    pub chain: Vec<String>,
+    /// `host`, a folder, or `oci:…`; none means `host`.
+    pub rootfs: Option<String>,
+    /// `host:port` that programs may reach; empty means no network.
+    pub network: Vec<String>,
+    /// What programs see of the workspace.
+    pub workspace: WorkspaceMode,
+}
+
+/// What programs see of the workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WorkspaceMode {
+    /// Nothing.
+    #[default]
+    None,
+    /// The files, without writing.
+    ReadOnly,
+    /// A copy that lives for the conversation.
+    Copy,
+    /// The files themselves.
+    ReadWrite,
+}
+
+/// Where an argument's value may come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// What the user said.
+    User,
+    /// The spec.
+    Spec,
+    /// What a trusted tool returned.
+    Tool,
+    /// What the model makes up.
+    Model,
+}
+
+impl Origin {
+    /// The word of the language.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Spec => "spec",
+            Self::Tool => "tool",
+            Self::Model => "model",
+        }
+    }
 }
 
 /// A tool on a database.

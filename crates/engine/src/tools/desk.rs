@@ -1,0 +1,133 @@
+//! What the tools of one conversation have in common: its sandboxes, its MCP servers, and what surrounds a call.
+
+use super::fill::Values;
+use super::mcp::{Servers, ToolList};
+use super::rooms::{Ground, Rooms, environment};
+use super::{Done, Job, Tool, http, mcp};
+use crate::container::Container;
+use crate::options::{Effects, RunOptions};
+use crate::prompt::Variables;
+use crate::scripts::StopOnDrop;
+use aic_model::Scrub;
+use aic_sandbox::Cancel;
+use aic_spec::{Run, Server};
+use serde_json::{Map, Value};
+use std::sync::{Arc, LazyLock};
+
+/// The sandboxes and servers of one conversation; they go when it does.
+#[derive(Debug, Default)]
+pub(crate) struct Desk {
+    // First, so that the servers' programs are let go before their sandboxes are removed.
+    servers: Servers,
+    rooms: Arc<Rooms>,
+}
+
+/// What surrounds a call: the spec, the caller's variables, the workspace.
+pub(crate) struct Surroundings<'a> {
+    container: &'a Container,
+    options: &'a RunOptions,
+    desk: &'a Desk,
+    args: &'a Value,
+    ground: Ground,
+}
+
+impl<'a> Surroundings<'a> {
+    pub fn of(container: &'a Container, options: &'a RunOptions, desk: &'a Desk, args: &'a Value) -> Self {
+        let spec = &container.spec;
+        let ground = Ground {
+            sandbox: spec.sandbox.clone(),
+            limits: spec.limits.clone(),
+            folder: spec.path.parent(),
+            root: options.data.root().to_owned(),
+            harmless: matches!(options.effects, Effects::Test { .. }),
+        };
+        Self { container, options, desk, args, ground }
+    }
+
+    /// Calls something with the values that `run` is filled with.
+    fn variable(&self, name: &str) -> Option<String> {
+        static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+        let variables =
+            Variables { prompts: &self.container.spec.prompts, options: self.options, turn: &NONE, input: "" };
+        variables.value(name).filter(|_| !matches!(name, "INPUT" | "CONTEXT"))
+    }
+
+    fn values<'v>(&'v self, variable: &'v (dyn Fn(&str) -> Option<String> + Sync)) -> Values<'v> {
+        Values { args: self.args, variable, keys: &*self.container.backing.keys }
+    }
+
+    fn mcp<'v>(&'v self, values: &'v Values<'v>) -> mcp::Surroundings<'v> {
+        mcp::Surroundings {
+            ground: &self.ground,
+            rooms: &self.desk.rooms,
+            machine: self.container.backing.machine.as_ref(),
+            network: &self.container.outside,
+            values,
+        }
+    }
+
+    /// What a server offers now.
+    pub async fn list(&self, name: &str, server: &Server) -> Result<ToolList, String> {
+        let variable = |name: &str| self.variable(name);
+        let values = self.values(&variable);
+        self.desk.servers.list(name, server, &self.mcp(&values)).await
+    }
+}
+
+impl Desk {
+    /// Carries out what needs a network or a sandbox for programs.
+    pub(super) async fn carry_out(
+        &self,
+        container: &Container,
+        options: &RunOptions,
+        (tool, job): (&Tool, Job),
+        args: &Value,
+    ) -> Done {
+        let around = Surroundings::of(container, options, self, args);
+        let work = around.carry_out(tool, job);
+        tokio::select! {
+            done = work => done,
+            () = options.cancel.cancelled() => Done::Failed("cancelled".into()),
+        }
+    }
+}
+
+impl Surroundings<'_> {
+    async fn carry_out(&self, tool: &Tool, job: Job) -> Done {
+        let variable = |name: &str| self.variable(name);
+        let values = self.values(&variable);
+        match (job, &tool.spec.run) {
+            (Job::Http, Some(Run::Http(run))) => {
+                let within = run.timeout.unwrap_or(self.ground.limits.timeout);
+                http::carry_out(run, &values, &self.container.outside, within).await
+            }
+            (Job::Program(started), _) => {
+                let Some(machine) = self.container.backing.machine.clone() else {
+                    return Done::Stop("there is no sandbox here to run programs in; in a test, mock the tool".into());
+                };
+                let mut scrub = Scrub::default();
+                let env = match environment(started.room(), &values, &mut scrub) {
+                    Ok(env) => env,
+                    Err(why) => return Done::Stop(why),
+                };
+                let (rooms, ground, cancel) = (self.desk.rooms.clone(), self.ground.clone(), Cancel::new());
+                // Dropping this future must stop the program too.
+                let _stop = StopOnDrop(cancel.clone());
+                let work = tokio::task::spawn_blocking(move || {
+                    started.carry_out(&rooms, &machine, &ground, env, &scrub, &cancel)
+                });
+                work.await.unwrap_or_else(|_| Done::Failed("the sandbox's thread ended before the program did".into()))
+            }
+            (Job::Mcp, Some(Run::Mcp { server: name, tool: theirs })) => {
+                let Some(server) = self.container.spec.tools.servers.get(name) else {
+                    return Done::Stop(format!("`tools.servers` has no `{name}`"));
+                };
+                let theirs = theirs.as_deref().unwrap_or(&tool.spec.name);
+                let locked = self.container.backing.lock.get(self.container.spec.path.as_str(), name);
+                let around = self.mcp(&values);
+                self.desk.servers.call((name, server), theirs, self.args, locked, &around).await
+            }
+            _ => Done::Stop(format!("`{}` has no way of running", tool.spec.name)),
+        }
+    }
+}

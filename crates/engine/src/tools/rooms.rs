@@ -1,0 +1,267 @@
+//! Programs of a spec: `command`, `shell` and MCP servers run in sandboxes that belong to one conversation and go with it.
+
+use super::Done;
+use super::fill::{Place, Values};
+use aic_base::{Limits, RelPath};
+use aic_model::Scrub;
+use aic_sandbox::runtime::select::{Ask, Fallback, Needs, Security, select};
+use aic_sandbox::runtime::{
+    Access, Choice, Exec, ExecResult, Exit, Program, Rootfs, SandboxId, SandboxSpec, Workspace,
+};
+use aic_sandbox::{Cancel, Machine, Runtime, RuntimeKind};
+use aic_spec::{CommandRun, Room, Sandbox, ShellRun, WorkspaceMode};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long a program that is there for the whole conversation may live.
+pub(super) const LONG: Duration = Duration::from_secs(24 * 3600);
+
+/// What a spec says of its sandboxes, and where its workspace is.
+#[derive(Debug, Clone)]
+pub(crate) struct Ground {
+    pub sandbox: Sandbox,
+    pub limits: Limits,
+    /// The spec's own folder, to which `rootfs` is relative.
+    pub folder: RelPath,
+    /// The workspace.
+    pub root: PathBuf,
+    /// Whether the workspace is only ever copied: in tests.
+    pub harmless: bool,
+}
+
+/// The sandboxes of one conversation.
+#[derive(Default)]
+pub(crate) struct Rooms {
+    open: Mutex<Vec<Open>>,
+}
+
+struct Open {
+    key: Key,
+    runtime: Arc<dyn Runtime>,
+    id: SandboxId,
+}
+
+/// What two programs must have in common to share a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Key {
+    runtime: Option<String>,
+    memory: u64,
+    network: Vec<String>,
+    /// A server's own: it lives as long as the conversation.
+    server: Option<String>,
+}
+
+/// A sandbox that runs.
+pub(super) struct Entered {
+    pub runtime: Arc<dyn Runtime>,
+    pub id: SandboxId,
+}
+
+impl std::fmt::Debug for Rooms {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rooms").field("open", &self.lock().len()).finish()
+    }
+}
+
+impl Drop for Rooms {
+    fn drop(&mut self) {
+        for open in self.lock().drain(..) {
+            // What cannot be removed here is found by the next start.
+            drop(open.runtime.delete(&open.id));
+        }
+    }
+}
+
+impl Rooms {
+    fn lock(&self) -> MutexGuard<'_, Vec<Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The sandbox for this room, made where there is none yet. Blocks.
+    pub(super) fn enter(
+        &self,
+        machine: &Machine,
+        ground: &Ground,
+        room: &Room,
+        server: Option<&str>,
+    ) -> Result<Entered, String> {
+        let runtime = room.runtime.clone().or_else(|| ground.sandbox.runtime.clone());
+        let network = if room.network.is_empty() { &ground.sandbox.network } else { &room.network };
+        if !network.is_empty() {
+            return Err("this version gives programs no network: remove `network`, or mock the tool".into());
+        }
+        let mut limits = ground.limits.clone();
+        limits.memory = room.memory.unwrap_or(limits.memory);
+        if server.is_some() {
+            limits.timeout = LONG;
+        }
+        let key = Key { runtime, memory: limits.memory, network: network.clone(), server: server.map(str::to_owned) };
+        // Held while one is made: two calls at once share it rather than make two.
+        let mut open = self.lock();
+        if let Some(found) = open.iter().find(|open| open.key == key) {
+            return Ok(Entered { runtime: found.runtime.clone(), id: found.id.clone() });
+        }
+        let choice = choose(machine, ground, key.runtime.as_deref(), &limits)?;
+        let actual = choice.actual;
+        let runtime = machine.runtime(actual).ok_or("the runtime that was chosen is gone")?;
+        let spec = SandboxSpec {
+            limits,
+            workspace: workspace(ground),
+            rootfs: rootfs(ground)?,
+            choice,
+            ..SandboxSpec::new(actual, format!("run-{}", std::process::id()))
+        };
+        let id = runtime.create(&spec).map_err(|error| error.to_string())?;
+        if let Err(error) = runtime.start(&id) {
+            drop(runtime.delete(&id));
+            return Err(error.to_string());
+        }
+        open.push(Open { key, runtime: runtime.clone(), id: id.clone() });
+        Ok(Entered { runtime, id })
+    }
+}
+
+fn workspace(ground: &Ground) -> Workspace {
+    let access = match ground.sandbox.workspace {
+        WorkspaceMode::None => return Workspace::default(),
+        WorkspaceMode::ReadOnly => Access::ReadOnly,
+        WorkspaceMode::Copy => Access::Copy,
+        WorkspaceMode::ReadWrite if ground.harmless => Access::Copy,
+        WorkspaceMode::ReadWrite => Access::ReadWrite,
+    };
+    Workspace { access, path: ground.root.clone() }
+}
+
+fn rootfs(ground: &Ground) -> Result<Rootfs, String> {
+    let Some(text) = &ground.sandbox.rootfs else { return Ok(Rootfs::Host) };
+    if text.starts_with("oci:") {
+        return Err("this version takes no OCI image as `sandbox.rootfs`: unpack it into a folder and name that".into());
+    }
+    let path = ground.folder.join(text).map_err(|error| format!("`sandbox.rootfs`: {error}"))?;
+    let real = inside(&ground.root, &path.under(&ground.root));
+    real.map(Rootfs::Directory).ok_or_else(|| format!("`sandbox.rootfs`: {path} is no folder of this workspace"))
+}
+
+fn inside(root: &Path, path: &Path) -> Option<PathBuf> {
+    let (root, path) = (root.canonicalize().ok()?, path.canonicalize().ok()?);
+    (path.starts_with(root) && path.is_dir()).then_some(path)
+}
+
+fn choose(machine: &Machine, ground: &Ground, runtime: Option<&str>, limits: &Limits) -> Result<Choice, String> {
+    let sandbox = &ground.sandbox;
+    let ask = Ask {
+        runtime: runtime.map(str::parse::<RuntimeKind>).transpose()?,
+        security: if sandbox.high { Security::High } else { Security::Standard },
+        fallback: match sandbox.fallback.as_deref() {
+            Some("best-effort") => Fallback::BestEffort,
+            Some("fail") => Fallback::Fail,
+            _ => Fallback::Strict,
+        },
+        chain: sandbox.chain.iter().map(|word| word.parse()).collect::<Result<_, _>>()?,
+        needs: Needs { command: true, workspace: sandbox.workspace != WorkspaceMode::None, ..Needs::default() },
+    };
+    select(&ask, &machine.offers(limits)).map_err(|refusal| refusal.to_string())
+}
+
+/// A program that is ready to be started.
+#[derive(Debug, Clone)]
+pub(crate) struct Started {
+    argv: Vec<String>,
+    stdin: Vec<u8>,
+    room: Room,
+}
+
+/// What a `command` tool starts for these arguments. `${args.x}` becomes one word of the program, whatever is in it.
+pub(super) fn command(run: &CommandRun, values: &Values<'_>) -> Result<Started, String> {
+    let mut scrub = Scrub::default();
+    let argv: Vec<String> =
+        run.argv.iter().map(|word| values.fill(word, Place::Word, &mut scrub)).collect::<Result<_, _>>()?;
+    if argv.iter().any(|word| word.contains('\0')) {
+        return Err("an argument holds the character 0".into());
+    }
+    let stdin = match &run.stdin {
+        Some(text) => values.fill(text, Place::Word, &mut scrub)?,
+        None => values.args.to_string(),
+    };
+    Ok(Started { argv, stdin: stdin.into_bytes(), room: run.room.clone() })
+}
+
+/// What a `shell` tool starts for these arguments, if every command in it is allowed.
+pub(super) fn shell(run: &ShellRun, values: &Values<'_>) -> Result<Started, String> {
+    let line = values.fill(&run.line, Place::Word, &mut Scrub::default())?;
+    super::shell::judge(&line, &run.allow, &run.deny)?;
+    let argv = ["sh", "-c", &line].map(str::to_owned).to_vec();
+    Ok(Started { argv, stdin: Vec::new(), room: run.room.clone() })
+}
+
+/// The environment of a program, secrets filled in; those are hidden in what it prints.
+pub(super) fn environment(
+    room: &Room,
+    values: &Values<'_>,
+    scrub: &mut Scrub,
+) -> Result<BTreeMap<String, String>, String> {
+    room.env.iter().map(|(name, text)| Ok((name.clone(), values.fill(text, Place::Secret, scrub)?))).collect()
+}
+
+impl Started {
+    /// Where it runs.
+    pub const fn room(&self) -> &Room {
+        &self.room
+    }
+
+    /// Starts it and waits for its end. Blocks.
+    pub fn carry_out(
+        self,
+        rooms: &Rooms,
+        machine: &Machine,
+        ground: &Ground,
+        env: BTreeMap<String, String>,
+        scrub: &Scrub,
+        cancel: &Cancel,
+    ) -> Done {
+        let place = match rooms.enter(machine, ground, &self.room, None) {
+            Ok(place) => place,
+            // The set-up is wrong, and no answer of a model can mend it.
+            Err(why) => return Done::Stop(why),
+        };
+        let exec = Exec {
+            program: Program::Command(self.argv.into_iter().map(Into::into).collect()),
+            env,
+            folder: None,
+            stdin: self.stdin,
+            timeout: self.room.timeout.unwrap_or(ground.limits.timeout),
+        };
+        match place.runtime.exec(&place.id, &exec, cancel) {
+            Ok(result) => told(&result, scrub),
+            Err(error) => Done::Failed(scrub.clean(&error.to_string())),
+        }
+    }
+}
+
+/// What a program did, as the model is told it.
+fn told(result: &ExecResult, scrub: &Scrub) -> Done {
+    let text = |bytes: &[u8]| scrub.clean(&String::from_utf8_lossy(bytes));
+    let (stdout, stderr) = (text(&result.stdout), text(&result.stderr));
+    let code = match result.exit {
+        Exit::Code(code) => code,
+        Exit::Signal(_) | Exit::Over(_) => {
+            let said: String = format!("{stdout}{stderr}").chars().take(2000).collect();
+            return Done::Failed(format!("it ended by {}; it had printed: {said}", result.exit));
+        }
+    };
+    let mut value = json!({ "exit": code, "stdout": stdout });
+    if !stderr.is_empty() {
+        value["stderr"] = stderr.into();
+    }
+    if result.truncated {
+        value["truncated"] = Value::Bool(true);
+    }
+    // Another runtime than was asked for is not kept quiet.
+    if let Some(why) = &result.choice.fallback {
+        value["ran_in"] = json!({ "runtime": result.choice.actual.name(), "because": why });
+    }
+    Done::Ran { result: value, changed: None }
+}

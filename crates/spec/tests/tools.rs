@@ -1,0 +1,103 @@
+//! Ways of running: what is read of them, and what is refused before anything runs.
+
+mod common;
+
+use aic_base::Action;
+use aic_spec::{Effect, Origin, Run, Server, Severity, Spec, Trust, WorkspaceMode};
+use common::load_with;
+use std::sync::Arc;
+
+fn spec(tools: &str) -> Arc<Spec> {
+    let loaded = load_with(
+        &format!("model: {{name: s, provider: scripted, rules: [{{match: {{}}, reply: {{text: x}}}}]}}\n{tools}"),
+        &[],
+    );
+    loaded.spec.clone().unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics))
+}
+
+fn errors(tool: &str) -> Vec<String> {
+    let loaded = load_with(
+        &format!("model: {{name: s, provider: scripted, rules: [{{match: {{}}, reply: {{text: x}}}}]}}\n{tool}"),
+        &[],
+    );
+    let errors = loaded.diagnostics.iter().filter(|found| found.severity == Severity::Error);
+    errors.map(|found| found.message.clone()).collect()
+}
+
+#[test]
+fn programs_and_servers_get_their_rooms_and_effects() {
+    let spec = spec(
+        "tools:
+  flow: {rule_of_two: block}
+  allowed:
+    - {name: a, run: {command: [echo, \"${args.x}\"], sandbox: gvisor, env: {K: \"${secret:S}\"}, timeout: 5s, memory: 64MB}}
+    - {name: b, run: {shell: \"${args.c}\", allow: [\"git *\"], deny: [\"git push *\"]}}
+    - {name: c, run: {mcp: near, tool: t}}
+    - {name: d, run: {mcp: far}}
+    - {name: e, run: {http: \"https://x.example/*\"}}
+    - {name: f, run: {http: \"https://x.example/a\", method: delete}, args: {to: {from: user}}}
+    - {name: g, run: {command: [curl], network: [\"x.example:443\"]}}
+  servers:
+    near: {command: [server, /workspace]}
+    far: {url: \"https://mcp.example/\", headers: {A: b}, timeout: 9s}
+sandbox: {runtime: gvisor, security: high, fallback: fail, chain: [gvisor], workspace: copy}
+",
+    );
+    let tool = |name: &str| spec.tools.allowed.iter().find(|tool| tool.name == name).unwrap();
+    let effects: Vec<Effect> = spec.tools.allowed.iter().map(|tool| tool.effect).collect();
+    use Effect::{Egress, Read, Write};
+    assert_eq!(effects, [Write, Write, Write, Egress, Read, Egress, Egress]);
+    let untrusted: Vec<&str> = spec
+        .tools
+        .allowed
+        .iter()
+        .filter(|tool| tool.trust == Trust::Untrusted)
+        .map(|tool| tool.name.as_str())
+        .collect();
+    assert_eq!(untrusted, ["d", "e", "f"]);
+    let Some(Run::Command(run)) = &tool("a").run else { panic!() };
+    assert_eq!(
+        (run.room.runtime.as_deref(), run.room.memory, run.room.env.len()),
+        (Some("gvisor"), Some(64_000_000), 1)
+    );
+    assert!(matches!(&tool("f").run, Some(Run::Http(run)) if run.method == "DELETE"));
+    assert_eq!(tool("e").parameters["required"][0], "url");
+    assert_eq!(tool("f").origins["to"], [Origin::User]);
+    assert!(matches!(&spec.tools.servers["far"], Server::Remote { headers, .. } if headers.len() == 1));
+    assert!(spec.tools.starts_programs());
+    assert_eq!(spec.tools.rule_of_two, Some(Action::Block));
+    let sandbox = &spec.sandbox;
+    assert_eq!(
+        (sandbox.high, sandbox.workspace, sandbox.fallback.as_deref()),
+        (true, WorkspaceMode::Copy, Some("fail"))
+    );
+}
+
+#[test]
+fn whom_a_tool_talks_to_and_where_a_secret_stands_is_checked() {
+    for (tool, why) in [
+        ("run: {http: \"https://${args.host}/\"}", "the host takes no argument"),
+        ("run: {http: \"https://*.example/\"}", "the host takes no argument and no `*`"),
+        ("run: {http: \"ftp://x.example/\"}", "begins with `https://`"),
+        ("run: {http: \"https:///x\"}", "has no host"),
+        ("run: {http: \"https://u:p@x.example/\"}", "holds no user"),
+        ("run: {http: \"https://x.example/${secret:K}\"}", "in `headers` and `env` only"),
+        ("run: {http: \"https://x.example/\", method: POST, body: \"${secret:K}\"}", "in `headers` and `env` only"),
+        ("run: {command: [a, \"${secret:K}\"]}", "in `headers` and `env` only"),
+        ("run: {command: []}", "the program is missing"),
+        ("run: {shell: \"a ${secret:K}\"}", "in `headers` and `env` only"),
+        ("run: {mcp: nobody}", "`tools.servers` has no `nobody`"),
+    ] {
+        let found = errors(&format!("tools:\n  allowed:\n    - {{name: t, {tool}}}\n"));
+        assert!(found.iter().any(|message| message.contains(why)), "{tool}: {found:?}");
+    }
+    for (server, why) in [
+        ("{command: [a], url: \"https://x.example\"}", "remove one of the two"),
+        ("{env: {A: b}}", "`command` or `url` is missing"),
+        ("{command: []}", "the program is missing"),
+        ("{url: \"https://x.example/${secret:K}\"}", "in `headers` and `env` only"),
+    ] {
+        let found = errors(&format!("tools:\n  servers:\n    s: {server}\n"));
+        assert!(found.iter().any(|message| message.contains(why)), "{server}: {found:?}");
+    }
+}
