@@ -4,7 +4,6 @@
 use crate::backing::Seat;
 use crate::confirm::Pending;
 use crate::container::Container;
-use crate::confirm::Pending;
 use crate::flow::Flow;
 use crate::memory::Recollection;
 use crate::options::{Answer, Answers, RunOptions};

@@ -172,10 +172,6 @@ const fn word(word: &'static str, doc: &'static str) -> Word {
 }
 
 impl Word {
-    const fn not_yet(self) -> Self {
-        Self { enforced: Enforced::NotYet { safety: false }, ..self }
-    }
-
     const fn not_safe_yet(self) -> Self {
         Self { enforced: Enforced::NotYet { safety: true }, ..self }
     }
