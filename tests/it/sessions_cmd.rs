@@ -151,12 +151,18 @@ fn a_key_is_made_whole_and_never_the_same_twice() {
 }
 
 #[test]
-#[ignore = "needs the kernel's keyring"]
 fn a_secret_goes_into_the_keyring_and_out_of_it_and_is_shown_nowhere() {
     let workspace = sealed();
     let name = format!("AIC_IT_{}", std::process::id());
     workspace.edit(SPEC, "DESK_KEY", &name);
     workspace.aic(&["run", SAID]).exits(2).warns(&[&name]);
+    let listed = workspace.aic(&["key", "list"]);
+    if !listed.status.success() {
+        // Some containers forbid it: then it is said, and nothing is kept elsewhere instead.
+        listed.exits(2).warns(&["no keyring can be reached here", "environment variable"]);
+        workspace.aic(&["key", "set", &name, "--generate"]).exits(2);
+        return;
+    }
     workspace.aic(&["key", "set", &name, "--generate"]).exits(0).says(&[&name, "until the machine restarts"]);
     workspace.aic(&["key", "list"]).exits(0).says(&[&name]);
     workspace.aic(&["run", "--session", "front", SAID]).exits(0);

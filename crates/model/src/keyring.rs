@@ -237,9 +237,14 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "needs the kernel's keyring"]
-    fn the_kernels_keyring_keeps_a_secret_until_it_is_removed() {
+    fn the_kernels_keyring_keeps_a_secret_until_it_is_removed_or_says_that_it_cannot_be_reached() {
         let (keyring, name) = (Keyring::system(), format!("AIC_TEST_{}", std::process::id()));
+        // Some containers forbid it.
+        if let Err(error) = keyring.names() {
+            assert!(matches!(error, KeyringError::Unavailable { .. }), "{error}");
+            assert!(matches!(keyring.set(&name, &secret("x")), Err(KeyringError::Unavailable { .. })));
+            return;
+        }
         keyring.set(&name, &secret("planted-secret")).unwrap();
         assert_eq!(Keyring::system().get(&name).unwrap().unwrap().expose_secret(), "planted-secret");
         assert!(keyring.names().unwrap().contains(&name));
