@@ -51,7 +51,7 @@ async fn findings_in_other_files_of_the_spec_are_told_and_taken_back() {
     let spec = uri(folder.path(), "a.aicontainer.yml");
     let (prompt, tests) = (uri(folder.path(), "prompts/system.md"), uri(folder.path(), "tests/a.aictest.yml"));
     let mut client = Client::new().await;
-    client.open(&spec, SPEC).await;
+    client.open(&spec, &format!("{SPEC}budget: {{time: 5}}\n")).await;
     assert_eq!(client.findings(&prompt, None).await.len(), 1);
     let found = client.findings(&tests, None).await;
     assert!(found[0]["message"].as_str().unwrap().contains("get_order"), "{found:?}");
