@@ -22,6 +22,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
         ["--to", folder, "--if-missing"] => (PathBuf::from(folder), true),
         _ => return Err("usage: cargo xtask guest-image [--to FOLDER] [--if-missing]".into()),
     };
+    if !cfg!(target_arch = "x86_64") {
+        say("microVMs are driven on x86-64 only; nothing to fetch");
+        return Ok(());
+    }
     if only_if_missing && fs::read_to_string(to.join("current")).is_ok_and(|name| to.join(name.trim()).is_dir()) {
         say(&format!("there is one in {}", to.display()));
         return Ok(());

@@ -83,7 +83,7 @@ fn line_to_host() -> Option<(vm::Input, std::fs::File, Option<OwnedFd>)> {
         let output = booted.line.try_clone()?;
         let input = vm::Input::line(booted.line.try_clone()?)?;
         vm::greet(&mut booted.line)?;
-        Ok((input, output, booted.group))
+        Ok((input, output, Some(booted.group)))
     });
     // On the kernel's console, which the host reads when a machine does not come up.
     booted.inspect_err(|error| drop(writeln!(std::io::stdout(), "agent: {error}"))).ok()

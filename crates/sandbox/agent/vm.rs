@@ -59,7 +59,7 @@ impl Wishes {
 pub struct Booted {
     pub line: File,
     /// Where a process writes itself to be held by the machine's limits.
-    pub group: Option<OwnedFd>,
+    pub group: OwnedFd,
 }
 
 /// Makes the room and opens the line.
@@ -68,7 +68,7 @@ pub fn boot() -> io::Result<Booted> {
     sys::mount("dev", "/dev", "devtmpfs", sys::NOSUID, "")?;
     let line = OpenOptions::new().read(true).write(true).custom_flags(sys::O_NOCTTY).open(LINE)?;
     sys::raw_line(&line)?;
-    let group = group(&wishes).ok();
+    let group = group(&wishes)?;
     sys::host_name("sandbox");
     sys::loopback();
     sys::mount("/room", "/room", "", sys::BIND, "")?;

@@ -106,6 +106,14 @@ fn a_workspace_is_seen_as_was_asked_and_a_copy_stays_over_a_restart() {
 }
 
 #[test]
+#[ignore = "needs bwrap"]
+fn a_workspace_that_holds_the_sandboxes_own_folder_is_not_copied_into_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = Process.open(folder.path()).create(&with_workspace(Process, Access::Copy, folder.path()));
+    assert!(refused.unwrap_err().to_string().contains("holds the folder of sandboxes"));
+}
+
+#[test]
 #[ignore = "needs runsc and bwrap"]
 fn a_deadline_ends_a_program_with_what_it_printed_and_the_sandbox_goes_on() {
     for wall in here(&ALL) {

@@ -42,6 +42,7 @@ fn a_program_runs_in_a_machine_of_its_own_and_the_machine_goes_on() {
     let own = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     assert_ne!(cell.says("cat /proc/sys/kernel/random/boot_id"), own.trim());
     assert_eq!(cell.says("id -u; pwd; hostname; tail -n +3 /proc/net/dev | wc -l"), "65534\n/tmp\nsandbox\n1");
+    assert_eq!(cell.says("cat /proc/self/cgroup"), "0::/guest");
     assert!(cell.says("echo x > /file").contains("Read-only"));
     assert!(cell.says("cat /dev/ttyS1; cat /.agent").contains("No such file"));
 

@@ -499,6 +499,12 @@ impl Jails {
             workspace.path = path;
         }
         match workspace.access {
+            Access::Copy if folder.starts_with(&workspace.path) => {
+                return Err(RuntimeError::file(
+                    &workspace.path,
+                    "holds the folder of sandboxes, so it cannot be copied there",
+                ));
+            }
             Access::Copy => {
                 let copy = folder.join("workspace");
                 workspace::copy(&workspace.path, &copy, spec.limits.disk, self.wall.copy_owner())
