@@ -3,10 +3,8 @@
 #![no_main]
 #![allow(dead_code, unused_imports, reason = "parts of a crate")]
 
-mod jail {
-    #[path = "../../../../crates/sandbox/agent/protocol.rs"]
-    pub mod protocol;
-}
+#[path = "parts/jail.rs"]
+mod jail;
 #[path = "../../../crates/sandbox/src/egress/mod.rs"]
 mod egress;
 
@@ -48,9 +46,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(Ended::decode(&ended.encode()), Some(ended));
     }
     egress::fuzz(bytes);
-    if bytes.first().is_some_and(|first| *first != 0) {
-        return;
-    }
+    let Some((0, bytes)) = bytes.split_first() else { return };
     // No name leads anywhere here, so that nothing is ever connected to.
     let allow = vec!["a.test:80".parse().expect("a target"), "127.0.0.1:1".parse().expect("a target")];
     let guide = egress::Guide::for_tests(TestNetwork::default());
@@ -58,7 +54,7 @@ fuzz_target!(|bytes: &[u8]| {
     let (sender, heard) = mpsc::channel::<Question>();
     let questions: Questions = Arc::new(Mutex::new(Some(sender)));
     gate.open(Arc::clone(&questions), [0; 16]);
-    for frame in frames(&bytes[1..]) {
+    for frame in frames(bytes) {
         if gate.hear(frame).is_none() {
             break;
         }

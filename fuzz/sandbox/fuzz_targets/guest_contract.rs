@@ -3,12 +3,8 @@
 #![no_main]
 #![allow(dead_code, unused_imports, reason = "parts of a crate")]
 
-mod worker {
-    #[path = "../../../../crates/sandbox/src/worker/random.rs"]
-    pub mod random;
-    #[path = "../../../../crates/sandbox/src/worker/wasi/mod.rs"]
-    pub mod wasi;
-}
+#[path = "parts/worker.rs"]
+mod worker;
 #[path = "../../../crates/sandbox/src/wire.rs"]
 mod wire;
 

@@ -146,7 +146,7 @@ fn facts(engine: &Engine, module: &Module) -> Result<Facts> {
     linker(engine, module)?.instantiate_pre(module)?;
     let is_function = |name: &str| matches!(module.get_export(name), Some(ExternType::Func(_)));
     let command = is_function("_start");
-    if !command && !(is_function("alloc") && is_function("run")) {
+    if !(command || is_function("alloc") && is_function("run")) {
         return Err(format_err!("it exports neither `_start`, as programs do, nor `alloc` and `run`, as functions do"));
     }
     Ok(Facts { command, missing })

@@ -116,7 +116,8 @@ impl Wasi {
         if count == 0 || count > 1024 {
             return Err(Errno::INVAL);
         }
-        let (mut ready, mut first): (Vec<(u64, u16, u8)>, Option<(u64, u64)>) = (Vec::new(), None);
+        let mut ready: Vec<(u64, u16, u8)> = Vec::new();
+        let mut first: Option<(u64, u64)> = None;
         for index in 0..count {
             let at = wanted.checked_add(index * 48).filter(|at| *at < u32::MAX - 48).ok_or(Errno::FAULT)?;
             let name = mem.u64(at)?;
@@ -164,6 +165,7 @@ impl Wasi {
         Err(Errno::NOTSUP)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "WASI's, not ours")]
     pub(crate) fn sock_recv(&mut self, _: &mut Mem<'_>, _: u32, _: u32, _: u32, _: u32, _: u32, _: u32) -> Done {
         Err(Errno::NOTSUP)
     }

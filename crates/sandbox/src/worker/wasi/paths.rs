@@ -1,5 +1,7 @@
 //! The calls of WASI about paths. Each begins at a folder that the guest has, and ends beneath it.
 
+#![expect(clippy::too_many_arguments, reason = "WASI's, not ours")]
+
 use super::errno::Errno;
 use super::fds::{put_about, times};
 use super::folder::{Folder, How, Opened};
@@ -58,7 +60,6 @@ impl Wasi {
         put_about(mem, at, &about)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "WASI's, not ours")]
     pub(crate) fn path_filestat_set_times(
         &mut self,
         mem: &mut Mem<'_>,
@@ -76,7 +77,6 @@ impl Wasi {
     }
 
     /// A hard link would give a file of the workspace a second name that limits do not know.
-    #[expect(clippy::too_many_arguments, reason = "WASI's, not ours")]
     pub(crate) fn path_link(
         &mut self,
         _: &mut Mem<'_>,
@@ -96,7 +96,6 @@ impl Wasi {
         Err(Errno::NOTSUP)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "WASI's, not ours")]
     pub(crate) fn path_open(
         &mut self,
         mem: &mut Mem<'_>,
