@@ -341,7 +341,6 @@ mod tests {
     struct Scene {
         gate: Gate,
         said: Receiver<Question>,
-        questions: Questions,
         port: u16,
     }
 
@@ -360,8 +359,8 @@ mod tests {
         let (sender, said) = channel();
         let questions: Questions = Arc::new(Mutex::new(Some(sender)));
         let gate = Gate::new(Network { allow, most_bytes }, Arc::new(guide));
-        gate.open(Arc::clone(&questions), [7; 16]);
-        Scene { gate, said, questions, port }
+        gate.open(questions, [7; 16]);
+        Scene { gate, said, port }
     }
 
     impl Scene {

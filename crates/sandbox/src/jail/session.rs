@@ -452,9 +452,13 @@ mod tests {
                 "another session",
             ),
             ("printf 'aicA\\100AAAAAAAAAAAAAAAA\\000\\000\\000\\000\\377\\377\\377\\377'; exec cat <&2", "more than"),
-            ("head -c 68 | sed 's/aicA./aicAD/'; exec cat <&2", "no sense"),
+            // The whole of the first frame, as an answer.
+            ("head -c LENGTH | sed 's/aicA./aicAD/'; exec cat <&2", "no sense"),
         ];
+        let mut first = Vec::new();
+        protocol::write(&mut first, Kind::Open, &[0; 16], 0, &Setup::default().encode()).unwrap();
         for (script, expected) in cases {
+            let script = &script.replace("LENGTH", &first.len().to_string());
             let why = session_with(script);
             assert!(why.contains(expected), "{script}: {why}");
         }

@@ -5,8 +5,10 @@
 
 mod cache;
 mod guest;
+mod link;
 mod lockdown;
 mod module;
+mod random;
 mod ticker;
 mod wasi;
 

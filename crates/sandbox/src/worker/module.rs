@@ -5,10 +5,12 @@
 //! nothing.
 
 use super::cache::{Cache, MODULE};
-use super::guest::{Answer, MAX_MEMORY, SplitMix64, WASM_STACK};
+use super::guest::{Answer, MAX_MEMORY, WASM_STACK};
+use super::link::{self, Exit};
 use super::lockdown::{self, WorkerReport};
+use super::random::SplitMix64;
 use super::ticker::Ticker;
-use super::wasi::{self, Errno, Exit, Folder, Node, SHELF, Table, Wasi};
+use super::wasi::{Errno, Folder, Node, SHELF, Table, Wasi};
 use crate::wire::{CallHeader, End, Facts, MAX_PRINTED, MAX_RESULT, Mode, ModuleBody, ModuleInput, OpenModule};
 use aic_base::Digest;
 use std::io::Read;
@@ -126,7 +128,7 @@ pub(crate) fn check(wasm: &[u8]) -> Result<(), &'static str> {
 
 fn linker(engine: &Engine, module: &Module) -> Result<Linker<Run>> {
     let mut linker = Linker::new(engine);
-    wasi::offer(&mut linker)?;
+    link::offer(&mut linker)?;
     // Calling one of these ends the run and names it.
     linker.define_unknown_imports_as_traps(module)?;
     Ok(linker)
@@ -134,7 +136,7 @@ fn linker(engine: &Engine, module: &Module) -> Result<Linker<Run>> {
 
 fn facts(engine: &Engine, module: &Module) -> Result<Facts> {
     let mut offered = Linker::<Run>::new(engine);
-    wasi::offer(&mut offered)?;
+    link::offer(&mut offered)?;
     let mut store = Store::new(engine, Run::new(0, wasi_of(&ModuleInput::default(), &[], 0, 0, Limits::default())));
     let missing = module
         .imports()
@@ -144,7 +146,7 @@ fn facts(engine: &Engine, module: &Module) -> Result<Facts> {
     linker(engine, module)?.instantiate_pre(module)?;
     let is_function = |name: &str| matches!(module.get_export(name), Some(ExternType::Func(_)));
     let command = is_function("_start");
-    if !command && !(is_function("alloc") && is_function("run")) {
+    if !(command || is_function("alloc") && is_function("run")) {
         return Err(format_err!("it exports neither `_start`, as programs do, nor `alloc` and `run`, as functions do"));
     }
     Ok(Facts { command, missing })
@@ -163,7 +165,7 @@ impl Run {
     }
 }
 
-impl wasi::Holds for Run {
+impl link::Holds for Run {
     fn wasi(&mut self) -> &mut Wasi {
         &mut self.wasi
     }

@@ -40,7 +40,7 @@ pub(super) fn times(accessed: u64, modified: u64, flags: u32, now: u64) -> Resul
 }
 
 impl Wasi {
-    pub(super) fn fd_advise(&mut self, _: &mut Mem<'_>, fd: u32, _: u64, _: u64, advice: u32) -> Done {
+    pub(crate) fn fd_advise(&mut self, _: &mut Mem<'_>, fd: u32, _: u64, _: u64, advice: u32) -> Done {
         match self.table.node(fd)? {
             Node::Open { .. } | Node::Text { .. } if advice <= 5 => Ok(()),
             Node::Open { .. } | Node::Text { .. } => Err(Errno::INVAL),
@@ -48,25 +48,25 @@ impl Wasi {
         }
     }
 
-    pub(super) fn fd_allocate(&mut self, _: &mut Mem<'_>, fd: u32, _: u64, _: u64) -> Done {
+    pub(crate) fn fd_allocate(&mut self, _: &mut Mem<'_>, fd: u32, _: u64, _: u64) -> Done {
         self.table.node(fd)?;
         Err(Errno::NOTSUP)
     }
 
-    pub(super) fn fd_close(&mut self, _: &mut Mem<'_>, fd: u32) -> Done {
+    pub(crate) fn fd_close(&mut self, _: &mut Mem<'_>, fd: u32) -> Done {
         self.table.close(fd)
     }
 
     /// What a guest writes is its host's to keep; making sure that a disk has it is not the guest's.
-    pub(super) fn fd_datasync(&mut self, _: &mut Mem<'_>, fd: u32) -> Done {
+    pub(crate) fn fd_datasync(&mut self, _: &mut Mem<'_>, fd: u32) -> Done {
         self.table.node(fd).map(drop)
     }
 
-    pub(super) fn fd_sync(&mut self, mem: &mut Mem<'_>, fd: u32) -> Done {
+    pub(crate) fn fd_sync(&mut self, mem: &mut Mem<'_>, fd: u32) -> Done {
         self.fd_datasync(mem, fd)
     }
 
-    pub(super) fn fd_fdstat_get(&mut self, mem: &mut Mem<'_>, fd: u32, at: u32) -> Done {
+    pub(crate) fn fd_fdstat_get(&mut self, mem: &mut Mem<'_>, fd: u32, at: u32) -> Done {
         const ALL: u64 = (1 << 30) - 1;
         // Reading and polling; writing and polling.
         const READS: u64 = 1 << 1 | 1 << 27;
@@ -89,7 +89,7 @@ impl Wasi {
         mem.put(at, &bytes)
     }
 
-    pub(super) fn fd_fdstat_set_flags(&mut self, _: &mut Mem<'_>, fd: u32, flags: u32) -> Done {
+    pub(crate) fn fd_fdstat_set_flags(&mut self, _: &mut Mem<'_>, fd: u32, flags: u32) -> Done {
         match self.table.node(fd)? {
             // Whether it goes to the end each time is decided when it is opened.
             Node::Open { append, .. } if u32::from(*append) == flags & APPEND => Ok(()),
@@ -98,21 +98,21 @@ impl Wasi {
         }
     }
 
-    pub(super) fn fd_fdstat_set_rights(&mut self, _: &mut Mem<'_>, fd: u32, _: u64, _: u64) -> Done {
+    pub(crate) fn fd_fdstat_set_rights(&mut self, _: &mut Mem<'_>, fd: u32, _: u64, _: u64) -> Done {
         // Giving up rights that nobody else could use changes nothing.
         self.table.node(fd).map(drop)
     }
 
-    pub(super) fn fd_filestat_get(&mut self, mem: &mut Mem<'_>, fd: u32, at: u32) -> Done {
+    pub(crate) fn fd_filestat_get(&mut self, mem: &mut Mem<'_>, fd: u32, at: u32) -> Done {
         let about = self.table.about(fd)?;
         put_about(mem, at, &about)
     }
 
-    pub(super) fn fd_filestat_set_size(&mut self, _: &mut Mem<'_>, fd: u32, size: u64) -> Done {
+    pub(crate) fn fd_filestat_set_size(&mut self, _: &mut Mem<'_>, fd: u32, size: u64) -> Done {
         self.table.resize(fd, size)
     }
 
-    pub(super) fn fd_filestat_set_times(
+    pub(crate) fn fd_filestat_set_times(
         &mut self,
         _: &mut Mem<'_>,
         fd: u32,
@@ -157,17 +157,17 @@ impl Wasi {
         Ok(sum)
     }
 
-    pub(super) fn fd_read(&mut self, mem: &mut Mem<'_>, fd: u32, pieces: u32, count: u32, read: u32) -> Done {
+    pub(crate) fn fd_read(&mut self, mem: &mut Mem<'_>, fd: u32, pieces: u32, count: u32, read: u32) -> Done {
         let sum = self.read_pieces(mem, fd, pieces, count)?;
         mem.put_u32(read, sum)
     }
 
-    pub(super) fn fd_write(&mut self, mem: &mut Mem<'_>, fd: u32, pieces: u32, count: u32, written: u32) -> Done {
+    pub(crate) fn fd_write(&mut self, mem: &mut Mem<'_>, fd: u32, pieces: u32, count: u32, written: u32) -> Done {
         let sum = self.write_pieces(mem, fd, pieces, count)?;
         mem.put_u32(written, sum)
     }
 
-    pub(super) fn fd_pread(
+    pub(crate) fn fd_pread(
         &mut self,
         mem: &mut Mem<'_>,
         fd: u32,
@@ -183,7 +183,7 @@ impl Wasi {
         mem.put_u32(read, sum?)
     }
 
-    pub(super) fn fd_pwrite(
+    pub(crate) fn fd_pwrite(
         &mut self,
         mem: &mut Mem<'_>,
         fd: u32,
@@ -199,12 +199,12 @@ impl Wasi {
         mem.put_u32(written, sum?)
     }
 
-    pub(super) fn fd_prestat_get(&mut self, mem: &mut Mem<'_>, fd: u32, at: u32) -> Done {
+    pub(crate) fn fd_prestat_get(&mut self, mem: &mut Mem<'_>, fd: u32, at: u32) -> Done {
         let path = self.table.slot(fd)?.preopen.ok_or(Errno::BADF)?;
         mem.put_u64(at, (path.len() as u64) << 32)
     }
 
-    pub(super) fn fd_prestat_dir_name(&mut self, mem: &mut Mem<'_>, fd: u32, at: u32, length: u32) -> Done {
+    pub(crate) fn fd_prestat_dir_name(&mut self, mem: &mut Mem<'_>, fd: u32, at: u32, length: u32) -> Done {
         let path = self.table.slot(fd)?.preopen.ok_or(Errno::BADF)?;
         if (length as usize) < path.len() {
             return Err(Errno::NAMETOOLONG);
@@ -213,7 +213,7 @@ impl Wasi {
     }
 
     /// Entries from the cookie on, the last one cut where it does not fit.
-    pub(super) fn fd_readdir(
+    pub(crate) fn fd_readdir(
         &mut self,
         mem: &mut Mem<'_>,
         fd: u32,
@@ -255,16 +255,16 @@ impl Wasi {
         mem.put_u32(used, bytes.len() as u32)
     }
 
-    pub(super) fn fd_renumber(&mut self, _: &mut Mem<'_>, from: u32, to: u32) -> Done {
+    pub(crate) fn fd_renumber(&mut self, _: &mut Mem<'_>, from: u32, to: u32) -> Done {
         self.table.renumber(from, to)
     }
 
-    pub(super) fn fd_seek(&mut self, mem: &mut Mem<'_>, fd: u32, offset: i64, whence: u32, at: u32) -> Done {
+    pub(crate) fn fd_seek(&mut self, mem: &mut Mem<'_>, fd: u32, offset: i64, whence: u32, at: u32) -> Done {
         let place = self.table.seek(fd, offset, whence)?;
         mem.put_u64(at, place)
     }
 
-    pub(super) fn fd_tell(&mut self, mem: &mut Mem<'_>, fd: u32, at: u32) -> Done {
+    pub(crate) fn fd_tell(&mut self, mem: &mut Mem<'_>, fd: u32, at: u32) -> Done {
         self.fd_seek(mem, fd, 0, 1, at)
     }
 }

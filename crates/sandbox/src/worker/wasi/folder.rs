@@ -70,6 +70,7 @@ fn kind_of(kind: FileType) -> u8 {
     }
 }
 
+#[allow(clippy::unnecessary_cast, reason = "machines differ in the width of these fields")]
 fn about(found: &Stat) -> About {
     let moment = |seconds: i64, nanoseconds: u64| {
         seconds.max(0).cast_unsigned().saturating_mul(1_000_000_000).saturating_add(nanoseconds)

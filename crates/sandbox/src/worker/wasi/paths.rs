@@ -1,5 +1,7 @@
 //! The calls of WASI about paths. Each begins at a folder that the guest has, and ends beneath it.
 
+#![expect(clippy::too_many_arguments, reason = "WASI's, not ours")]
+
 use super::errno::Errno;
 use super::fds::{put_about, times};
 use super::folder::{Folder, How, Opened};
@@ -34,14 +36,14 @@ impl Wasi {
         })
     }
 
-    pub(super) fn path_create_directory(&mut self, mem: &mut Mem<'_>, fd: u32, path: u32, length: u32) -> Done {
+    pub(crate) fn path_create_directory(&mut self, mem: &mut Mem<'_>, fd: u32, path: u32, length: u32) -> Done {
         let path = mem.text(path, length)?;
         self.folder(fd)?;
         self.table.charge_file()?;
         self.folder(fd)?.make_folder(&path)
     }
 
-    pub(super) fn path_filestat_get(
+    pub(crate) fn path_filestat_get(
         &mut self,
         mem: &mut Mem<'_>,
         fd: u32,
@@ -58,8 +60,7 @@ impl Wasi {
         put_about(mem, at, &about)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "WASI's, not ours")]
-    pub(super) fn path_filestat_set_times(
+    pub(crate) fn path_filestat_set_times(
         &mut self,
         mem: &mut Mem<'_>,
         fd: u32,
@@ -76,8 +77,7 @@ impl Wasi {
     }
 
     /// A hard link would give a file of the workspace a second name that limits do not know.
-    #[expect(clippy::too_many_arguments, reason = "WASI's, not ours")]
-    pub(super) fn path_link(
+    pub(crate) fn path_link(
         &mut self,
         _: &mut Mem<'_>,
         _: u32,
@@ -92,12 +92,11 @@ impl Wasi {
     }
 
     /// A symbolic link could lead out for whoever reads the workspace later.
-    pub(super) fn path_symlink(&mut self, _: &mut Mem<'_>, _: u32, _: u32, _: u32, _: u32, _: u32) -> Done {
+    pub(crate) fn path_symlink(&mut self, _: &mut Mem<'_>, _: u32, _: u32, _: u32, _: u32, _: u32) -> Done {
         Err(Errno::NOTSUP)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "WASI's, not ours")]
-    pub(super) fn path_open(
+    pub(crate) fn path_open(
         &mut self,
         mem: &mut Mem<'_>,
         fd: u32,
@@ -149,7 +148,7 @@ impl Wasi {
         mem.put_u32(at, number)
     }
 
-    pub(super) fn path_readlink(
+    pub(crate) fn path_readlink(
         &mut self,
         mem: &mut Mem<'_>,
         fd: u32,
@@ -169,12 +168,12 @@ impl Wasi {
         mem.put_u32(used, link.len() as u32)
     }
 
-    pub(super) fn path_remove_directory(&mut self, mem: &mut Mem<'_>, fd: u32, path: u32, length: u32) -> Done {
+    pub(crate) fn path_remove_directory(&mut self, mem: &mut Mem<'_>, fd: u32, path: u32, length: u32) -> Done {
         let path = mem.text(path, length)?;
         self.folder(fd)?.unlink(&path, true)
     }
 
-    pub(super) fn path_rename(
+    pub(crate) fn path_rename(
         &mut self,
         mem: &mut Mem<'_>,
         fd: u32,
@@ -189,7 +188,7 @@ impl Wasi {
         self.folder(fd)?.rename(&path, &target, &new)
     }
 
-    pub(super) fn path_unlink_file(&mut self, mem: &mut Mem<'_>, fd: u32, path: u32, length: u32) -> Done {
+    pub(crate) fn path_unlink_file(&mut self, mem: &mut Mem<'_>, fd: u32, path: u32, length: u32) -> Done {
         let path = mem.text(path, length)?;
         self.folder(fd)?.unlink(&path, false)
     }

@@ -1,0 +1,6 @@
+//! As much of the sandbox's `worker` as a guest can call.
+
+#[path = "../../../../crates/sandbox/src/worker/random.rs"]
+pub mod random;
+#[path = "../../../../crates/sandbox/src/worker/wasi/mod.rs"]
+pub mod wasi;
