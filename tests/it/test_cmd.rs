@@ -38,7 +38,7 @@ fn a_spec_with_errors_is_not_run() {
 #[test]
 fn what_this_version_does_not_enforce_is_refused_where_safety_depends_on_it() {
     let workspace = Workspace::mini();
-    workspace.edit(SPEC, "tests:", "tools: {flow: {rule_of_two: block}}\ntests:");
+    workspace.edit(SPEC, "tests:", "sandbox: {runtime: firecracker}\ntests:");
     workspace.aic(&["test"]).exits(2).warns(&["cannot enforce", "nothing was run"]);
 }
 
