@@ -66,7 +66,7 @@ async fn a_session_goes_on_in_another_process_where_it_was() {
     say(&mut talk, "My name is Ada").await;
     let written = serde_json::to_string(&talk.kept().unwrap()).unwrap();
     let mut again = container.conversation(at(299)).unwrap();
-    again.resume(serde_json::from_str::<Kept>(&written).unwrap());
+    again.restore(serde_json::from_str::<Kept>(&written).unwrap());
     let report = say(&mut again, "Who am I?").await;
     assert!(report.output.contains("My name is Ada"), "{}", report.output);
     assert_eq!(again.kept().unwrap().turns, 2);
@@ -78,7 +78,7 @@ async fn a_session_is_over_when_nobody_said_anything_for_its_timeout() {
     let mut talk = container.conversation(at(0)).unwrap();
     say(&mut talk, "My name is Ada").await;
     let mut again = container.conversation(at(301)).unwrap();
-    again.resume(talk.kept().unwrap());
+    again.restore(talk.kept().unwrap());
     let report = say(&mut again, "Who am I?").await;
     assert!(!report.output.contains("Ada"), "{}", report.output);
     assert!(notices(&report)[0].contains("a new one begins"), "{:?}", notices(&report));
