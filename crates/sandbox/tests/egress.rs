@@ -6,7 +6,7 @@
 mod support;
 
 use aic_sandbox::egress::{Network, Outcome, TestNetwork};
-use aic_sandbox::runtime::{Exec, ExecResult, SandboxSpec};
+use aic_sandbox::runtime::{Exec, ExecResult, SandboxId, SandboxSpec};
 use aic_sandbox::{Cancel, Runtime};
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -83,11 +83,20 @@ fn scene(wall: Wall, change: impl FnOnce(&mut Network)) -> Scene {
 }
 
 impl Scene {
-    fn python(&self, program: &str) -> ExecResult {
+    fn start(&self) -> SandboxId {
         let id = self.jails.create(&self.spec).unwrap();
         self.jails.start(&id).unwrap();
+        id
+    }
+
+    fn run_in(&self, id: &SandboxId, program: &str) -> ExecResult {
         let program = format!("PORT = {}\n{PRELUDE}\n{program}", self.address.port());
-        let result = self.jails.exec(&id, &Exec::command(["python3", "-c", &program]), &Cancel::new()).unwrap();
+        self.jails.exec(id, &Exec::command(["python3", "-c", &program]), &Cancel::new()).unwrap()
+    }
+
+    fn python(&self, program: &str) -> ExecResult {
+        let id = self.start();
+        let result = self.run_in(&id, program);
         let fine = self.jails.exec(&id, &Exec::command(["echo", "fine"]), &Cancel::new()).unwrap();
         assert_eq!(text(&fine), "fine");
         self.jails.delete(&id).unwrap();
@@ -204,16 +213,17 @@ const ATTACKS: &[(&str, &str, Option<Outcome>)] = &[
 #[ignore = "needs runsc and bwrap"]
 fn no_way_past_the_list_leads_anywhere() {
     for wall in ALL {
+        let scene = scene(wall, |_| {});
+        // The control: outside, whoever knows the address gets the secret.
+        let outside = format!(
+            "import urllib.request; print(urllib.request.urlopen('http://{}/').read().decode())",
+            scene.address
+        );
+        let outside = Command::new("python3").args(["-c", &outside]).env_clear().output().unwrap();
+        assert!(String::from_utf8_lossy(&outside.stdout).contains("SECRET"));
+        let id = scene.start();
         for (name, program, noted) in ATTACKS {
-            let scene = scene(wall, |_| {});
-            // The control: outside, whoever knows the address gets the secret.
-            let outside = format!(
-                "import urllib.request; print(urllib.request.urlopen('http://{}/').read().decode())",
-                scene.address
-            );
-            let outside = Command::new("python3").args(["-c", &outside]).env_clear().output().unwrap();
-            assert!(String::from_utf8_lossy(&outside.stdout).contains("SECRET"));
-            let result = scene.python(program);
+            let result = scene.run_in(&id, program);
             let said = String::from_utf8_lossy(&result.stdout).into_owned();
             assert!(!said.contains("SECRET"), "{wall:?}: {name}: {said}");
             let last = result.network.last().map(|contact| contact.outcome);
@@ -253,7 +263,9 @@ fn a_sandbox_that_used_up_its_bytes_gets_no_more_and_a_new_life_does() {
         let big = "try: print(len(urllib.request.urlopen(f'http://service.test:{PORT}/', os.urandom(90_000)).read()))\n\
                    except OSError as error: print('cut')";
         let result = scene.python(big);
-        assert_eq!((text(&result).as_str(), result.network[0].outcome), ("cut", Outcome::UsedUp), "{wall:?}");
+        // Where the answer is cut decides how the program sees it.
+        assert_ne!(text(&result), "90000", "{wall:?}");
+        assert_eq!(result.network[0].outcome, Outcome::UsedUp, "{wall:?}");
         assert!(text(&scene.python("print(get('service.test'))")).contains("SECRET"));
     }
 }
