@@ -73,7 +73,7 @@ fn a_spec_that_is_yaml_and_no_map() {
 
 #[test]
 fn a_spec_that_is_nested_too_deep_or_multiplies_itself() {
-    refused(format!("name: {}", "[".repeat(100_000)).as_bytes(), "ABS005");
+    refused(format!("name: {}", "[".repeat(100_000)).as_bytes(), "ABS009");
     let deep: String = (0..300).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
     refused(deep.as_bytes(), "ABS009");
     let mut bomb = String::from("a0: &a0 [x, x]\n");

@@ -203,7 +203,7 @@ pub(crate) fn check_version(cx: &mut Cx<'_>, doc: &Doc, root: &Node) {
 /// What an overlay cannot say: it is no spec of its own.
 fn check_overlays(cx: &mut Cx<'_>, doc: &Doc, root: &Node) {
     for overlay in root.get("environments").map(Node::entries).unwrap_or_default() {
-        for key in ["version", "name", "inherits", "environments", "final"] {
+        for key in ["version", "inherits", "environments"] {
             if let Some(entry) = overlay.value.entry(key) {
                 let message =
                     format!("`{key}` is said by a spec, not by an overlay of it: move it to the top, or remove it");

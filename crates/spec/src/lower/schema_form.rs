@@ -100,7 +100,7 @@ fn schema(value: &Value, path: &mut Vec<String>, found: &mut Vec<Wrong>) {
                 inner,
             ) => schema(inner, path, found),
             ("minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf", value)
-                if !value.is_number() && !(value.is_boolean() && key.starts_with("exclusive")) =>
+                if !(value.is_number() || value.is_boolean() && key.starts_with("exclusive")) =>
             {
                 wrong(path, found, &format!("`{key}` takes a number"));
             }

@@ -323,9 +323,7 @@ fn flow_token(bytes: &[u8], start: usize) -> Option<(usize, bool)> {
             }
             b')' => return None,
             b']' | b'}' => {
-                if open.pop() != Some(byte) {
-                    return None;
-                }
+                open.pop().filter(|opened| *opened == byte)?;
             }
             b',' => needs = true,
             _ => {}
