@@ -35,7 +35,7 @@ fn programs_and_servers_get_their_rooms_and_effects() {
     - {name: c, run: {mcp: near, tool: t}}
     - {name: d, run: {mcp: far}}
     - {name: e, run: {http: \"https://x.example/*\"}}
-    - {name: f, run: {http: \"https://x.example/a\", method: delete}, args: {to: {from: user}}}
+    - {name: f, run: {http: \"https://x.example/a\", method: DELETE}, args: {to: {from: user}}}
     - {name: g, run: {command: [curl], network: [\"x.example:443\"]}}
   servers:
     near: {command: [server, /workspace]}
@@ -78,14 +78,17 @@ fn whom_a_tool_talks_to_and_where_a_secret_stands_is_checked() {
     for (tool, why) in [
         ("run: {http: \"https://${args.host}/\"}", "the host takes no argument"),
         ("run: {http: \"https://*.example/\"}", "the host takes no argument and no `*`"),
-        ("run: {http: \"ftp://x.example/\"}", "begins with `https://`"),
-        ("run: {http: \"https:///x\"}", "has no host"),
+        ("run: {http: \"ftp://x.example/\"}", "is no address"),
+        ("run: {http: \"https:///x\"}", "is no address"),
         ("run: {http: \"https://u:p@x.example/\"}", "holds no user"),
-        ("run: {http: \"https://x.example/${secret:K}\"}", "in `headers` and `env` only"),
-        ("run: {http: \"https://x.example/\", method: POST, body: \"${secret:K}\"}", "in `headers` and `env` only"),
-        ("run: {command: [a, \"${secret:K}\"]}", "in `headers` and `env` only"),
-        ("run: {command: []}", "the program is missing"),
-        ("run: {shell: \"a ${secret:K}\"}", "in `headers` and `env` only"),
+        ("run: {http: \"https://x.example/${secret:K}\"}", "a secret goes into `headers` and `env` only"),
+        (
+            "run: {http: \"https://x.example/\", method: POST, body: \"${secret:K}\"}",
+            "a secret goes into `headers` and `env` only",
+        ),
+        ("run: {command: [a, \"${secret:K}\"]}", "a secret goes into `headers` and `env` only"),
+        ("run: {command: []}", "names its program first"),
+        ("run: {shell: \"a ${secret:K}\"}", "a secret goes into `headers` and `env` only"),
         ("run: {mcp: nobody}", "`tools.servers` has no `nobody`"),
     ] {
         let found = errors(&format!("tools:\n  allowed:\n    - {{name: t, {tool}}}\n"));
@@ -95,7 +98,7 @@ fn whom_a_tool_talks_to_and_where_a_secret_stands_is_checked() {
         ("{command: [a], url: \"https://x.example\"}", "remove one of the two"),
         ("{env: {A: b}}", "`command` or `url` is missing"),
         ("{command: []}", "the program is missing"),
-        ("{url: \"https://x.example/${secret:K}\"}", "in `headers` and `env` only"),
+        ("{url: \"https://x.example/${secret:K}\"}", "a secret goes into `headers` and `env` only"),
     ] {
         let found = errors(&format!("tools:\n  servers:\n    s: {server}\n"));
         assert!(found.iter().any(|message| message.contains(why)), "{server}: {found:?}");

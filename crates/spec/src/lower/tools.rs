@@ -1,6 +1,6 @@
 //! `tools:` to tools and blocked patterns.
 
-use super::read::{condition, duration, list, size, text, texts};
+use super::read::{condition, duration, size, text, texts};
 use super::schema_form;
 use crate::codes::{
     ALLOWED_AND_BLOCKED, BAD_PATTERN, BAD_TOOL, BAD_VALUE, DUPLICATE_TOOL, MISSING_KEY, SQL_WITHOUT_TOOL, UNKNOWN_NAME,
@@ -354,59 +354,32 @@ fn run(cx: &mut Cx<'_>, doc: &Doc, node: &Node, tools: &Node) -> Option<Run> {
         "command" => {
             let argv = texts(node.get("command")?);
             if argv.is_empty() {
-                let message = "`command` is empty: the program is missing";
-                cx.report(doc.find(BAD_TOOL, node.get("command")?.span, message));
                 return None;
             }
-            no_secrets(cx, doc, node.get("command")?);
             let stdin = node.get("stdin");
-            stdin.into_iter().for_each(|stdin| no_secrets(cx, doc, stdin));
             Some(Run::Command(CommandRun { argv, stdin: text(node, "stdin"), room: room(node) }))
         }
-        "shell" => {
-            no_secrets(cx, doc, node.get("shell")?);
-            Some(Run::Shell(ShellRun {
-                line: text(node, "shell")?,
-                allow: node.get("allow").map(texts).unwrap_or_default(),
-                deny: node.get("deny").map(texts).unwrap_or_default(),
-                room: room(node),
-            }))
-        }
+        "shell" => Some(Run::Shell(ShellRun {
+            line: text(node, "shell")?,
+            allow: node.get("allow").map(texts).unwrap_or_default(),
+            deny: node.get("deny").map(texts).unwrap_or_default(),
+            room: room(node),
+        })),
         other => Some(Run::NotYet(other.to_owned())),
-    }
-}
-
-/// `${secret:NAME}` stands in `headers` and `env` only: anywhere else it would be shown or written down.
-fn no_secrets(cx: &mut Cx<'_>, doc: &Doc, node: &Node) {
-    for item in list(node) {
-        let Some(text) = item.as_str() else { continue };
-        let template = crate::Template::parse(text);
-        if template.variables().any(|variable| variable.name.starts_with("secret:")) {
-            let message = "`${secret:NAME}` is allowed in `headers` and `env` only: put it there";
-            cx.report(doc.find(BAD_TOOL, item.span, message));
-        }
     }
 }
 
 fn http(cx: &mut Cx<'_>, doc: &Doc, node: &Node) -> Option<HttpRun> {
     let address = node.get("http")?;
     let url = address.text()?;
-    no_secrets(cx, doc, address);
-    node.get("body").into_iter().for_each(|body| no_secrets(cx, doc, body));
-    let mut wrong = |message: &str| cx.report(doc.find(BAD_TOOL, address.span, message.to_owned()));
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    match rest {
-        None => wrong("an address begins with `https://` or `http://`"),
-        Some(rest) => {
-            let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-            if authority.is_empty() {
-                wrong("the address has no host");
-            } else if authority.contains("${args.") || authority.contains("*") {
-                wrong("whom a tool talks to is the spec's to say: the host takes no argument and no `*`");
-            } else if authority.contains('@') {
-                wrong("an address holds no user and no password: put `Authorization` under `headers`");
-            }
-        }
+    // That it is an address at all is the table's to say.
+    let authority = url.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next()).unwrap_or_default();
+    if authority.contains("${args.") || authority.contains('*') {
+        let message = "whom a tool talks to is the spec's to say: the host takes no argument and no `*`";
+        cx.report(doc.find(BAD_TOOL, address.span, message));
+    } else if authority.contains('@') {
+        let message = "an address holds no user and no password: put `Authorization` under `headers`";
+        cx.report(doc.find(BAD_TOOL, address.span, message));
     }
     Some(HttpRun {
         url: url.to_owned(),
@@ -446,7 +419,6 @@ fn server(cx: &mut Cx<'_>, doc: &Doc, node: &Node) -> Option<Server> {
     match (says("command"), says("url")) {
         (Some(entry), None) => {
             let command = &entry.value;
-            no_secrets(cx, doc, command);
             let argv = texts(command);
             if argv.is_empty() {
                 cx.report(doc.find(BAD_TOOL, command.span, "`command` is empty: the program is missing"));
@@ -456,7 +428,6 @@ fn server(cx: &mut Cx<'_>, doc: &Doc, node: &Node) -> Option<Server> {
         }
         (None, Some(entry)) => {
             let url = &entry.value;
-            no_secrets(cx, doc, url);
             let headers = named(node.get("headers"));
             Some(Server::Remote {
                 url: url.text()?.to_owned(),
