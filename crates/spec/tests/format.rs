@@ -49,6 +49,16 @@ fn a_sample_that_was_indented_wider_is_as_it_was() {
 }
 
 #[test]
+fn a_text_of_nothing_but_blanks_does_not_grow() {
+    for text in [">\r ", "a: |\n   \nb: 1\n", "a: >+\n  \n     \n", "- |2\n     \n", "a:\n  b: |-\n        \n  c: 1\n"]
+    {
+        let once = format(text).unwrap();
+        assert_eq!(format(&once).unwrap(), once, "{text:?}");
+        assert!(once.len() <= text.len() + 1, "{text:?}: {once:?}");
+    }
+}
+
+#[test]
 fn long_runs_of_comments_blanks_and_dashes_take_time_that_grows_with_them() {
     for text in ["# a\n".repeat(200_000), "-\n".repeat(50_000), format!("a: |\n  x\n{}", "     \n".repeat(200_000))] {
         assert!(format(&text).is_ok());

@@ -131,6 +131,10 @@ async fn follow(open: Arc<Open>, messages: mpsc::Sender<Msg>) {
         if let Some(files) = &mut files {
             settle(&open, files).await;
         }
+        // Before it is read, so that nothing that another process writes from now on is missed.
+        if of_store.is_none() {
+            of_store = work::watch_store(&open, &messages);
+        }
         // The specs that were found at the start are loaded before anything else is looked for.
         let names = !first && (files.as_ref().is_some_and(Files::take_names) || asked);
         let (again, sender, given) = (open.clone(), messages.clone(), files.take());
@@ -156,8 +160,12 @@ async fn follow(open: Arc<Open>, messages: mpsc::Sender<Msg>) {
                 let _ = messages.send(Msg::Trouble(text.into())).await;
             }
         }
+        // Where the store is there only now, what others wrote into it meanwhile is looked for once more.
         if of_store.is_none() {
             of_store = work::watch_store(&open, &messages);
+            if of_store.is_some() {
+                open.look.notify_one();
+            }
         }
         first = false;
     }

@@ -16,7 +16,7 @@ struct Layout<'t> {
     columns: BTreeMap<usize, usize>,
     /// How far the other lines of what spans several move; for texts without brackets, where they begin.
     moves: BTreeMap<usize, Move>,
-    /// How far the content of the literal that holds a line is indented.
+    /// How far the content of the literal that holds a line is indented; in one of nothing but blanks, these say nothing.
     content: Vec<usize>,
     /// Blanks between tokens: a range of the text and what stands there.
     gaps: BTreeMap<usize, (usize, &'static str)>,
@@ -31,7 +31,7 @@ enum Move {
 pub(super) fn layout(text: &str, root: &Node) -> String {
     let starts = starts(text);
     let inside = inside(&starts, root);
-    let content = vec![0; starts.len()];
+    let content = vec![usize::MAX; starts.len()];
     let mut layout = Layout {
         text,
         starts,
@@ -117,7 +117,9 @@ impl<'t> Layout<'t> {
                     && self.line_text(header).rsplit(['|', '>']).next().is_some_and(|rest| {
                         rest.trim_start_matches(['-', '+']).starts_with(|c: char| c.is_ascii_digit())
                     });
-        let old = (first..=last).map(|line| (line, self.line_text(line))).find(|(_, text)| !text.trim().is_empty());
+        let old = (first.max(header + 1)..=last)
+            .map(|line| (line, self.line_text(line)))
+            .find(|(_, text)| !text.trim().is_empty());
         let Some((line, _)) = old else { return };
         let by = if explicit {
             self.columns.get(&header).map_or(0, |new| *new as isize - self.indent(header) as isize)
@@ -237,7 +239,7 @@ impl<'t> Layout<'t> {
             let indent = new_indents.get(line).copied().unwrap_or(0);
             if kind == Inside::Literal && text.trim_matches(' ').is_empty() {
                 // Blanks beyond the indentation are content.
-                let beyond = text.len().saturating_sub(self.content.get(line).copied().unwrap_or(0));
+                let beyond = text.len().saturating_sub(self.content.get(line).copied().unwrap_or(usize::MAX));
                 let kept = if beyond > 0 && !text.is_empty() { " ".repeat(indent + beyond) } else { String::new() };
                 return (kept, kind);
             }

@@ -356,7 +356,6 @@ fn run(cx: &mut Cx<'_>, doc: &Doc, node: &Node, tools: &Node) -> Option<Run> {
             if argv.is_empty() {
                 return None;
             }
-            let stdin = node.get("stdin");
             Some(Run::Command(CommandRun { argv, stdin: text(node, "stdin"), room: room(node) }))
         }
         "shell" => Some(Run::Shell(ShellRun {
