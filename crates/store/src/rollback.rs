@@ -6,6 +6,7 @@
 
 use crate::audit::{AuditEntry, append};
 use crate::error::{Fault, StoreError, unwritable};
+use crate::lease::Held;
 use crate::operations::{Draft, OperationKind, operate, put_quarantine, put_tag};
 use crate::replace::{FileChange, Files, Replacement};
 use crate::store::{Store, lock_file};
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, TryLockError};
+use std::fs::TryLockError;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -132,7 +133,7 @@ struct Journal {
 
 /// One process replaces the files of a workspace at a time.
 pub(crate) struct AtWork {
-    _file: File,
+    _lock: Held,
 }
 
 impl Store {
@@ -371,7 +372,7 @@ impl Store {
         let path = self.inner.folder.join("rollback.lock");
         let file = lock_file(&path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(AtWork { _file: file })),
+            Ok(()) => Ok(Some(AtWork { _lock: Held(file) })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(unwritable(&path, &error)),
         }
