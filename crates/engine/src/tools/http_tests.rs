@@ -163,7 +163,7 @@ async fn this_machine_and_private_networks_are_refused_by_number_by_name_and_aft
     let rebound =
         ToolNetwork::new(Arc::new(TestHosts { names: [("rebind.test".into(), inside)].into(), open: Vec::new() }));
     let done = call(&run("http://rebind.test/"), json!({}), &NoKeys, &rebound).await;
-    assert!(denied(&done).contains("10.0.0.5, which is a private network's"), "{done:?}");
+    assert!(denied(&done).contains("10.0.0.5, which is no public address"), "{done:?}");
     assert_eq!(server.heard(), Vec::<String>::new());
 }
 

@@ -12,6 +12,8 @@ pub(crate) mod gate;
 mod http;
 mod proxy;
 
+pub use address::is_public;
+
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -264,7 +266,7 @@ impl Guide {
         };
         let found: Vec<SocketAddr> = found.into_iter().map(|address| SocketAddr::new(address, target.port())).collect();
         // A name that leads inside too is not to be trusted with the rest of its addresses either.
-        if !found.iter().all(|address| address::is_public(address.ip()) || self.let_through.contains(address)) {
+        if !found.iter().all(|address| is_public(address.ip()) || self.let_through.contains(address)) {
             return Err(Outcome::PrivateAddress);
         }
         if found.is_empty() { Err(Outcome::Unreachable) } else { Ok(found) }
