@@ -15,7 +15,7 @@ use aic_engine::{Answer, Answers, Container, MemoryCounters, RunOptions, Seal, S
 use aic_guard::User;
 use aic_model::SystemKeys;
 use aic_model::cassette::Mode;
-use aic_store::{Store, VersionReason};
+use aic_store::{SealKey, Store, VersionReason};
 use serde_json::Map;
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -130,7 +130,7 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
         Ok(workspace) => workspace,
         Err(error) => return context.could_not_run(error),
     };
-    match confirmations::take(&workspace, token, crate::workspace::now()) {
+    match confirmations::take(&workspace, token, &SystemKeys, crate::workspace::now()) {
         Ok(waiting) => {
             let resumed =
                 Resumed { workspace, waiting, answer: Answer::Approve, operator: false, user: args.user.clone() };
@@ -208,7 +208,7 @@ async fn run_from(args: &Args, context: &mut Context, resumed: Option<Resumed>) 
     let mut options = RunOptions {
         session: args.session.clone(),
         vectors: Some(Arc::new(StoreVectors::new(&store, index, key.clone()))),
-        seal: key.map(|key| Arc::new(KeySeal(key)) as Arc<dyn Seal>),
+        seal: key.clone().map(|key| Arc::new(KeySeal(key)) as Arc<dyn Seal>),
         ..options(args, context, &workspace, &store, recorder.clone())
     };
     let screen = Arc::new(Screen::default());
@@ -238,7 +238,7 @@ async fn run_from(args: &Args, context: &mut Context, resumed: Option<Resumed>) 
         None => conversation.turn(&args.input, &Map::new(), &answers(args)).await,
     };
     screen.close();
-    let waits = match waiting(args, &workspace, &session.spec, &container, (&report, hide)) {
+    let waits = match waiting(args, &workspace, &session.spec, &container, (&report, hide), key.clone()) {
         Ok(waits) => waits,
         Err(error) => return context.could_not_run(format_args!("the question cannot be kept: {error}")),
     };
@@ -379,6 +379,7 @@ fn waiting(
     spec: &RelPath,
     container: &Container,
     (report, hide): (&TurnReport, Option<[u8; 32]>),
+    key: Option<Arc<SealKey>>,
 ) -> Result<Option<(String, String)>, String> {
     let Some(pending) = &report.pending else { return Ok(None) };
     let waiting = Waiting {
@@ -394,7 +395,8 @@ fn waiting(
         until: confirmations::until(crate::workspace::now(), pending.expires),
         pending: pending.clone(),
     };
-    confirmations::keep(workspace, &waiting).map(Some)
+    let key = key.map(|key| (keeping::key_name(&container.spec().context), key));
+    confirmations::keep(workspace, waiting, key).map(Some)
 }
 
 fn answers(args: &Args) -> Answers {
