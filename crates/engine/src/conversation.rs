@@ -96,7 +96,7 @@ impl Conversation {
         for told in messages.iter().filter_map(|message| message.answers.as_ref()) {
             if let Some(tool) = self.container.tools.get(&told.tool) {
                 let untrusted = tool.spec.trust == Trust::Untrusted;
-                self.flow.returned(&tool.spec, &told.call, untrusted, &told.result);
+                self.flow.returned(&self.container.spec, &tool.spec, &told.call, untrusted, &told.result);
             }
         }
         (self.turns, self.tainted, self.last, self.history) = (turns, tainted, Some(last), messages);

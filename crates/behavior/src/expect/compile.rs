@@ -2,6 +2,7 @@
 
 use super::{ExpectError, Expectation, What};
 use aic_base::{Matcher, Outcome, RelPath, units};
+use aic_engine::Code;
 use aic_guard::{Condition, Place};
 use aic_spec::{Expect, Spec};
 use serde_json::{Map, Value, json};
@@ -157,8 +158,9 @@ fn simple(expect: &Expect, spec: &Spec) -> Result<What, String> {
         "latency" => latency(value),
         "tokens" => tokens(value),
         "same_output" => Ok(What::SameOutput),
-        "script" => script(value, &expect.file),
-        "snapshot" | "similar" | "judge" | "cites" | "retrieved" | "file" | "command" | "wasm" => {
+        "script" => own(Code::Script, value, &expect.file),
+        "wasm" => own(Code::Module, value, &expect.file),
+        "snapshot" | "similar" | "judge" | "cites" | "retrieved" | "file" | "command" => {
             Err("this version does not judge it yet".into())
         }
         _ => Err("no such expectation".into()),
@@ -259,15 +261,19 @@ fn tokens(value: &Value) -> Result<What, String> {
     Ok(What::Tokens { input: count("input")?, output: count("output")?, total: None })
 }
 
-fn script(value: &Value, file: &RelPath) -> Result<What, String> {
+/// A grader of the user's own: its file, or `{file, min_score}`.
+fn own(code: Code, value: &Value, file: &RelPath) -> Result<What, String> {
     let (path, min_score) = match value {
         Value::String(path) => (path.as_str(), None),
         Value::Object(map) => {
-            let path = map.get("path").and_then(Value::as_str).ok_or("needs a `path`")?;
+            if let Some(other) = map.keys().find(|key| !["file", "min_score"].contains(&key.as_str())) {
+                return Err(format!("unknown key `{other}`: the keys are file, min_score"));
+            }
+            let path = map.get("file").and_then(Value::as_str).ok_or("needs a `file`")?;
             (path, map.get("min_score").and_then(Value::as_f64))
         }
-        _ => return Err("takes a file".into()),
+        _ => return Err("takes a file or {file, min_score}".into()),
     };
     let path = file.parent().join(path).map_err(|error| error.to_string())?;
-    Ok(What::Script { path, min_score })
+    Ok(What::Own { code, path, min_score })
 }

@@ -3,7 +3,7 @@
 use super::{Expectation, Seen, What};
 use crate::report::Failure;
 use aic_base::{Decision, Matcher, Outcome, Stage, ToolOutcome};
-use aic_engine::{CallRecord, Container, RunOptions, ScriptJob};
+use aic_engine::{CallRecord, Code, Container, RunOptions, ScriptJob};
 use aic_guard::{CallScope, Scope};
 use aic_spec::Approver;
 use serde_json::{Value, json};
@@ -71,7 +71,7 @@ pub(crate) fn judge<'a>(
                 }
                 None
             }
-            What::Script { path, min_score } => grade(path, *min_score, seen, container, options).await,
+            What::Own { code, path, min_score } => grade((*code, path), *min_score, seen, container, options).await,
             what => judge_plain(what, seen),
         }
     })
@@ -183,7 +183,7 @@ fn judge_plain(what: &What, seen: &Seen<'_>) -> Option<Miss> {
         // Judged over all repeats or cases, and by `judge` itself.
         What::SameOutput
         | What::LatencyOver { .. }
-        | What::Script { .. }
+        | What::Own { .. }
         | What::Not(_)
         | What::AnyOf(_)
         | What::AllOf(_) => None,
@@ -264,7 +264,7 @@ fn tool(name: &Matcher, args: Option<&Matcher>, count: Option<&Matcher>, ran: bo
 }
 
 async fn grade(
-    path: &aic_base::RelPath,
+    (code, path): (Code, &aic_base::RelPath),
     min_score: Option<f64>,
     seen: &Seen<'_>,
     container: &Container,
@@ -286,7 +286,7 @@ async fn grade(
     let now = options.clock.now();
     let ctx = json!({ "now": now.to_string(), "environment": options.environment });
     let scripts = container.scripts();
-    let job = ScriptJob { path, args, ctx, limits: None, now, seed: options.seed };
+    let job = ScriptJob { code, path, args, ctx, limits: None, now, seed: options.seed };
     let graded = match scripts.call(job, &options.cancel).await {
         Ok(graded) => graded,
         Err(why) => return unfit(why),

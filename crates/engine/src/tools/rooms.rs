@@ -4,6 +4,7 @@ use super::Done;
 use super::fill::{Place, Values};
 use aic_base::{Limits, RelPath};
 use aic_model::Scrub;
+use aic_sandbox::egress::{Contact, HostPort, Network, Outcome};
 use aic_sandbox::runtime::select::{Ask, Fallback, Needs, Security, select};
 use aic_sandbox::runtime::{
     Access, Choice, Exec, ExecResult, Exit, Program, Rootfs, SandboxId, SandboxSpec, Workspace,
@@ -15,6 +16,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+/// How many of the hosts that a program did not reach are told.
+const SHOWN_CONTACTS: usize = 20;
 
 /// How long a program that is there for the whole conversation may live.
 pub(super) const LONG: Duration = Duration::from_secs(24 * 3600);
@@ -89,28 +93,28 @@ impl Rooms {
         server: Option<&str>,
     ) -> Result<Entered, String> {
         let runtime = room.runtime.clone().or_else(|| ground.sandbox.runtime.clone());
-        let network = if room.network.is_empty() { &ground.sandbox.network } else { &room.network };
-        if !network.is_empty() {
-            return Err("this version gives programs no network: remove `network`, or mock the tool".into());
-        }
+        let network = network(&ground.sandbox, room);
+        let hosts = network.iter().map(|host| host.parse()).collect::<Result<Vec<HostPort>, _>>();
+        let hosts = hosts.map_err(|why| format!("`network`: {why}"))?;
         let mut limits = ground.limits.clone();
         limits.memory = room.memory.unwrap_or(limits.memory);
         if server.is_some() {
             limits.timeout = LONG;
         }
-        let key = Key { runtime, memory: limits.memory, network: network.clone(), server: server.map(str::to_owned) };
+        let key = Key { runtime, memory: limits.memory, network: network.to_vec(), server: server.map(str::to_owned) };
         // Held while one is made: two calls at once share it rather than make two.
         let mut open = self.lock();
         if let Some(found) = open.iter().find(|open| open.key == key) {
             return Ok(Entered { runtime: found.runtime.clone(), id: found.id.clone() });
         }
-        let choice = choose(machine, ground, key.runtime.as_deref(), &limits)?;
+        let choice = choose(machine, ground, &key, &limits)?;
         let actual = choice.actual;
         let runtime = machine.runtime(actual).ok_or("the runtime that was chosen is gone")?;
         let spec = SandboxSpec {
             limits,
             workspace: workspace(ground),
             rootfs: rootfs(ground)?,
+            network: Network::to(hosts),
             choice,
             ..SandboxSpec::new(actual, format!("run-{}", std::process::id()))
         };
@@ -124,6 +128,11 @@ impl Rooms {
     }
 }
 
+/// The hosts that a program may reach: its own, else the spec's.
+pub(super) fn network<'a>(sandbox: &'a Sandbox, room: &'a Room) -> &'a [String] {
+    room.network.as_ref().unwrap_or(&sandbox.network)
+}
+
 fn workspace(ground: &Ground) -> Workspace {
     let access = match ground.sandbox.workspace {
         WorkspaceMode::None => return Workspace::default(),
@@ -135,25 +144,40 @@ fn workspace(ground: &Ground) -> Workspace {
     Workspace { access, path: ground.root.clone() }
 }
 
+/// What a module sees of the workspace: the files, if anything of it may be seen.
+pub(super) fn seen_by_modules(ground: &Ground) -> Workspace {
+    match ground.sandbox.workspace {
+        WorkspaceMode::None => Workspace::default(),
+        WorkspaceMode::ReadOnly | WorkspaceMode::Copy | WorkspaceMode::ReadWrite => {
+            Workspace { access: Access::ReadOnly, path: ground.root.clone() }
+        }
+    }
+}
+
 fn rootfs(ground: &Ground) -> Result<Rootfs, String> {
     let Some(text) = &ground.sandbox.rootfs else { return Ok(Rootfs::Host) };
-    if text.starts_with("oci:") {
-        return Err("this version takes no OCI image as `sandbox.rootfs`: unpack it into a folder and name that".into());
-    }
+    let (image, text) = match text.strip_prefix("oci:") {
+        Some(image) => (true, image),
+        None => (false, text.as_str()),
+    };
     let path = ground.folder.join(text).map_err(|error| format!("`sandbox.rootfs`: {error}"))?;
-    let real = inside(&ground.root, &path.under(&ground.root));
-    real.map(Rootfs::Directory).ok_or_else(|| format!("`sandbox.rootfs`: {path} is no folder of this workspace"))
+    match inside(&ground.root, &path.under(&ground.root)) {
+        Some(real) if image => Ok(Rootfs::Oci(real)),
+        Some(real) if real.is_dir() => Ok(Rootfs::Directory(real)),
+        _ if image => Err(format!("`sandbox.rootfs`: {path} is no image of this workspace")),
+        _ => Err(format!("`sandbox.rootfs`: {path} is no folder of this workspace")),
+    }
 }
 
 fn inside(root: &Path, path: &Path) -> Option<PathBuf> {
     let (root, path) = (root.canonicalize().ok()?, path.canonicalize().ok()?);
-    (path.starts_with(root) && path.is_dir()).then_some(path)
+    path.starts_with(root).then_some(path)
 }
 
-fn choose(machine: &Machine, ground: &Ground, runtime: Option<&str>, limits: &Limits) -> Result<Choice, String> {
+fn choose(machine: &Machine, ground: &Ground, key: &Key, limits: &Limits) -> Result<Choice, String> {
     let sandbox = &ground.sandbox;
     let ask = Ask {
-        runtime: runtime.map(str::parse::<RuntimeKind>).transpose()?,
+        runtime: key.runtime.as_deref().map(str::parse::<RuntimeKind>).transpose()?,
         security: if sandbox.high { Security::High } else { Security::Standard },
         fallback: match sandbox.fallback.as_deref() {
             Some("best-effort") => Fallback::BestEffort,
@@ -161,7 +185,12 @@ fn choose(machine: &Machine, ground: &Ground, runtime: Option<&str>, limits: &Li
             _ => Fallback::Strict,
         },
         chain: sandbox.chain.iter().map(|word| word.parse()).collect::<Result<_, _>>()?,
-        needs: Needs { command: true, workspace: sandbox.workspace != WorkspaceMode::None, ..Needs::default() },
+        needs: Needs {
+            command: true,
+            network: !key.network.is_empty(),
+            workspace: sandbox.workspace != WorkspaceMode::None,
+            ..Needs::default()
+        },
     };
     select(&ask, &machine.offers(limits)).map_err(|refusal| refusal.to_string())
 }
@@ -182,11 +211,13 @@ pub(super) fn command(run: &CommandRun, values: &Values<'_>) -> Result<Started, 
     if argv.iter().any(|word| word.contains('\0')) {
         return Err("an argument holds the character 0".into());
     }
-    let stdin = match &run.stdin {
-        Some(text) => values.fill(text, Place::Word, &mut scrub)?,
-        None => values.args.to_string(),
-    };
-    Ok(Started { argv, stdin: stdin.into_bytes(), room: run.room.clone() })
+    Ok(Started { argv, stdin: stdin(run.stdin.as_deref(), values)?, room: run.room.clone() })
+}
+
+/// What a program or a module reads: what the spec says, else the arguments as JSON.
+pub(super) fn stdin(text: Option<&str>, values: &Values<'_>) -> Result<Vec<u8>, String> {
+    let filled = text.map(|text| values.fill(text, Place::Word, &mut Scrub::default())).transpose()?;
+    Ok(filled.unwrap_or_else(|| values.args.to_string()).into_bytes())
 }
 
 /// What a `shell` tool starts for these arguments, if every command in it is allowed.
@@ -259,9 +290,22 @@ fn told(result: &ExecResult, scrub: &Scrub) -> Done {
     if result.truncated {
         value["truncated"] = Value::Bool(true);
     }
+    let refused = result.network.iter().filter(|contact| contact.outcome != Outcome::Reached);
+    let refused: Vec<Value> = refused.take(SHOWN_CONTACTS).map(|contact| told_contact(contact).into()).collect();
+    if !refused.is_empty() {
+        value["network"] = refused.into();
+    }
     // Another runtime than was asked for is not kept quiet.
     if let Some(why) = &result.choice.fallback {
         value["ran_in"] = json!({ "runtime": result.choice.actual.name(), "because": why });
     }
     Done::Ran { result: value, changed: None }
+}
+
+/// Why a program did not reach what it asked for.
+fn told_contact(contact: &Contact) -> String {
+    match &contact.target {
+        Some(target) => format!("{target} {}", contact.outcome),
+        None => contact.outcome.to_string(),
+    }
 }

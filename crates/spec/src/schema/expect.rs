@@ -144,8 +144,8 @@ static COMMAND: Record = Record {
 static SCRIPT: Record = Record {
     title: "a grader",
     keys: &[&[
-        key("file", "The script", Shape::Path).required(),
-        key("min_score", "The least score", Shape::Number(0.0, 1.0)).default("0.7"),
+        key("file", "The script or module", Shape::Path).required(),
+        key("min_score", "The least score; without, what it says of `pass`", Shape::Number(0.0, 1.0)),
     ]],
     open: None,
 };
@@ -192,7 +192,7 @@ static KEYS: &[Key] = &[
     key("file", "A file of the sandbox's workspace", Shape::Record(&FILE)).not_yet(),
     key("command", "A command in the sandbox's workspace", Shape::Record(&COMMAND)).not_yet(),
     key("script", "A grader of the user's own", Shape::Either(&[Shape::Path, Shape::Record(&SCRIPT)])),
-    key("wasm", "A grader of the user's own", Shape::Either(&[Shape::Path, Shape::Record(&SCRIPT)])).not_yet(),
+    key("wasm", "A grader of the user's own, a module", Shape::Either(&[Shape::Path, Shape::Record(&SCRIPT)])),
     key("not", "This does not hold", Shape::Expectation),
     key("any_of", "At least one of these holds", Shape::List(&Shape::Expectation)),
     key("all_of", "All of these hold", Shape::List(&Shape::Expectation)),
