@@ -109,7 +109,7 @@ fn whom_a_tool_talks_to_and_where_a_secret_stands_is_checked() {
 fn a_module_reads_and_has_its_room_also_before_somebody_built_it() {
     let tool = |run: &str| {
         let text = format!("tools: {{allowed: [{{name: t, run: {run}}}]}}\n");
-        let tools = spec(&text).tools;
+        let tools = &spec(&text).tools;
         (tools.allowed[0].effect, tools.allowed[0].run.clone(), tools.starts_programs())
     };
     let (effect, run, programs) =
