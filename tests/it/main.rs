@@ -26,3 +26,5 @@ mod tools_cmd;
 mod tui;
 mod versions_rollback;
 mod watch;
+#[cfg(target_os = "linux")]
+mod workspaces;

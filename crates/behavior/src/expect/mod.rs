@@ -85,6 +85,10 @@ pub(crate) enum What {
     SameOutput,
     /// A grader of the user's own.
     Own { code: Code, path: RelPath, min_score: Option<f64> },
+    /// A file of the workspace as programs left it.
+    File { path: RelPath, contains: Option<String>, exists: bool },
+    /// A program in the workspace as the others left it.
+    Command { argv: Vec<String>, exit: i32, stdout: Option<Matcher> },
     /// Not this.
     Not(Box<Expectation>),
     /// At least one of these.

@@ -2,12 +2,14 @@
 
 use super::fill::Values;
 use super::mcp::{Servers, ToolList};
-use super::rooms::{Ground, Rooms, environment, seen_by_modules};
+use super::rooms::{Ground, Rooms, environment};
+use super::workshop::{self, Workshop};
 use super::{Done, Job, Tool, http, map_strings, mcp};
 use crate::container::Container;
 use crate::modules::{ModuleJob, answer};
 use crate::options::{Effects, RunOptions};
 use crate::prompt::Variables;
+use crate::report::WorkspaceChanges;
 use crate::scripts::on_thread;
 use aic_model::Scrub;
 use aic_spec::{Run, Server, WasmRun};
@@ -64,6 +66,30 @@ impl<'a> Surroundings<'a> {
             network: &self.container.outside,
             values,
         }
+    }
+
+    /// The workspace as the conversation's programs left it.
+    pub fn workshop(&self) -> Workshop {
+        let (rooms, machine) = (self.desk.rooms.clone(), self.container.backing.machine.clone());
+        Workshop { rooms, ground: self.ground.clone(), machine, cancel: self.options.cancel.clone() }
+    }
+
+    /// What programs changed in the conversation's copy of the workspace, where it has one by now. What a program was
+    /// given as a secret is not shown.
+    pub async fn changes(&self) -> Option<WorkspaceChanges> {
+        let rooms = self.desk.rooms.clone();
+        if !rooms.has_copy() {
+            return None;
+        }
+        let mut scrub = Scrub::default();
+        let variable = |name: &str| self.variable(name);
+        let values = self.values(&variable);
+        for room in self.container.spec.tools.rooms() {
+            // One that cannot be filled was never given to a program.
+            drop(environment(room, &values, &mut scrub));
+        }
+        let found = on_thread(&self.options.cancel, move |_| rooms.changes()).await;
+        Some(workshop::told(found.unwrap_or_else(|why| Err(why.into())), &scrub))
     }
 
     /// What a server offers now.
@@ -147,7 +173,7 @@ impl Surroundings<'_> {
         let mut limits = self.ground.limits.clone();
         limits.memory = run.room.memory.unwrap_or(limits.memory);
         limits.timeout = run.room.timeout.unwrap_or(limits.timeout);
-        let workspace = seen_by_modules(&self.ground);
+        let workspace = self.desk.rooms.seen_by_modules(&self.ground);
         let (path, now, seed) = (run.path.clone(), self.options.clock.now(), self.options.seed);
         let job = ModuleJob { path, stdin, env, limits, workspace, now, seed };
         let ran = on_thread(&self.options.cancel, move |stop| modules.run(job, stop)).await;

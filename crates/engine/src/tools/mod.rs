@@ -13,12 +13,14 @@ mod mock;
 mod rooms;
 mod shell;
 mod sql;
+mod workshop;
 
 pub use address::TestHosts;
 pub(crate) use desk::{Desk, Surroundings};
 pub(crate) use http::ToolNetwork;
 pub use mcp::{Lock, LockError, ToolList};
 pub use mock::Mocks;
+pub use workshop::{Ended, Workshop};
 
 use crate::container::{Container, ContainerError};
 use crate::data::Data;

@@ -2,7 +2,7 @@
 //! folder to a name in it, following no link, opening only plain files.
 
 use super::workspace::{DEEPEST, at, enter, look, name_of, names, open_file, root};
-use crate::runtime::{Change, Side};
+use crate::runtime::{Change, MOST_CHANGES, Side};
 use rustix::fs::{FileType, Stat, readlinkat};
 use std::collections::BTreeSet;
 use std::ffi::CString;
@@ -12,8 +12,6 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The most changes that are listed.
-const MOST_CHANGES: usize = 1000;
 /// The most bytes of one file whose contents are kept.
 const MOST_OF_FILE: u64 = 64 * 1024;
 /// The most bytes of contents that are kept of all files together.

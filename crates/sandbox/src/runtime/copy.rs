@@ -4,6 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+/// The most changes that are listed.
+pub const MOST_CHANGES: usize = 1000;
+
 /// The copy of a workspace, on the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkspaceCopy {
@@ -36,12 +39,17 @@ pub enum Side {
 }
 
 impl WorkspaceCopy {
+    /// A folder that is no copy but the original: it is read with the same care, and nothing in it was changed.
+    pub fn none_of(original: &Path) -> Self {
+        Self { original: original.to_owned(), path: original.to_owned() }
+    }
+
     /// Where it is. Another sandbox may share it; it goes with the one that made it.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What was changed in it since `since`, in the order of paths: a thousand changes at most, with the contents of
+    /// What was changed in it since `since`, in the order of paths: [`MOST_CHANGES`] at most, with the contents of
     /// files of up to 64 KiB, 1 MiB together. `ignored` are names at the top.
     ///
     /// # Errors

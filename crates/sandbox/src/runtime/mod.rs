@@ -13,7 +13,7 @@ use crate::cancel::Cancel;
 use crate::egress::{Contact, Network};
 use crate::guests::ModuleFile;
 use aic_base::{Limits, Timestamp};
-pub use copy::{Change, Side, WorkspaceCopy};
+pub use copy::{Change, MOST_CHANGES, Side, WorkspaceCopy};
 pub use kept::{Hold, Kept, Limit};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -19,6 +19,21 @@ pub struct Tools {
 }
 
 impl Tools {
+    /// Where programs and modules run, of tools and of servers.
+    pub fn rooms(&self) -> impl Iterator<Item = &Room> {
+        let of_tools = self.allowed.iter().filter_map(|tool| match tool.run.as_ref()? {
+            Run::Command(run) => Some(&run.room),
+            Run::Shell(run) => Some(&run.room),
+            Run::Wasm(run) => Some(&run.room),
+            Run::Sql(_) | Run::Script { .. } | Run::Http(_) | Run::Mcp { .. } => None,
+        });
+        let of_servers = self.servers.values().filter_map(|server| match server {
+            Server::Program { room, .. } => Some(room),
+            Server::Remote { .. } => None,
+        });
+        of_tools.chain(of_servers)
+    }
+
     /// Whether any of them needs a sandbox for programs.
     pub fn starts_programs(&self) -> bool {
         self.allowed.iter().any(|tool| matches!(tool.run, Some(Run::Command(_) | Run::Shell(_))))
