@@ -3,7 +3,7 @@
 use super::fill::Values;
 use super::mcp::{Servers, ToolList};
 use super::rooms::{Ground, Rooms, environment};
-use super::{Done, Job, Tool, http, mcp};
+use super::{Done, Job, Tool, http, mcp, sql};
 use crate::container::Container;
 use crate::options::{Effects, RunOptions};
 use crate::prompt::Variables;
@@ -101,6 +101,7 @@ impl Surroundings<'_> {
                 let within = run.timeout.unwrap_or(self.ground.limits.timeout);
                 http::carry_out(run, &values, &self.container.outside, within).await
             }
+            (Job::Sql(job), _) => sql::ask_server(&job, &values, self.ground.limits.timeout).await.into(),
             (Job::Program(started), _) => {
                 let Some(machine) = self.container.backing.machine.clone() else {
                     return Done::Stop("there is no sandbox here to run programs in; in a test, mock the tool".into());

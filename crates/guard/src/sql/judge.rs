@@ -11,8 +11,8 @@ use aic_base::Span;
 use sqlparser::ast::{
     AlterTableOperation, ArrayElemTypeDef, BinaryOperator, CascadeOption, ColumnDef, ColumnOption, DataType,
     DropBehavior, Expr, FromTable, Insert, ObjectName, ObjectType, OnInsert, Query, RenameTableNameKind, Select,
-    SetExpr, SqliteOnConflict, Statement, TableConstraint, TableFactor, TableObject, TableWithJoins, Truncate,
-    TypedString, Visit as _, Visitor,
+    SelectItem, SetExpr, SqliteOnConflict, Statement, TableConstraint, TableFactor, TableObject, TableWithJoins,
+    Truncate, TypedString, Visit as _, Visitor,
 };
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -271,8 +271,22 @@ impl Judge<'_> {
             .collect()
     }
 
+    /// Refuses what PostgreSQL would read as a word of its own.
+    fn is_name(&self, name: &ObjectName) -> Flow {
+        let idents = name.0.iter().filter_map(|part| part.as_ident());
+        let reserved =
+            idents.filter(|ident| ident.quote_style.is_none()).find(|ident| postgres::is_reserved(&ident.value));
+        match reserved.filter(|_| self.dialect == Dialect::Postgres) {
+            Some(ident) => {
+                stop(format!("`{}` is a word of PostgreSQL's own: quote it where it is a name", shown(&ident.value)))
+            }
+            None => ControlFlow::Continue(()),
+        }
+    }
+
     /// Allows a table, which is no common table expression.
     fn table(&mut self, name: &ObjectName) -> Flow {
+        self.is_name(name)?;
         let Some(parts) = self.parts(name) else { return stop("the name of a table is computed") };
         let full = parts.join(".");
         let schema = parts.len().checked_sub(2).and_then(|at| parts.get(at)).map(String::as_str);
@@ -583,6 +597,11 @@ impl Visitor for Judge<'_> {
         if select.into.is_some() {
             return stop("SELECT … INTO makes a table and is not permitted");
         }
+        let string = |item: &SelectItem| matches!(item, SelectItem::ExprWithAlias { alias, .. } if alias.quote_style == Some('\''));
+        if self.dialect == Dialect::Postgres && select.projection.iter().any(string) {
+            // To PostgreSQL `regproc 'x'` is a cast, and no column under another name.
+            return stop("a cast to a type of the database's own is not permitted");
+        }
         if !select.lateral_views.is_empty() || !select.connect_by.is_empty() || select.value_table_mode.is_some() {
             return stop("the query has clauses that are not judged");
         }
@@ -597,7 +616,7 @@ impl Visitor for Judge<'_> {
             TableFactor::Table { json_path: Some(_), .. } | TableFactor::Table { version: Some(_), .. } => {
                 stop("the table has clauses that are not judged")
             }
-            TableFactor::Table { name, .. } if self.is_cte(name) => ControlFlow::Continue(()),
+            TableFactor::Table { name, .. } if self.is_cte(name) => self.is_name(name),
             TableFactor::Table { name, .. } => self.table(name),
             TableFactor::Derived { .. } | TableFactor::NestedJoin { .. } | TableFactor::UNNEST { .. } => {
                 ControlFlow::Continue(())
