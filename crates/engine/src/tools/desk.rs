@@ -4,7 +4,7 @@ use super::fill::Values;
 use super::mcp::{Servers, ToolList};
 use super::rooms::{Ground, Rooms, environment};
 use super::workshop::{self, Workshop};
-use super::{Done, Job, Tool, http, map_strings, mcp};
+use super::{Done, Job, Tool, http, map_strings, mcp, sql};
 use crate::container::Container;
 use crate::modules::{ModuleJob, answer};
 use crate::options::{Effects, RunOptions};
@@ -127,6 +127,7 @@ impl Surroundings<'_> {
                 let within = run.timeout.unwrap_or(self.ground.limits.timeout);
                 http::carry_out(run, &values, &self.container.outside, within).await
             }
+            (Job::Sql(job), _) => sql::ask_server(&job, &values, self.ground.limits.timeout).await.into(),
             (Job::Program(started), _) => {
                 let Some(machine) = self.container.backing.machine.clone() else {
                     return Done::Stop("there is no sandbox here to run programs in; in a test, mock the tool".into());

@@ -28,13 +28,13 @@ use crate::options::{Effects, RunOptions};
 use crate::scripts::{Code, ScriptJob, Scripts};
 use aic_guard::{BlockedPattern, Condition, NameGlob, Place};
 use aic_model::{NoKeys, ToolCall, ToolDef};
-use aic_spec::{Blocked, Effect, Room, Run, Server, Spec, ToolSpec, Tools};
+use aic_spec::{Blocked, Database, Effect, Room, Run, Server, Spec, ToolSpec, Tools};
 use fill::Values;
 use indexmap::IndexMap;
 use mock::MockAnswer;
 use rooms::Started;
 use serde_json::{Value, json};
-use sql::{SqlError, SqlJob};
+use sql::{SqlError, SqlJob, SqlOutcome};
 
 /// The most bytes of a result that the model is shown.
 const MAX_RESULT: usize = 256 * 1024;
@@ -208,9 +208,14 @@ pub(crate) async fn carry_out(
     // Whatever the spec calls its effect: nobody can tell what a program says to the hosts it reaches.
     let networked = room.is_some_and(|room| !rooms::network(&container.spec.sandbox, room).is_empty());
     // What writes to a private copy, or to nothing that outlives the conversation.
-    let local = !networked && (room.is_some() || matches!(job, Job::Sql(_) | Job::Script | Job::Wasm(_)));
+    let local = match &job {
+        Job::Sql(job) => job.is_local(),
+        job => !networked && (room.is_some() || matches!(job, Job::Script | Job::Wasm(_))),
+    };
+    // Nothing of a server's is a test's own, whatever the spec calls the effect.
+    let writes_elsewhere = matches!(&job, Job::Sql(job) if !job.is_local() && !job.judged.reads_only);
     if let Effects::Test { real } = &options.effects
-        && (tool.spec.effect != Effect::Read || networked)
+        && (tool.spec.effect != Effect::Read || networked || writes_elsewhere)
         && !(local && tool.spec.effect == Effect::Write && options.data.is_private())
         && !real.contains(name)
         && !matches!(job, Job::HandBack)
@@ -224,6 +229,7 @@ pub(crate) async fn carry_out(
             Effects::Live => Done::HandedBack,
             Effects::Test { .. } => Done::Stop(format!("`{name}` has no `run`, so the test needs a mock of it")),
         },
+        Job::Sql(job) if !job.is_local() => desk.carry_out(container, options, (tool, Job::Sql(job)), args).await,
         Job::Http | Job::Program(_) | Job::Mcp | Job::Wasm(_) => {
             desk.carry_out(container, options, (tool, job), args).await
         }
@@ -237,14 +243,15 @@ pub(crate) async fn carry_out(
             _ => Done::Stop(format!("`{name}` has no script")),
         },
         Job::Sql(job) => {
+            let Database::Sqlite(path) = job.database.clone() else {
+                return Done::Stop(format!("`{name}` has no file"));
+            };
             let (data, timeout, cancel): (Data, _, _) =
                 (options.data.clone(), scripts.limits().timeout, options.cancel.clone());
-            let work = tokio::task::spawn_blocking(move || sql::carry_out(&job, &data, now, timeout, &cancel));
+            let work =
+                tokio::task::spawn_blocking(move || sql::sqlite::carry_out(&job, &path, &data, now, timeout, &cancel));
             match work.await {
-                Ok(Ok(outcome)) => Done::Ran { result: outcome.result, changed: outcome.changed },
-                Ok(Err(SqlError::Denied(why))) => Done::Denied(why),
-                Ok(Err(SqlError::Failed(why))) => Done::Failed(why),
-                Ok(Err(SqlError::NoData(why))) => Done::Stop(why),
+                Ok(came) => came.into(),
                 Err(_) => Done::Failed("the database's thread ended before the statement did".into()),
             }
         }
@@ -284,6 +291,17 @@ async fn run_script(
     match scripts.call(job, &options.cancel).await {
         Ok(result) => Done::Ran { result, changed: None },
         Err(why) => Done::Failed(why),
+    }
+}
+
+impl From<Result<SqlOutcome, SqlError>> for Done {
+    fn from(came: Result<SqlOutcome, SqlError>) -> Self {
+        match came {
+            Ok(outcome) => Self::Ran { result: outcome.result, changed: outcome.changed },
+            Err(SqlError::Denied(why)) => Self::Denied(why),
+            Err(SqlError::Failed(why)) => Self::Failed(why),
+            Err(SqlError::NoData(why)) => Self::Stop(why),
+        }
     }
 }
 

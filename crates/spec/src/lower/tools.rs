@@ -14,7 +14,7 @@ use crate::typed::{
     ToolSpec, Tools, Trust, WasmRun, WorkspaceMode,
 };
 use crate::words::{did_you_mean, nearest, shown};
-use aic_base::{Action, RelPath, Span};
+use aic_base::{Action, Span};
 use aic_guard::{BlockedPattern, Dialect, Place, SqlPolicy, judge_statement, tool_glob};
 use indexmap::IndexMap;
 use serde_json::json;
@@ -31,7 +31,7 @@ const BELONGS: [(&str, &[&str]); 11] = [
     ("headers", &["http"]),
     ("body", &["http"]),
     ("stdin", &["command", "shell", "wasm"]),
-    ("env", &["command", "shell", "wasm", "script"]),
+    ("env", &["command", "shell", "wasm", "script", "sql"]),
     ("allow", &["shell"]),
     ("deny", &["shell"]),
     ("tool", &["mcp"]),
@@ -109,9 +109,9 @@ fn tool(cx: &mut Cx<'_>, doc: &Doc, node: &Node, all: &Node) -> Option<ToolSpec>
     }
     let run_node = node.get("run").filter(|run| matches!(run.kind, Kind::Map(_)));
     let run = run_node.and_then(|run| self::run(cx, doc, run, all));
-    let statement = match &run {
-        Some(Run::Sql(sql)) => sql.statement.as_deref(),
-        _ => None,
+    let (statement, dialect) = match &run {
+        Some(Run::Sql(sql)) => (sql.statement.as_deref(), super::database::dialect(&sql.database)),
+        _ => (None, Dialect::Generic),
     };
     let mut permissions: Vec<String> =
         node.get("permissions").map(texts).unwrap_or_default().iter().map(|verb| verb.to_uppercase()).collect();
@@ -139,7 +139,7 @@ fn tool(cx: &mut Cx<'_>, doc: &Doc, node: &Node, all: &Node) -> Option<ToolSpec>
         }
     }
     parameters_fit(cx, doc, node);
-    sql_fits(cx, doc, node, &permissions, statement);
+    sql_fits(cx, doc, node, &permissions, statement.map(|statement| (statement, dialect)));
     let parameters = match node.get("parameters").map(Node::to_json) {
         Some(parameters @ serde_json::Value::Object(_)) => parameters,
         _ => match (&run, statement) {
@@ -218,7 +218,13 @@ pub(crate) fn properties(tool: &Node) -> Option<HashSet<&str>> {
 }
 
 /// Verbs that there are, and a fixed statement that its own tool would let through.
-fn sql_fits(cx: &mut Cx<'_>, doc: &Doc, tool: &Node, permissions: &[String], statement: Option<&str>) {
+fn sql_fits(
+    cx: &mut Cx<'_>,
+    doc: &Doc,
+    tool: &Node,
+    permissions: &[String],
+    statement: Option<(&str, Dialect)>,
+) {
     let mut known = true;
     for node in tool.get("permissions").map(Node::items).unwrap_or_default() {
         let Some(verb) = node.text().filter(|verb| !SQL_VERBS.contains(&verb.to_uppercase().as_str())) else {
@@ -236,10 +242,10 @@ fn sql_fits(cx: &mut Cx<'_>, doc: &Doc, tool: &Node, permissions: &[String], sta
         cx.report(found.fix(meant.map(|meant| doc.replacing(node, meant))));
     }
     let node = tool.at(&["run", "statement"]);
-    let (Some(sql), Some(node), true) = (statement, node, known) else { return };
+    let (Some((sql, dialect)), Some(node), true) = (statement, node, known) else { return };
     let list = |key: &str| tool.get(key).filter(|node| !node.is_null()).map(texts);
     let policy = SqlPolicy { verbs: permissions.to_vec(), tables: list("tables"), functions: list("functions") };
-    if let Err(denied) = judge_statement(sql, &policy, Dialect::Sqlite) {
+    if let Err(denied) = judge_statement(sql, &policy, dialect) {
         let message = format!("this tool may not run its own statement: {}", denied.reason);
         cx.report(doc.find(BAD_TOOL, node.span, message));
         return;
@@ -328,7 +334,7 @@ fn run(cx: &mut Cx<'_>, doc: &Doc, node: &Node, tools: &Node) -> Option<Run> {
     }
     match kind {
         "sql" => Some(Run::Sql(SqlRun {
-            database: database(cx, doc, node.get("sql")?)?,
+            database: super::database::database(cx, doc, node)?,
             statement: text(node, "statement"),
         })),
         "script" => {
@@ -496,21 +502,6 @@ pub(super) fn sandbox(root: &Node) -> Sandbox {
             Some("read_write") => WorkspaceMode::ReadWrite,
             _ => WorkspaceMode::None,
         },
-    }
-}
-
-/// `sqlite:PATH`.
-fn database(cx: &mut Cx<'_>, doc: &Doc, node: &Node) -> Option<RelPath> {
-    let text = node.as_str()?;
-    match text.split_once(':') {
-        Some(("sqlite", path)) if !path.is_empty() => cx.data_file(doc, node, path),
-        _ => {
-            let shown: String = shown(text.split(':').next().unwrap_or(""));
-            let message =
-                format!("`{shown}` is no database that this version knows: write `sqlite:PATH`, relative to this file");
-            cx.report(doc.find(BAD_VALUE, node.span, message));
-            None
-        }
     }
 }
 

@@ -248,10 +248,24 @@ impl Origin {
 /// A tool on a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqlRun {
-    /// The SQLite file.
-    pub database: RelPath,
+    /// Which.
+    pub database: Database,
     /// A fixed statement with `:named` arguments; without, the model writes it into the argument `query`.
     pub statement: Option<String>,
+}
+
+/// Where the rows are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Database {
+    /// A SQLite file.
+    Sqlite(RelPath),
+    /// A PostgreSQL server.
+    Postgres {
+        /// Its address with user and database, a template without secrets.
+        url: String,
+        /// The password, a template; `${secret:NAME}` is allowed here.
+        password: Option<String>,
+    },
 }
 
 /// What a tool does to the world.
