@@ -36,10 +36,15 @@ const EINVAL: i32 = 28;
 pub(super) fn engine() -> Result<Engine> {
     // One instance at a time, and everything sized: the defaults reserve terabytes, which fails under RLIMIT_AS.
     let mut pool = PoolingAllocationConfig::default();
-    pool.total_core_instances(1).total_memories(1).total_tables(1).total_stacks(0);
+    pool.total_core_instances(1).total_memories(1).total_tables(1).total_stacks(0).total_gc_heaps(0);
     pool.max_memory_size(MAX_MEMORY as usize).table_elements(TABLE_ELEMENTS).max_unused_warm_slots(1);
     let mut config = Config::new();
     config
+        // The guest throws no exceptions of WebAssembly and has nothing to collect; users' modules may.
+        .gc_support(false)
+        .wasm_exceptions(false)
+        .wasm_gc(false)
+        .wasm_function_references(false)
         .epoch_interruption(true)
         .memory_init_cow(true)
         .memory_reservation(MAX_MEMORY)
