@@ -536,7 +536,7 @@ mod tests {
         let (release, gate) = mpsc::channel::<()>();
         let ready = || Probe { health: Health::Ready, ..Probe::unusable(RuntimeKind::Gvisor, "", None) };
         let waits = move || {
-            drop(gate.recv());
+            let _ = gate.recv();
             ready()
         };
         let mut late = Trial::start(Duration::from_secs(60), waits);

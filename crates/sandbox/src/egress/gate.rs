@@ -153,10 +153,7 @@ impl Gate {
             if open.len() >= MOST_CONNECTIONS || open.contains_key(&id) {
                 return None;
             }
-            let state =
-                State { arrived: VecDeque::new(), owed: 0, silent: false, credit: WINDOW, told: false, gone: false };
-            let lines = Arc::clone(&self.lines);
-            let line = Arc::new(Line { id, lines, state: Mutex::new(state), changed: Condvar::new() });
+            let line = Line::new(id, &self.lines);
             open.insert(id, Arc::clone(&line));
             line
         };
@@ -202,6 +199,12 @@ impl Drop for Seat {
 }
 
 impl Line {
+    fn new(id: u32, lines: &Arc<Lines>) -> Arc<Self> {
+        let state =
+            State { arrived: VecDeque::new(), owed: 0, silent: false, credit: WINDOW, told: false, gone: false };
+        Arc::new(Self { id, lines: Arc::clone(lines), state: Mutex::new(state), changed: Condvar::new() })
+    }
+
     fn say(&self, kind: Kind, payload: &[u8]) -> io::Result<()> {
         let gone = || io::Error::from(ErrorKind::BrokenPipe);
         let (questions, nonce) = self.lines.voice.get().ok_or_else(gone)?;
@@ -497,7 +500,9 @@ mod tests {
         assert!(!says(Kind::Drained, 1, &1u32.to_le_bytes()), "more than was sent");
         assert!(!says(Kind::Drained, 77, &u32::MAX.to_le_bytes()) && !says(Kind::Drained, 1, &[1]));
         assert!(!says(Kind::Hung, 1, &[2]) && !says(Kind::Hung, 1, &[]));
-        assert!(says(Kind::Hung, 1, &[0]) && !says(Kind::Sent, 1, b"x") && !says(Kind::Hung, 1, &[0]));
+        // One that is not served, and so is not over before it is spoken of again.
+        lock(&scene.gate.lines.open).insert(5, Line::new(5, &scene.gate.lines));
+        assert!(says(Kind::Hung, 5, &[0]) && !says(Kind::Sent, 5, b"x") && !says(Kind::Hung, 5, &[0]));
         assert!(says(Kind::Sent, 99, b"x") && says(Kind::Hung, 99, &[1]), "it cannot know yet that this one is over");
         assert!(!says(Kind::Stdout, 1, b"x"));
     }

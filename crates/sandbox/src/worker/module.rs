@@ -5,7 +5,7 @@
 //! nothing.
 
 use super::cache::{Cache, MODULE};
-use super::guest::{Answer, MAX_MEMORY, WASM_STACK};
+use super::guest::{Answer, GUARD, MAX_MEMORY, RESERVATION, WASM_STACK};
 use super::link::{self, Exit};
 use super::lockdown::{self, WorkerReport};
 use super::random::SplitMix64;
@@ -41,12 +41,17 @@ fn engine() -> Result<Engine> {
         .epoch_interruption(true)
         // An image shared between instances takes a descriptor, and there is one instance only.
         .memory_init_cow(false)
-        // For the memory of exceptions too, where a module has any.
-        .memory_reservation(MAX_MEMORY)
-        .memory_guard_size(64 << 10)
+        .memory_reservation(RESERVATION)
+        .memory_guard_size(GUARD)
+        // Where there are exceptions at all; it does not grow beyond.
+        .gc_heap_reservation(MAX_MEMORY)
+        .gc_heap_guard_size(64 << 10)
+        .gc_heap_may_move(false)
         .max_wasm_stack(WASM_STACK)
         .async_stack_size(WASM_STACK + (1 << 20))
-        .wasm_backtrace_max_frames(None);
+        .wasm_backtrace_max_frames(None)
+        .generate_address_map(false)
+        .native_unwind_info(false);
     Engine::new(&config)
 }
 
@@ -70,7 +75,7 @@ pub(super) fn get_ready(
     }
     check(&wasm).map_err(|why| format!("{} {why}", path.display()))?;
     let engine = engine().map_err(|error| format!("no engine for WASM: {error:#}"))?;
-    let cache = cache.map(|folder| Cache::new(folder, &engine, MODULE, &wasm));
+    let cache = cache.map(|folder| Cache::new(folder, &engine, MODULE, wanted.digest.as_bytes()));
     let loaded = match &cache {
         None => None,
         Some(cache) => cache.load(&engine).map_err(|why| report.notes.push(why)).ok().flatten(),
