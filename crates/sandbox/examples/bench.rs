@@ -103,12 +103,18 @@ fn jails(command: &WorkerCommand) {
             let result = jails.exec(id, &Exec::command(["true"]), &Cancel::new());
             assert!(result.is_ok_and(|result| result.exit.is_success()), "`true` runs");
         };
+        let (mut ready, mut answered) = (Vec::new(), Vec::new());
         let cold = times(20, || {
+            let began = Instant::now();
             let id = start();
+            ready.push(began.elapsed());
             exec(&id);
+            answered.push(began.elapsed());
             jails.delete(&id).unwrap_or_else(|error| panic!("{error}"));
         });
-        say(&format!("{kind}: from nothing to an answer, and removed"), 20, median(cold));
+        say(&format!("{kind}: from nothing to a running sandbox"), 20, median(ready));
+        say(&format!("{kind}: from nothing to an answer"), 20, median(answered));
+        say(&format!("{kind}: the same, and removed"), 20, median(cold));
         let id = start();
         say(&format!("{kind}: a command through a warm sandbox"), 200, median(times(200, || exec(&id))));
         let memory = jails.stats(&id).map(|stats| stats.memory as f64 / 1e6).unwrap_or_default();
