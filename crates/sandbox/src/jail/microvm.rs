@@ -110,7 +110,7 @@ impl Microvm {
         for entry in &entries {
             match entry {
                 // The skeleton has it.
-                Entry::Link(..) => {}
+                Entry::Link(..) | Entry::Copy(..) => {}
                 Entry::Bind(name, from) if from.is_dir() => {
                     cpio.tree(from, &format!("room/{name}"), Owner::User(0))?;
                 }

@@ -289,4 +289,39 @@ mod tests {
         assert!(guest.imports().all(|import| import.module() == WASI));
         assert!(guest.get_export("init").is_none(), "the snapshot is after init");
     }
+
+    /// Memory of this process that is its own, in bytes.
+    #[cfg(target_os = "linux")]
+    fn own_memory() -> u64 {
+        let text = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap();
+        let kilobytes = |name| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.trim().strip_suffix(" kB").unwrap().trim().parse::<u64>().unwrap()
+        };
+        (kilobytes("Private_Dirty:") + kilobytes("Private_Clean:")) << 10
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    #[ignore = "only measures: run it alone, with --nocapture"]
+    #[expect(clippy::print_stdout, reason = "prints figures")]
+    fn what_an_instance_costs() {
+        let engine = engine().unwrap();
+        let runner = Runner::new(engine.clone(), &compile(&engine).unwrap()).unwrap();
+        let header = CallHeader { timeout_us: 1, memory: 64 << 20, output: 1000, now_ms: 0, seed: 0 };
+        let mut times: Vec<_> = (0..2000)
+            .map(|_| {
+                let mut store = runner.store(header);
+                let began = std::time::Instant::now();
+                runner.guest.instantiate(&mut store).unwrap();
+                began.elapsed()
+            })
+            .collect();
+        times.sort();
+        let request = br#"{"source":"export default ({ number }) => number * 2;","filename":"a.js","args":{"number":21},"ctx":{}}"#;
+        let (mut store, before) = (runner.store(header), own_memory());
+        assert_eq!(call(&runner.guest, &mut store, request).unwrap().unwrap(), br#"{"ok":42}"#);
+        let memory = own_memory().saturating_sub(before);
+        println!("instantiate {:?}, {memory} bytes of its own after an evaluation", times[times.len() / 2]);
+    }
 }
