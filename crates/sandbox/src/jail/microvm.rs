@@ -194,7 +194,7 @@ impl Wall for Microvm {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { network: false, ..super::capabilities(true) }
+        super::capabilities(true)
     }
 
     fn shares(&self, access: Access) -> Result<(), &'static str> {
