@@ -9,6 +9,7 @@ mod exec;
 mod folder;
 mod gvisor;
 mod image;
+mod images;
 mod keeper;
 mod microvm;
 mod oci;
@@ -82,6 +83,8 @@ struct Jail {
     workspace: crate::runtime::Workspace,
     /// Its programs: the folder, where they came as an image.
     rootfs: Rootfs,
+    /// Keeps that folder from being removed.
+    _image: Option<images::Unpacked>,
     owner: Option<u32>,
     /// What was no file in the workspace before it was shared.
     special: Vec<workspace::Known>,
@@ -524,17 +527,19 @@ impl Jails {
             Access::ReadWrite => special = workspace::special(&workspace.path),
             Access::None | Access::ReadOnly => {}
         }
-        let rootfs = match &spec.rootfs {
+        let image = match &spec.rootfs {
             Rootfs::Oci(image) => {
-                let root = oci::unpacked(image, self.state.path());
-                Rootfs::Directory(root.map_err(|error| RuntimeError::file(image, error))?)
+                let unpacked = oci::unpacked(image, self.state.path());
+                Some(unpacked.map_err(|error| RuntimeError::file(image, error))?)
             }
-            other => other.clone(),
+            Rootfs::Host | Rootfs::Directory(_) => None,
         };
+        let unpacked = image.as_ref().map(|image| Rootfs::Directory(image.path().to_owned()));
+        let rootfs = unpacked.unwrap_or_else(|| spec.rootfs.clone());
         let kept = self.keeps(&spec.limits);
         let (overhead, _) = self.wall.overhead(&spec.limits);
         let life = Mutex::new(Life { state: State::Created, why: None, session: None });
-        Ok(Jail { record: Mutex::new(record), workspace, rootfs, owner, special, kept, overhead, life })
+        Ok(Jail { record: Mutex::new(record), workspace, rootfs, _image: image, owner, special, kept, overhead, life })
     }
 }
 
