@@ -2,10 +2,9 @@
 //! system.
 
 use crate::support::{Live, SPEC, Workspace};
-use aic_sandbox::{Machine, RuntimeKind, ScriptHost, WorkerCommand};
+use aic_sandbox::RuntimeKind;
 use serde_json::{Value, json};
 use std::process::Command;
-use std::sync::Arc;
 
 /// `sh …` does it in one sandbox, `big …` in another with more memory.
 const PROGRAMS: &str = r#"
@@ -48,19 +47,9 @@ fn run(workspace: &Workspace, arguments: &[&str]) -> crate::support::Ran {
     ran
 }
 
-/// Those of these runtimes that this machine can use, by the probe that `aic doctor` uses.
-#[expect(clippy::print_stderr, reason = "what a test leaves out is said")]
+/// Those of these runtimes that this machine can use.
 fn here(kinds: &[RuntimeKind]) -> Vec<&'static str> {
-    let command = WorkerCommand { program: env!("CARGO_BIN_EXE_aic").into(), args: vec!["__worker".into()] };
-    let machine = Machine::new(Arc::new(ScriptHost::new(command, None)), None);
-    let usable = |kind: &RuntimeKind| {
-        let probe = machine.probe(*kind, false);
-        if !probe.is_usable() {
-            eprintln!("{kind} is left out: {}", probe.summary());
-        }
-        probe.is_usable()
-    };
-    kinds.iter().copied().filter(usable).map(RuntimeKind::name).collect()
+    kinds.iter().copied().filter(|kind| crate::support::stands(*kind)).map(RuntimeKind::name).collect()
 }
 
 const WALLS: [RuntimeKind; 2] = [RuntimeKind::Gvisor, RuntimeKind::Process];

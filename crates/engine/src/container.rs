@@ -220,3 +220,50 @@ fn build_scripted(spec: &ModelSpec) -> Result<Arc<dyn Model>, ContainerError> {
         |error: aic_model::RuleError| ContainerError::Model { name: spec.name.clone(), message: error.to_string() };
     Ok(Arc::new(model.map_err(wrong)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aic_base::{MemorySource, RelPath, Timestamp};
+    use aic_sandbox::WorkerCommand;
+    use aic_spec::{LoadOptions, load};
+
+    /// Why a spec with this tool or guardrail and this `sandbox` is not made ready.
+    fn refused(own: &str, sandbox: &str) -> Option<String> {
+        let spec = format!(
+            "models: {{primary: {{provider: scripted, rules: [{{match: {{}}, reply: {{text: hi}}}}]}}}}\n{own}\nsandbox: {sandbox}\n"
+        );
+        let path = RelPath::new("a.aicontainer.yml").unwrap();
+        let mut source = MemorySource::new();
+        source.insert(path.clone(), spec.into_bytes());
+        for file in ["x.js", "x.wasm"] {
+            source.insert(RelPath::new(file).unwrap(), b"\0asm\x01\0\0\0".to_vec());
+        }
+        let loaded = load(&source, &path, &LoadOptions { environment: None, today: Timestamp::default() });
+        let Some(spec) = loaded.spec.clone() else { panic!("{:#?}", loaded.diagnostics) };
+        let host = ScriptHost::new(WorkerCommand { program: "/nonexistent".into(), args: Vec::new() }, None);
+        Container::new(spec, Arc::new(host)).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn code_of_the_users_runs_behind_the_wall_that_the_spec_wants_or_not_at_all() {
+        let tool = |run: &str| format!("tools: {{allowed: [{{name: own, run: {{{run}}}}}]}}");
+        let guard = |code: &str| format!("guardrails: {{post_execution: [{{name: own, {code}}}]}}");
+        let all = [tool("script: x.js"), tool("wasm: x.wasm"), guard("script: x.js"), guard("wasm: x.wasm")];
+        let stronger = ["{runtime: gvisor}", "{security: high}", "{fallback: fail, limits: {cpu: 0.5}}"];
+        for own in &all {
+            for sandbox in stronger {
+                let why = refused(own, sandbox).unwrap_or_else(|| panic!("{own} runs in {sandbox}"));
+                assert!(why.contains("tool `own`: scripts and modules run in `wasm`, and `sandbox."), "{why}");
+            }
+            for sandbox in ["{runtime: wasm}", "{runtime: auto}", "{fallback: fail}", "{limits: {cpu: 0.5}}"] {
+                assert_eq!(refused(own, sandbox), None, "{own} in {sandbox}");
+            }
+        }
+        // Who names it at the tool means it, unless even that is too weak.
+        let named = tool("wasm: x.wasm, sandbox: wasm");
+        assert_eq!(refused(&named, "{runtime: gvisor}"), None);
+        assert!(refused(&named, "{security: high}").is_some());
+        assert_eq!(refused(&tool("command: [x]"), "{security: high, runtime: gvisor}"), None);
+    }
+}

@@ -48,7 +48,9 @@ pub(crate) struct ModuleJob {
 impl Modules {
     /// The modules among these files.
     pub fn new(host: Arc<ScriptHost>, files: &BTreeMap<RelPath, Arc<[u8]>>) -> Self {
-        let modules = files.iter().filter(|(_, bytes)| bytes.starts_with(b"\0asm"));
+        // What only bears the name is kept, so that whoever calls it hears what it is not.
+        let modules =
+            files.iter().filter(|(path, bytes)| bytes.starts_with(b"\0asm") || path.as_str().ends_with(".wasm"));
         let bytes = modules.map(|(path, bytes)| (path.clone(), bytes.clone())).collect();
         Self { runtime: Wasm::new(host), bytes, placed: Mutex::default() }
     }
@@ -189,7 +191,7 @@ mod tests {
         let modules =
             modules(&[("a.wasm", b"not one"), ("b/c.wasm", b"\0asm\x0d\0\x01\0"), ("d.wasm", b"\0asm\x01\0\0\0")]);
         assert_eq!(run(&modules, "none.wasm"), "none.wasm: no WebAssembly module is there: build it");
-        assert_eq!(run(&modules, "a.wasm"), "a.wasm: no WebAssembly module is there: build it");
+        assert_eq!(run(&modules, "a.wasm"), "a.wasm is no WebAssembly module");
         let component = run(&modules, "b/c.wasm");
         assert!(component.starts_with("b/c.wasm is a component of WASI preview 2"), "{component}");
         let no_worker = run(&modules, "d.wasm");

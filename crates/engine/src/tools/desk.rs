@@ -174,11 +174,13 @@ impl Surroundings<'_> {
         let mut limits = self.ground.limits.clone();
         limits.memory = run.room.memory.unwrap_or(limits.memory);
         limits.timeout = run.room.timeout.unwrap_or(limits.timeout);
-        let workspace = self.desk.rooms.seen_by_modules(&self.ground);
+        let (rooms, ground) = (self.desk.rooms.clone(), self.ground.clone());
         let (path, now, seed) = (run.path.clone(), self.options.clock.now(), self.options.seed);
-        let job = ModuleJob { path, stdin, env, limits, workspace, now, seed };
-        let ran = on_thread(&self.options.cancel, move |stop| modules.run(job, stop)).await;
-        match ran {
+        let work = on_thread(&self.options.cancel, move |stop| {
+            let workspace = rooms.seen_by_modules(&ground);
+            modules.run(ModuleJob { path, stdin, env, limits, workspace, now, seed }, stop)
+        });
+        match work.await {
             Ok(Ok(result)) => {
                 let mut result = answer(&result);
                 map_strings(&mut result, &mut |text| scrub.clean(text));

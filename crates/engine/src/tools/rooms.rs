@@ -14,6 +14,7 @@ use aic_spec::{CommandRun, Room, Sandbox, ShellRun, WorkspaceMode};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -43,6 +44,8 @@ pub(crate) struct Ground {
 #[derive(Default)]
 pub(crate) struct Rooms {
     inside: Mutex<Inside>,
+    /// Whether there is a copy of the workspace: known without waiting for a sandbox that is being made.
+    copied: AtomicBool,
 }
 
 #[derive(Default)]
@@ -148,6 +151,7 @@ impl Rooms {
         }
         inside.open.push(Open { key, runtime: runtime.clone(), id: id.clone() });
         inside.copy = inside.copy.take().or(copy);
+        self.copied.store(inside.copy.is_some(), Ordering::Relaxed);
         Ok(Entered { runtime, id })
     }
 
@@ -161,7 +165,7 @@ impl Rooms {
 
     /// Whether programs have a copy of the workspace by now.
     pub(super) fn has_copy(&self) -> bool {
-        self.lock().copy.is_some()
+        self.copied.load(Ordering::Relaxed)
     }
 
     /// What was changed in the copy. Blocks.
@@ -180,7 +184,7 @@ impl Rooms {
     }
 
     /// What a module sees of the workspace: the files as they are by now, if anything of it may be seen, and never more
-    /// than to read.
+    /// than to read. Blocks.
     pub(super) fn seen_by_modules(&self, ground: &Ground) -> Workspace {
         match (ground.sandbox.workspace, self.copy()) {
             (WorkspaceMode::None, _) => Workspace::default(),
