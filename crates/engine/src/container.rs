@@ -9,7 +9,8 @@ use aic_base::Span;
 use aic_guard::{Guard, GuardKind, Scope};
 use aic_model::cassette::{Deck, Mode, Tape};
 use aic_model::{Model, ScriptedModel};
-use aic_sandbox::ScriptHost;
+use aic_sandbox::runtime::Hold;
+use aic_sandbox::{Runtime, ScriptHost};
 use aic_spec::{ModelSpec, Provider, Run, Spec};
 use std::sync::Arc;
 
@@ -86,14 +87,15 @@ impl Container {
         let scripted = all
             .filter(|model| model.provider == Some(Provider::Scripted))
             .map(|model| Ok((model.span, build_scripted(model)?)));
-        check_scripts(&spec)?;
+        let scripts = Scripts::new(host, &spec.files, spec.limits.clone());
+        check_code(&spec, scripts.modules().runtime())?;
         Ok(Self {
             outside: ToolNetwork::new(backing.test_hosts.clone()),
             guards: guards.collect::<Result<_, _>>()?,
             scripted: scripted.collect::<Result<_, ContainerError>>()?,
             backing,
             tools: Toolbox::new(&spec.tools)?,
-            scripts: Scripts::new(host, &spec.files, spec.limits.clone()),
+            scripts,
             spec,
         })
     }
@@ -176,21 +178,36 @@ impl Container {
     }
 }
 
-/// JavaScript runs in `wasm` and nowhere else: a spec that wants another wall for its code is told so.
-fn check_scripts(spec: &Spec) -> Result<(), ContainerError> {
-    let wanted = match (&spec.sandbox.runtime, spec.sandbox.high) {
-        (Some(word), _) if word != "wasm" => format!("`sandbox.runtime: {word}`"),
-        (_, true) => "`sandbox.security: high`".to_owned(),
+/// Scripts and modules run in `wasm` and nowhere else: a spec that wants another wall for its code is told so.
+fn check_code(spec: &Spec, wasm: &dyn Runtime) -> Result<(), ContainerError> {
+    let sandbox = &spec.sandbox;
+    let named = sandbox.runtime.as_deref().filter(|word| *word != "wasm");
+    let advisory = || wasm.keeps(&spec.limits).into_iter().find(|kept| kept.hold == Hold::Advisory);
+    let wanted = match (named, sandbox.high, sandbox.fallback.as_deref()) {
+        (Some(word), ..) => format!("`sandbox.runtime: {word}` asks for something else"),
+        (_, true, _) => "`sandbox.security: high` asks for something else".to_owned(),
+        (.., Some("fail")) => match advisory() {
+            Some(kept) => {
+                format!("`sandbox.fallback: fail` wants each limit enforced; `{}` is not: {}", kept.limit, kept.by)
+            }
+            None => return Ok(()),
+        },
         _ => return Ok(()),
     };
-    let tool = spec.tools.allowed.iter().find(|tool| matches!(tool.run, Some(Run::Script { .. })));
-    let guard = spec.guardrails.iter().find(|guard| guard.script.is_some());
+    let runs_code = |run: &Option<Run>| match run {
+        Some(Run::Script { .. }) => true,
+        // Who names it at the tool itself means it, as long as that is strong enough.
+        Some(Run::Wasm(run)) => named.is_none() || sandbox.high || run.room.runtime.is_none(),
+        _ => false,
+    };
+    let tool = spec.tools.allowed.iter().find(|tool| runs_code(&tool.run));
+    let guard = spec.guardrails.iter().find(|guard| guard.script.is_some() || guard.wasm.is_some());
     let name = tool.map(|tool| &tool.name).or_else(|| guard.map(|guard| &guard.name));
     match name {
         Some(name) => Err(ContainerError::Tool {
             name: name.clone(),
             message: format!(
-                "a script runs in `wasm`, and {wanted} asks for something else: leave that out, or name a runtime at each tool (`run.sandbox`)"
+                "scripts and modules run in `wasm`, and {wanted}: leave that out, or name a runtime at each tool (`run.sandbox`)"
             ),
         }),
         None => Ok(()),

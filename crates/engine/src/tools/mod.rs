@@ -13,20 +13,22 @@ mod mock;
 mod rooms;
 mod shell;
 mod sql;
+mod workshop;
 
 pub use address::TestHosts;
 pub(crate) use desk::{Desk, Surroundings};
 pub(crate) use http::ToolNetwork;
 pub use mcp::{Lock, LockError, ToolList};
 pub use mock::Mocks;
+pub use workshop::{Ended, Workshop};
 
 use crate::container::{Container, ContainerError};
 use crate::data::Data;
 use crate::options::{Effects, RunOptions};
-use crate::scripts::{ScriptJob, Scripts};
+use crate::scripts::{Code, ScriptJob, Scripts};
 use aic_guard::{BlockedPattern, Condition, NameGlob, Place};
 use aic_model::{NoKeys, ToolCall, ToolDef};
-use aic_spec::{Blocked, Database, Effect, Run, Server, ToolSpec, Tools};
+use aic_spec::{Blocked, Database, Effect, Room, Run, Server, Spec, ToolSpec, Tools};
 use fill::Values;
 use indexmap::IndexMap;
 use mock::MockAnswer;
@@ -62,8 +64,9 @@ pub(crate) enum Job {
     Http,
     Program(Started),
     Mcp,
+    /// A module, and what it reads.
+    Wasm(Vec<u8>),
     HandBack,
-    NotYet(String),
 }
 
 /// What came of a call.
@@ -77,7 +80,7 @@ pub(crate) enum Done {
     Denied(String),
     /// The caller has to carry it out.
     HandedBack,
-    /// The run cannot go on: a missing mock, a kind of tool that this version does not have.
+    /// The run cannot go on: a missing mock, a module that nobody built, a sandbox that is not there.
     Stop(String),
 }
 
@@ -155,7 +158,7 @@ impl Toolbox {
             Some(Run::Command(run)) => Job::Program(rooms::command(run, &arguments_only(&call.args))?),
             Some(Run::Shell(run)) => Job::Program(rooms::shell(run, &arguments_only(&call.args))?),
             Some(Run::Mcp { .. }) => Job::Mcp,
-            Some(Run::NotYet(kind)) => Job::NotYet(kind.clone()),
+            Some(Run::Wasm(run)) => Job::Wasm(rooms::stdin(run.stdin.as_deref(), &arguments_only(&call.args))?),
             Some(Run::Sql(run)) => match sql::judge(&tool.spec, run, &call.args) {
                 Ok(job) => Job::Sql(job),
                 Err(SqlError::Denied(why) | SqlError::Failed(why) | SqlError::NoData(why)) => return Err(why),
@@ -201,17 +204,18 @@ pub(crate) async fn carry_out(
             Err(why) => Done::Stop(why),
         };
     }
+    let room = room(&container.spec, &tool.spec);
+    // Whatever the spec calls its effect: nobody can tell what a program says to the hosts it reaches.
+    let networked = room.is_some_and(|room| !rooms::network(&container.spec.sandbox, room).is_empty());
     // What writes to a private copy, or to nothing that outlives the conversation.
-    let local = match &tool.spec.run {
-        Some(Run::Mcp { server, .. }) => {
-            matches!(container.spec.tools.servers.get(server), Some(Server::Program { .. }))
-        }
-        _ => matches!(&job, Job::Sql(job) if job.is_local()) || matches!(job, Job::Script | Job::Program(_)),
+    let local = match &job {
+        Job::Sql(job) => job.is_local(),
+        job => !networked && (room.is_some() || matches!(job, Job::Script | Job::Wasm(_))),
     };
     // Nothing of a server's is a test's own, whatever the spec calls the effect.
     let writes_elsewhere = matches!(&job, Job::Sql(job) if !job.is_local() && !job.judged.reads_only);
     if let Effects::Test { real } = &options.effects
-        && (tool.spec.effect != Effect::Read || writes_elsewhere)
+        && (tool.spec.effect != Effect::Read || networked || writes_elsewhere)
         && !(local && tool.spec.effect == Effect::Write && options.data.is_private())
         && !real.contains(name)
         && !matches!(job, Job::HandBack)
@@ -226,9 +230,8 @@ pub(crate) async fn carry_out(
             Effects::Test { .. } => Done::Stop(format!("`{name}` has no `run`, so the test needs a mock of it")),
         },
         Job::Sql(job) if !job.is_local() => desk.carry_out(container, options, (tool, Job::Sql(job)), args).await,
-        Job::Http | Job::Program(_) | Job::Mcp => desk.carry_out(container, options, (tool, job), args).await,
-        Job::NotYet(kind) => {
-            Done::Stop(format!("`{name}`: this version does not run `{kind}` tools yet; in a test, mock it"))
+        Job::Http | Job::Program(_) | Job::Mcp | Job::Wasm(_) => {
+            desk.carry_out(container, options, (tool, job), args).await
         }
         Job::Script => match &tool.spec.run {
             Some(Run::Script { path, timeout, memory }) => {
@@ -256,6 +259,19 @@ pub(crate) async fn carry_out(
     .capped()
 }
 
+/// Where the program of a tool runs, or the server's that carries it out.
+fn room<'a>(spec: &'a Spec, tool: &'a ToolSpec) -> Option<&'a Room> {
+    match tool.run.as_ref()? {
+        Run::Command(run) => Some(&run.room),
+        Run::Shell(run) => Some(&run.room),
+        Run::Mcp { server, .. } => match spec.tools.servers.get(server)? {
+            Server::Program { room, .. } => Some(room),
+            Server::Remote { .. } => None,
+        },
+        _ => None,
+    }
+}
+
 async fn run_script(
     scripts: &Scripts,
     path: &aic_base::RelPath,
@@ -271,7 +287,7 @@ async fn run_script(
         "environment": options.environment,
         "user": { "id": options.user.id, "roles": options.user.roles },
     });
-    let job = ScriptJob { path, args: args.clone(), ctx, limits, now, seed: options.seed };
+    let job = ScriptJob { code: Code::Script, path, args: args.clone(), ctx, limits, now, seed: options.seed };
     match scripts.call(job, &options.cancel).await {
         Ok(result) => Done::Ran { result, changed: None },
         Err(why) => Done::Failed(why),

@@ -28,8 +28,11 @@ const METHODS: &[Word] = &[
     word("OPTIONS", "Asks what is possible"),
 ];
 
+/// What a way of running is called.
+pub(crate) const RUN_TITLE: &str = "a way of running";
+
 static RUN: Record = Record {
-    title: "a way of running",
+    title: RUN_TITLE,
     keys: &[&[
         key("sql", "A database: sqlite:PATH, or postgres://USER@HOST/NAME", Shape::Text),
         key("statement", "A fixed statement; `:names` are bound to arguments", Shape::Text),
@@ -37,7 +40,7 @@ static RUN: Record = Record {
         key("network", "none, or a list of host:port", NETWORK),
         key("timeout", "How long it may take", Shape::Duration),
         key("memory", "How much memory it may use", Shape::Size),
-        key("wasm", "A WebAssembly module", Shape::Path).not_yet(),
+        key("wasm", "A WebAssembly module", Shape::Path),
         key("http", "A URL; `${args.x}` are path-encoded, `*` lets the model give the URL", Shape::Url),
         key("method", "The HTTP method; without, GET", Shape::Words(METHODS)),
         key("headers", "HTTP headers; `${secret:NAME}` is allowed here", Shape::Named(&Shape::Text)),
