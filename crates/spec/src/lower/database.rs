@@ -71,7 +71,8 @@ fn address(cx: &mut Cx<'_>, doc: &Doc, node: &Node, rest: &str) {
         let message = "which database a tool asks is the spec's to say: it takes no argument";
         cx.report(doc.find(BAD_TOOL, node.span, message));
     } else if password || rest.split(['?', '&']).skip(1).any(|pair| pair.starts_with("password=")) {
-        let message = format!("an address holds no password: write `env: {{{PASSWORD}: \"${{secret:NAME}}\"}}` beside `sql`");
+        let message =
+            format!("an address holds no password: write `env: {{{PASSWORD}: \"${{secret:NAME}}\"}}` beside `sql`");
         cx.report(doc.find(BAD_TOOL, node.span, message));
     } else if authority.is_empty() && !rest.contains('?') {
         let message = "the address names no server: write `postgres://USER@HOST:PORT/NAME`";

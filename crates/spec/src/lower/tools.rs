@@ -218,13 +218,7 @@ pub(crate) fn properties(tool: &Node) -> Option<HashSet<&str>> {
 }
 
 /// Verbs that there are, and a fixed statement that its own tool would let through.
-fn sql_fits(
-    cx: &mut Cx<'_>,
-    doc: &Doc,
-    tool: &Node,
-    permissions: &[String],
-    statement: Option<(&str, Dialect)>,
-) {
+fn sql_fits(cx: &mut Cx<'_>, doc: &Doc, tool: &Node, permissions: &[String], statement: Option<(&str, Dialect)>) {
     let mut known = true;
     for node in tool.get("permissions").map(Node::items).unwrap_or_default() {
         let Some(verb) = node.text().filter(|verb| !SQL_VERBS.contains(&verb.to_uppercase().as_str())) else {

@@ -48,7 +48,11 @@ static RUN: Record = Record {
         key("command", "A program and its arguments; never a shell", Shape::List(&Shape::Text)),
         key("stdin", "What it reads; without, the arguments as JSON", Shape::Text),
         key("sandbox", "The runtime it runs in", Shape::Words(RUNTIMES)),
-        key("env", "Its environment, or a database's PGPASSWORD; `${secret:NAME}` is allowed here", Shape::Named(&Shape::Text)),
+        key(
+            "env",
+            "Its environment, or a database's PGPASSWORD; `${secret:NAME}` is allowed here",
+            Shape::Named(&Shape::Text),
+        ),
         key("shell", "A command line; every simple command in it is judged", Shape::Text),
         key("allow", "Commands that may run", Shape::List(&Shape::Text)),
         key("deny", "Commands that may not", Shape::List(&Shape::Text)),

@@ -390,7 +390,8 @@ async fn rows_and_bytes_have_their_limits() {
     let rows = |sql: &'static str| fooled(&server, "app", sql, LONG);
     let came = rows("SELECT * FROM generate_series(1, 1000) AS n").await.unwrap().result;
     assert_eq!((came["row_count"].as_u64(), came.get("truncated")), (Some(1000), None));
-    let came = rows("SELECT a FROM generate_series(1, 20000) AS a, generate_series(1, 20000) AS b").await.unwrap().result;
+    let came =
+        rows("SELECT a FROM generate_series(1, 20000) AS a, generate_series(1, 20000) AS b").await.unwrap().result;
     assert_eq!((came["row_count"].as_u64(), &came["truncated"]), (Some(1000), &json!(true)));
     let came = rows("SELECT repeat('x', 300000) AS x FROM generate_series(1, 100)").await.unwrap().result;
     assert_eq!((came["row_count"].as_u64(), &came["truncated"]), (Some(4), &json!(true)));
