@@ -95,7 +95,7 @@ fn shingles(text: &str) -> impl Iterator<Item = u64> {
     let join = |words: &[u64]| words.iter().fold(words.len() as u64, |sum, word| sum.rotate_left(7) ^ word);
     let short = (words.len() <= SHARED).then(|| join(&words));
     let long: Vec<u64> = words.windows(SHARED).map(join).collect();
-    long.into_iter().chain(short)
+    long.into_iter().chain(short).chain(short)
 }
 
 fn hash(word: &str) -> u64 {
