@@ -51,7 +51,7 @@ static int tool(void) {
 int main(void) {
     fread(given, 1, sizeof given - 1, stdin);
     if (has("\"outcome\":")) {
-        printf("{\"pass\": %s, \"score\": 0.6, \"reason\": \"it does not say three\"}", has("3") ? "true" : "false");
+        printf("{\"pass\": %s, \"score\": 0.6, \"reason\": \"it does not say three\"}", has("words\\\":3}") ? "true" : "false");
         return 0;
     }
     return has("\"stage\":") ? guard() : tool();
