@@ -1,15 +1,19 @@
 //! Questions that wait for a person, in `.aic/confirmations`: one file a question, readable by its owner only.
 //!
 //! Whoever asked gets a token; here stands only its digest. An answer takes the file away before anything runs, so that a
-//! token is good once, whoever tries at the same time.
+//! token is good once, whoever tries at the same time. Where the spec's sessions are encrypted, so is what was said here.
 
+use crate::keeping::{self, KeySeal};
 use crate::workspace::Workspace;
 use aic_base::{Digest, DigestBuilder, RelPath, Timestamp};
-use aic_engine::Pending;
+use aic_engine::{Pending, Seal as _};
+use aic_model::KeySource;
+use aic_store::SealKey;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A question that waits.
@@ -40,6 +44,40 @@ pub(crate) struct Waiting {
     pub pending: Pending,
 }
 
+/// A question as its file has it.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    spec: RelPath,
+    until: Timestamp,
+    operator: bool,
+    said: Said,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Said {
+    Open(Box<Waiting>),
+    /// Under the key of this name.
+    Sealed {
+        key: String,
+        text: String,
+    },
+}
+
+/// A question that stands.
+pub(crate) struct Standing {
+    /// Its number.
+    pub number: String,
+    /// The spec.
+    pub spec: RelPath,
+    /// Until when.
+    pub until: Timestamp,
+    /// Whether an operator answers.
+    pub operator: bool,
+    /// What was said, or why it cannot be read.
+    pub waiting: Result<Waiting, NotAnswered>,
+}
+
 /// Why a question is not answered.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotAnswered {
@@ -66,15 +104,28 @@ fn name_of(token: &str) -> String {
     digest.get(..16).unwrap_or(&digest).to_owned()
 }
 
-/// Writes a question down; gives its number and the token that answers it.
-pub(crate) fn keep(workspace: &Workspace, waiting: &Waiting) -> Result<(String, String), String> {
+/// Writes a question down, encrypted where there is a key with its name; gives its number and the token that answers it.
+pub(crate) fn keep(
+    workspace: &Workspace,
+    waiting: Waiting,
+    key: Option<(&str, Arc<SealKey>)>,
+) -> Result<(String, String), String> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|error| format!("no random numbers for a token: {error}"))?;
     let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let (name, folder) = (name_of(&token), folder(workspace));
     let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
     std::fs::create_dir_all(&folder).map_err(failed)?;
-    let text = serde_json::to_vec(waiting).map_err(|error| error.to_string())?;
+    let (spec, until, operator) = (waiting.spec.clone(), waiting.until, waiting.pending.operator);
+    let said = match key {
+        None => Said::Open(Box::new(waiting)),
+        Some((key, seal)) => {
+            let text = serde_json::to_string(&waiting).map_err(|error| error.to_string())?;
+            Said::Sealed { key: key.to_owned(), text: KeySeal(seal).seal(&place(&name), &text)? }
+        }
+    };
+    let written = Written { spec, until, operator, said };
+    let text = serde_json::to_vec(&written).map_err(|error| error.to_string())?;
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -85,31 +136,43 @@ pub(crate) fn keep(workspace: &Workspace, waiting: &Waiting) -> Result<(String, 
     Ok((name, token))
 }
 
+/// What a sealed question is bound to.
+fn place(number: &str) -> String {
+    format!("confirmation {number}")
+}
+
 /// Takes the question of a user's token away, to be answered once.
-pub(crate) fn take(workspace: &Workspace, token: &str, now: Timestamp) -> Result<Waiting, NotAnswered> {
-    let file = folder(workspace).join(format!("{}.json", name_of(token)));
+pub(crate) fn take(
+    workspace: &Workspace,
+    token: &str,
+    keys: &dyn KeySource,
+    now: Timestamp,
+) -> Result<Waiting, NotAnswered> {
+    let number = name_of(token);
     // Looked at before it is taken: a user's token does not use up what an operator is asked.
-    if read(&file)?.pending.operator {
+    if read(&folder(workspace).join(format!("{number}.json")))?.operator {
         return Err(NotAnswered::Operator);
     }
-    take_file(&file, now)
+    take_number(workspace, &number, keys, now)
 }
 
 /// Takes a question away by its number: an operator's right, who can read the folder.
-pub(crate) fn take_number(workspace: &Workspace, number: &str, now: Timestamp) -> Result<Waiting, NotAnswered> {
+pub(crate) fn take_number(
+    workspace: &Workspace,
+    number: &str,
+    keys: &dyn KeySource,
+    now: Timestamp,
+) -> Result<Waiting, NotAnswered> {
     if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(NotAnswered::Unknown);
     }
-    take_file(&folder(workspace).join(format!("{number}.json")), now)
-}
-
-fn take_file(file: &Path, now: Timestamp) -> Result<Waiting, NotAnswered> {
+    let file = folder(workspace).join(format!("{number}.json"));
+    // Without its key a question is not used up.
+    let waiting = read(&file)?.open(number, keys)?;
     let taken = file.with_extension("taken");
     // Whoever renames it has it; everybody else finds nothing.
-    std::fs::rename(file, &taken).map_err(gone)?;
-    let waiting = read(&taken);
+    std::fs::rename(&file, &taken).map_err(gone)?;
     std::fs::remove_file(&taken).map_err(gone)?;
-    let waiting = waiting?;
     if waiting.until < now {
         return Err(NotAnswered::Over(waiting.until.to_string()));
     }
@@ -123,25 +186,42 @@ fn gone(error: std::io::Error) -> NotAnswered {
     }
 }
 
-fn read(file: &Path) -> Result<Waiting, NotAnswered> {
+impl Written {
+    fn open(self, number: &str, keys: &dyn KeySource) -> Result<Waiting, NotAnswered> {
+        let file = |why: String| NotAnswered::File(format!("question {number}: {why}"));
+        match self.said {
+            Said::Open(waiting) => Ok(*waiting),
+            Said::Sealed { key, text } => {
+                let key = keeping::read_key(&key, keys).map_err(file)?;
+                let text = KeySeal(key).open(&place(number), &text).map_err(file)?;
+                serde_json::from_str(&text).map_err(|error| file(error.to_string()))
+            }
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<Written, NotAnswered> {
     let bytes = std::fs::read(file).map_err(gone)?;
     serde_json::from_slice(&bytes).map_err(|error| NotAnswered::File(format!("{}: {error}", file.display())))
 }
 
-/// Every question that still stands, with its number; those whose time is over are removed.
-pub(crate) fn all(workspace: &Workspace, now: Timestamp) -> Vec<(String, Waiting)> {
+/// Every question that still stands; those whose time is over are removed.
+pub(crate) fn all(workspace: &Workspace, keys: &dyn KeySource, now: Timestamp) -> Vec<Standing> {
     let files = std::fs::read_dir(folder(workspace)).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut all = Vec::new();
     for file in files.filter(|file| file.extension().is_some_and(|end| end == "json")) {
-        let Ok(waiting) = read(&file) else { continue };
-        if waiting.until < now {
+        let Ok(written) = read(&file) else { continue };
+        if written.until < now {
             // What was said is not kept longer than the question stands.
             drop(std::fs::remove_file(&file));
-        } else if let Some(name) = file.file_stem().and_then(|name| name.to_str()) {
-            all.push((name.to_owned(), waiting));
+        } else if let Some(number) = file.file_stem().and_then(|name| name.to_str()) {
+            let Written { spec, until, operator, .. } = &written;
+            let (number, spec, until, operator) = (number.to_owned(), spec.clone(), *until, *operator);
+            let waiting = written.open(&number, keys);
+            all.push(Standing { number, spec, until, operator, waiting });
         }
     }
-    all.sort_by(|a, b| (a.1.until, &a.0).cmp(&(b.1.until, &b.0)));
+    all.sort_by(|a, b| (a.until, &a.number).cmp(&(b.until, &b.number)));
     all
 }
 

@@ -14,6 +14,11 @@ pub const USUAL_KEY: &str = "AIC_SESSION_KEY";
 /// How many memories of one person are compared.
 const COMPARED: u32 = 20_000;
 
+/// The name of the key that the spec's persistence wants.
+pub fn key_name(context: &Context) -> &str {
+    context.persistence.key_env.as_deref().unwrap_or(USUAL_KEY)
+}
+
 /// The key that the spec's persistence wants, or none where nothing is to be encrypted.
 ///
 /// # Errors
@@ -23,8 +28,7 @@ pub fn key(context: &Context, keys: &dyn KeySource) -> Result<Option<Arc<SealKey
     if !persistence.encrypted || persistence.enabled == Some(false) {
         return Ok(None);
     }
-    let name = persistence.key_env.as_deref().unwrap_or(USUAL_KEY);
-    read_key(name, keys).map(Some)
+    read_key(key_name(context), keys).map(Some)
 }
 
 /// The key of this name.

@@ -12,7 +12,7 @@ fuzz_target!(|text: &str| {
         assert!(sound(error.span), "{error:?}");
         assert!(error.fix.iter().flat_map(|fix| &fix.edits).all(|(span, _)| sound(*span)), "{error:?}");
     }
-    let mut stack: Vec<&Node> = parsed.root.iter().collect();
+    let mut stack: Vec<&Node> = parsed.root.as_deref().into_iter().collect();
     while let Some(node) = stack.pop() {
         assert!(sound(node.span), "{node:?}");
         stack.extend(node.items());

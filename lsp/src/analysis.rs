@@ -8,8 +8,8 @@ use crate::documents::Documents;
 use crate::home::{Home, Key, uri_of};
 use crate::position::{Encoding, Lines};
 use aic_base::{RelPath, Source, Span, Timestamp};
-use aic_spec::ide::{Host, load_tests};
-use aic_spec::{FileKind, LoadOptions, Loaded, file_kind, load};
+use aic_spec::ide::Host;
+use aic_spec::{FileKind, LoadOptions, Loaded, file_kind};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
@@ -133,8 +133,10 @@ pub(crate) fn run(job: &Job) -> Outcome {
 
 fn findings(job: &Job, home: &Home, source: &dyn Source, alone: bool) -> Findings {
     let options = LoadOptions { environment: job.environment.clone(), today: job.today };
-    let read = if alone { load_tests } else { load };
-    let loaded = read(source, &home.path, &options);
+    // The requests that follow find the texts parsed.
+    let host = job.hosts.get(&home.root).cloned().unwrap_or_default();
+    let read = if alone { Host::load_tests } else { Host::load };
+    let loaded = read(&host, source, &home.path, &options);
     let mut by_file: BTreeMap<RelPath, Vec<Found>> = BTreeMap::new();
     by_file.insert(home.path.clone(), Vec::new());
     let texts: BTreeMap<&RelPath, Cow<'_, str>> = loaded

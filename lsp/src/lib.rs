@@ -15,6 +15,7 @@ mod features;
 mod formatting;
 mod hints;
 mod home;
+mod lane;
 mod position;
 mod pull;
 mod runner;

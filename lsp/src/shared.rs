@@ -4,6 +4,7 @@ use crate::analysis::{self, Findings, Found, Job, Outcome};
 use crate::client::Can;
 use crate::documents::{Document, Documents};
 use crate::home::{Home, Key, uri_of};
+use crate::lane::Lane;
 use crate::runner::{History, Ran, TestResult};
 use crate::server::Config;
 use crate::settings::Settings;
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     /// The last change whose findings are known, by its number.
     settled: watch::Sender<u64>,
+    /// Where passes over what changed are made.
+    passes: Lane,
     /// Runs of tests that are under way; dropping one ends it.
     runs: Mutex<HashMap<ProgressToken, oneshot::Sender<()>>>,
     pub(crate) shut_down: AtomicBool,
@@ -120,7 +123,8 @@ impl Shared {
     pub(crate) fn new(client: Client, config: Config) -> Self {
         let settled = watch::Sender::new(0);
         let (state, runs) = Default::default();
-        Self { client, config, state, settled, runs, shut_down: AtomicBool::new(false) }
+        let passes = Lane::start("findings");
+        Self { client, config, state, settled, passes, runs, shut_down: AtomicBool::new(false) }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -153,10 +157,10 @@ impl Shared {
     async fn work(self: Arc<Self>) {
         while let Some(job) = self.next_job() {
             let (snapshot, generation) = (job.documents.clone(), job.generation);
-            let outcome = tokio::task::spawn_blocking(move || analysis::run(&job)).await;
+            let outcome = self.passes.run(move || analysis::run(&job)).await;
             let (publish, refresh) = match outcome {
-                Ok(outcome) => self.state().settle(outcome, &snapshot),
-                Err(_) => (Vec::new(), false),
+                Some(outcome) => self.state().settle(outcome, &snapshot),
+                None => (Vec::new(), false),
             };
             self.settled.send_replace(generation);
             for Publish { uri, diagnostics, version } in publish {

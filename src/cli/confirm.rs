@@ -3,11 +3,12 @@
 
 use super::run::Resumed;
 use super::{Context, FINE, Format};
-use crate::confirmations;
+use crate::confirmations::{self, Standing, Waiting};
 use crate::output::{Style, harmless};
 use crate::report::json;
 use crate::workspace::{Workspace, now};
 use aic_engine::Answer;
+use aic_model::SystemKeys;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -55,21 +56,29 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
         Action::Approve { number, user } => (number, user.clone(), Answer::Approve),
         Action::Deny { number, user } => (number, user.clone(), Answer::Deny),
     };
-    match confirmations::take_number(&workspace, number, now()) {
+    match confirmations::take_number(&workspace, number, &SystemKeys, now()) {
         Ok(waiting) => super::run::go_on(Resumed { workspace, waiting, answer, operator: true, user }, context).await,
         Err(error) => context.could_not_run(error),
     }
 }
 
 fn list(workspace: &Workspace, context: &mut Context) -> u8 {
-    let all = confirmations::all(workspace, now());
+    let all = confirmations::all(workspace, &SystemKeys, now());
     if context.format == Format::Json {
-        let one = |(number, waiting): &(String, confirmations::Waiting)| {
-            let pending = &waiting.pending;
-            json!({
-                "number": number, "spec": waiting.spec, "asks": pending.asks, "args": pending.args, "why": pending.why,
-                "operator": pending.operator, "until": waiting.until, "user": waiting.user,
-            })
+        let one = |standing: &Standing| {
+            let Standing { number, spec, until, operator, waiting } = standing;
+            let mut value = json!({"number": number, "spec": spec, "operator": operator, "until": until});
+            match waiting {
+                Ok(Waiting { pending, user, .. }) => {
+                    let said = json!({"asks": pending.asks, "args": pending.args, "why": pending.why, "user": user});
+                    value
+                        .as_object_mut()
+                        .into_iter()
+                        .for_each(|all| all.extend(said.as_object().cloned().unwrap_or_default()));
+                }
+                Err(error) => value["error"] = error.to_string().into(),
+            }
+            value
         };
         json::write(&mut context.out, json!({ "waiting": all.iter().map(one).collect::<Vec<_>>() }));
         return FINE;
@@ -77,12 +86,18 @@ fn list(workspace: &Workspace, context: &mut Context) -> u8 {
     if all.is_empty() {
         context.out.line("nothing waits");
     }
-    for (number, waiting) in &all {
-        let pending = &waiting.pending;
-        let who = if pending.operator { "an operator" } else { "the user" };
+    for Standing { number, spec, until, operator, waiting } in &all {
+        let who = if *operator { "an operator" } else { "the user" };
+        let pending = match waiting {
+            Ok(waiting) => &waiting.pending,
+            Err(error) => {
+                context.out.line(format_args!("{number}  {spec}  {}", harmless(&error.to_string())));
+                continue;
+            }
+        };
         let about = if pending.args.is_null() { String::new() } else { format!(" {}", pending.args) };
-        context.out.line(format_args!("{number}  {}  {}{}", waiting.spec, harmless(&pending.asks), harmless(&about)));
-        let more = format!("    {} · {who} answers · until {}", harmless(&pending.why), waiting.until);
+        context.out.line(format_args!("{number}  {spec}  {}{}", harmless(&pending.asks), harmless(&about)));
+        let more = format!("    {} · {who} answers · until {until}", harmless(&pending.why));
         context.out.line(context.out.styled(Style::Dim, more));
     }
     FINE

@@ -11,17 +11,22 @@ use crate::report::{self, json, trace};
 use crate::session::{Session, Tested, run_prefix};
 use crate::workspace::{Target, Workspace};
 use aic_base::{Action, Clock, Digest, DigestBuilder, EventKind, FrozenClock, Outcome, RelPath, Timestamp};
-use aic_engine::{Answer, Answers, Container, MemoryCounters, RunOptions, Seal, Sink, TurnReport};
+use aic_engine::{
+    Answer, Answers, Container, MemoryCounters, RunOptions, Seal, Sink, TurnReport, Was, WorkspaceChanges,
+};
 use aic_guard::User;
 use aic_model::SystemKeys;
 use aic_model::cassette::Mode;
-use aic_store::{Store, VersionReason};
+use aic_store::{SealKey, Store, VersionReason};
 use serde_json::Map;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// How many changes of the workspace are listed.
+const SHOWN_CHANGES: usize = 20;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -130,7 +135,7 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
         Ok(workspace) => workspace,
         Err(error) => return context.could_not_run(error),
     };
-    match confirmations::take(&workspace, token, crate::workspace::now()) {
+    match confirmations::take(&workspace, token, &SystemKeys, crate::workspace::now()) {
         Ok(waiting) => {
             let resumed =
                 Resumed { workspace, waiting, answer: Answer::Approve, operator: false, user: args.user.clone() };
@@ -208,7 +213,7 @@ async fn run_from(args: &Args, context: &mut Context, resumed: Option<Resumed>) 
     let mut options = RunOptions {
         session: args.session.clone(),
         vectors: Some(Arc::new(StoreVectors::new(&store, index, key.clone()))),
-        seal: key.map(|key| Arc::new(KeySeal(key)) as Arc<dyn Seal>),
+        seal: key.clone().map(|key| Arc::new(KeySeal(key)) as Arc<dyn Seal>),
         ..options(args, context, &workspace, &store, recorder.clone())
     };
     let screen = Arc::new(Screen::default());
@@ -238,7 +243,7 @@ async fn run_from(args: &Args, context: &mut Context, resumed: Option<Resumed>) 
         None => conversation.turn(&args.input, &Map::new(), &answers(args)).await,
     };
     screen.close();
-    let waits = match waiting(args, &workspace, &session.spec, &container, (&report, hide)) {
+    let waits = match waiting(args, &workspace, &session.spec, &container, (&report, hide), key.clone()) {
         Ok(waits) => waits,
         Err(error) => return context.could_not_run(format_args!("the question cannot be kept: {error}")),
     };
@@ -379,6 +384,7 @@ fn waiting(
     spec: &RelPath,
     container: &Container,
     (report, hide): (&TurnReport, Option<[u8; 32]>),
+    key: Option<Arc<SealKey>>,
 ) -> Result<Option<(String, String)>, String> {
     let Some(pending) = &report.pending else { return Ok(None) };
     let waiting = Waiting {
@@ -394,7 +400,8 @@ fn waiting(
         until: confirmations::until(crate::workspace::now(), pending.expires),
         pending: pending.clone(),
     };
-    confirmations::keep(workspace, &waiting).map(Some)
+    let key = key.map(|key| (keeping::key_name(&container.spec().context), key));
+    confirmations::keep(workspace, waiting, key).map(Some)
 }
 
 fn answers(args: &Args) -> Answers {
@@ -425,6 +432,9 @@ fn write(out: &mut Out, run: &TurnReport, provider: &str, with_trace: bool, wait
         };
         out.line(out.styled(Style::Dim, hint));
     }
+    if let Some(changes) = &run.workspace {
+        write_changes(out, changes);
+    }
     let about = if run.usage.estimated && run.cost.pico() > 0 { "≈ " } else { "" };
     let mut facts = vec![
         format!("{provider} model"),
@@ -442,6 +452,28 @@ fn write(out: &mut Out, run: &TurnReport, provider: &str, with_trace: bool, wait
     let failed = matches!(run.outcome, Outcome::Failed | Outcome::Budget);
     if with_trace || failed {
         trace::write(out, &run.events, "");
+    }
+}
+
+/// What programs changed in their copy of the workspace; the differences themselves are for `--format json`.
+fn write_changes(out: &mut Out, changes: &WorkspaceChanges) {
+    if !changes.files.is_empty() {
+        let count = report::count(changes.files.len(), "change");
+        out.line(format_args!("{count} in the copy of the workspace (`--format json` shows them line by line):"));
+    }
+    for file in changes.files.iter().take(SHOWN_CHANGES) {
+        let sign = match file.was {
+            Was::Added => '+',
+            Was::Changed => '~',
+            Was::Removed => '-',
+        };
+        out.line(format_args!("  {sign} {}", harmless(&file.path)));
+    }
+    if let Some(more) = changes.files.len().checked_sub(SHOWN_CHANGES).filter(|more| *more > 0) {
+        out.line(format_args!("  … and {more} more"));
+    }
+    if let Some(note) = &changes.note {
+        out.line(out.styled(Style::Dim, format!("the copy of the workspace: {}", harmless(note))));
     }
 }
 

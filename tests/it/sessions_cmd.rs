@@ -46,6 +46,23 @@ fn lies_below(folder: &Path, text: &str) -> bool {
 }
 
 #[test]
+fn a_question_that_waits_is_sealed_too_and_without_its_key_it_is_not_used_up() {
+    let workspace = sealed();
+    let guard = "guardrails: {pre_execution: [{name: ask, condition: \"input.contains('Ada')\", action: require_confirmation}]}\n";
+    let spec = std::fs::read_to_string(workspace.path(SPEC)).unwrap();
+    std::fs::write(workspace.path(SPEC), format!("{spec}{guard}")).unwrap();
+    let asked = with(&workspace, Some(KEY), &["run", "--format", "json", SAID]).exits(1).json();
+    let token = asked["waits"]["token"].as_str().unwrap();
+    assert!(!lies_below(&workspace.path(".aic"), "Lovelace"), "what was said lies in the clear");
+    with(&workspace, Some(KEY), &["confirm", "list"]).exits(0).says(&["the user answers"]);
+    with(&workspace, None, &["confirm", "list"]).exits(0).says(&["there is no key `DESK_KEY`"]);
+    with(&workspace, None, &["run", "--confirm", token]).exits(2).warns(&["there is no key `DESK_KEY`"]);
+    with(&workspace, Some(OTHER), &["run", "--confirm", token]).exits(2).warns(&["encrypted with another key"]);
+    with(&workspace, Some(KEY), &["run", "--confirm", token]).exits(0).says(&["Ada Lovelace"]);
+    with(&workspace, Some(KEY), &["run", "--confirm", token]).exits(2).warns(&["answered already"]);
+}
+
+#[test]
 fn a_session_goes_on_in_the_next_process_and_lies_sealed_on_the_disk() {
     let workspace = sealed();
     with(&workspace, Some(KEY), &["run", "--session", "front", SAID])

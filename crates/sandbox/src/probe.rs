@@ -182,13 +182,39 @@ impl Machine {
 
     #[cfg(target_os = "linux")]
     fn add_jails(&mut self, command: &crate::process::WorkerCommand) {
-        use crate::jail::{Jails, StateDir};
-        let Ok(state) = StateDir::of_user() else { return };
+        if let Ok(state) = crate::jail::StateDir::of_user() {
+            self.add_jails_in(command, &state, None);
+        }
+    }
+
+    /// For tests only: sandboxes in a state folder of their own, with names that lead to a test's own server.
+    #[cfg(target_os = "linux")]
+    #[doc(hidden)]
+    pub fn for_tests(host: Arc<ScriptHost>, state: &crate::StateDir, network: crate::egress::TestNetwork) -> Self {
+        let command = host.command().clone();
+        let (no_microvm, kvm) = (String::new(), Kvm::Absent);
+        let mut machine = Self { host, runtimes: Vec::new(), jails: Vec::new(), no_microvm, kvm, cache: None };
+        machine.add_jails_in(&command, state, Some(network));
+        machine
+    }
+
+    #[cfg(target_os = "linux")]
+    fn add_jails_in(
+        &mut self,
+        command: &crate::process::WorkerCommand,
+        state: &crate::StateDir,
+        network: Option<crate::egress::TestNetwork>,
+    ) {
+        use crate::jail::Jails;
         self.kvm = self.try_kvm(command);
         let microvm = Jails::microvm(command.clone(), state.clone(), self.kvm);
         let microvm = microvm.inspect_err(|why| self.no_microvm.clone_from(why)).ok();
-        let found = [Jails::gvisor(command.clone(), state.clone()), microvm, Jails::process(command.clone(), state)];
-        for jails in found.into_iter().flatten().map(Arc::new) {
+        let process = Jails::process(command.clone(), state.clone());
+        for jails in [Jails::gvisor(command.clone(), state.clone()), microvm, process].into_iter().flatten() {
+            let jails = Arc::new(match &network {
+                Some(network) => jails.with_test_network(network.clone()),
+                None => jails,
+            });
             self.runtimes.push(Arc::clone(&jails) as Arc<dyn Runtime>);
             self.jails.push(jails);
         }

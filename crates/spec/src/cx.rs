@@ -1,9 +1,9 @@
 //! What reading a spec gathers: findings, the files it names, and what is not there.
 
 use crate::codes::{BAD_PATH, MISSING_FILE, UNREADABLE_FILE};
-use crate::tree::{Node, place_in_scalar};
+use crate::tree::{Node, Parsed, parse, place_in_scalar};
 use crate::words::{nearest, shown};
-use crate::{Code, Diagnostic, Fix, LoadOptions, Severity};
+use crate::{Code, Diagnostic, Fix, LoadOptions, Severity, toml};
 use aic_base::{RelPath, Source, SourceErrorKind, Span};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -90,10 +90,23 @@ impl Doc {
     }
 }
 
+/// Somebody who keeps what was parsed. Readers that come again with the same text are spared the parsing.
+pub(crate) trait Keeper {
+    /// What this text says, as [`read`] has it.
+    fn parsed(&self, path: &RelPath, text: &Arc<str>) -> Arc<Parsed>;
+}
+
+/// What the text of a file of the language says.
+pub(crate) fn read(path: &RelPath, text: &str) -> Parsed {
+    if path.as_str().ends_with(".toml") { toml::parse(text) } else { parse(text) }
+}
+
 /// The state of one reading.
 pub(crate) struct Cx<'s> {
     pub(crate) source: &'s dyn Source,
     pub(crate) options: &'s LoadOptions,
+    /// Where parsed texts are kept, if anywhere.
+    pub(crate) keeper: Option<&'s dyn Keeper>,
     pub(crate) found: Vec<Diagnostic>,
     pub(crate) files: BTreeMap<RelPath, Arc<[u8]>>,
     pub(crate) data: BTreeSet<RelPath>,
@@ -111,10 +124,16 @@ pub(crate) struct Cx<'s> {
 }
 
 impl<'s> Cx<'s> {
+    /// A reading that parses only what the keeper does not have.
+    pub(crate) fn with(keeper: &'s dyn Keeper, source: &'s dyn Source, options: &'s LoadOptions) -> Self {
+        Self { keeper: Some(keeper), ..Self::new(source, options) }
+    }
+
     pub(crate) fn new(source: &'s dyn Source, options: &'s LoadOptions) -> Self {
         Self {
             source,
             options,
+            keeper: None,
             found: Vec::new(),
             files: BTreeMap::new(),
             data: BTreeSet::new(),

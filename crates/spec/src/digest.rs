@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     fn tree(text: &str) -> Node {
-        crate::parse(text).root.unwrap()
+        Node::clone(&crate::parse(text).root.unwrap())
     }
 
     #[test]

@@ -202,7 +202,7 @@ mod tests {
             let text = yaml(&tree);
             let read = parse(&text);
             prop_assert!(read.errors.is_empty(), "{:?}\n{text}", read.errors);
-            let read = read.root.unwrap_or_else(|| Node::new(Kind::Null, Span::at(0), crate::tree::Style::Plain));
+            let read = read.root.unwrap_or_else(|| Node::new(Kind::Null, Span::at(0), crate::tree::Style::Plain).into());
             prop_assert!(same(&read, &tree), "{text}");
         }
     }

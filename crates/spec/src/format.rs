@@ -54,7 +54,7 @@ fn once(text: &str) -> String {
     if !says_the_same(text, &before, &plain) {
         return text.to_owned();
     }
-    let root = read.root.as_ref();
+    let root = read.root.as_deref();
     let laid_out = root.map(|root| layout::layout(&plain, root));
     let kept = |candidate: &String| says_the_same(&plain, &read, candidate);
     let trimmed = || Some(lines::trimmed(&plain, root)).filter(kept);

@@ -5,12 +5,12 @@ use crate::codes::{
     COMPOSE, DUPLICATE_KEY, EMPTY, ENVIRONMENT, MISSING_FILE, MORE_DOCUMENTS, NOT_TEXT, SYNTAX, TOO_COMPLEX, TOO_LARGE,
     TRAP, UNKNOWN_KEY, UNREADABLE_FILE, VERSION,
 };
-use crate::cx::{Cx, Doc};
+use crate::cx::{Cx, Doc, read};
 use crate::files::{FileKind, file_kind};
 use crate::schema;
-use crate::tree::{MAX_TEXT, Node, SyntaxKind};
+use crate::tree::{Kind, MAX_TEXT, Node, SyntaxKind};
 use crate::words::{did_you_mean, nearest, shown};
-use crate::{Diagnostic, LANGUAGE_VERSIONS, Severity, Spec, digest, inherit, long, lower, parse, rules, secrets, toml};
+use crate::{Diagnostic, LANGUAGE_VERSIONS, Severity, Spec, digest, inherit, long, lower, rules, secrets};
 use aic_base::{RelPath, Source, SourceErrorKind, Span, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -60,7 +60,11 @@ impl Loaded {
 
 /// Reads a spec and everything it names. Never fails: what is wrong is among the diagnostics.
 pub fn load(source: &dyn Source, path: &RelPath, options: &LoadOptions) -> Loaded {
-    let mut cx = Cx::new(source, options);
+    load_in(Cx::new(source, options), path)
+}
+
+/// [`load`], in a context that may have a keeper.
+pub(crate) fn load_in(mut cx: Cx<'_>, path: &RelPath) -> Loaded {
     let spec = read_spec(&mut cx, path);
     let mut diagnostics = std::mem::take(&mut cx.found);
     for found in &mut diagnostics {
@@ -161,9 +165,12 @@ pub(crate) fn read_doc(cx: &mut Cx<'_>, path: &RelPath) -> Option<Doc> {
 }
 
 /// Parses a file of the language and reports what is wrong with its form.
-pub(crate) fn read_tree(cx: &mut Cx<'_>, doc: &Doc) -> Option<Node> {
-    let parsed = if doc.path.as_str().ends_with(".toml") { toml::parse(&doc.text) } else { parse(&doc.text) };
-    for error in parsed.errors {
+pub(crate) fn read_tree(cx: &mut Cx<'_>, doc: &Doc) -> Option<Arc<Node>> {
+    let parsed = match cx.keeper {
+        Some(keeper) => keeper.parsed(&doc.path, &doc.text),
+        None => Arc::new(read(&doc.path, &doc.text)),
+    };
+    for error in &parsed.errors {
         let code = match error.kind {
             SyntaxKind::Syntax => SYNTAX,
             SyntaxKind::Trap => TRAP,
@@ -172,15 +179,14 @@ pub(crate) fn read_tree(cx: &mut Cx<'_>, doc: &Doc) -> Option<Node> {
             SyntaxKind::MoreDocuments => MORE_DOCUMENTS,
             SyntaxKind::TooLarge => TOO_LARGE,
         };
-        let mut finding = doc.find(code, error.span, error.message).fix(error.fix);
-        if let Some((span, message)) = error.related {
-            finding = finding.related(&doc.path, span, message);
+        let mut finding = doc.find(code, error.span, error.message.clone()).fix(error.fix.clone());
+        if let Some((span, message)) = &error.related {
+            finding = finding.related(&doc.path, *span, message.clone());
         }
         cx.report(finding);
     }
-    let root = parsed
-        .root
-        .filter(|root| !root.is_null() && !matches!(&root.kind, crate::tree::Kind::Map(all) if all.is_empty()));
+    let says_something = |root: &&Arc<Node>| !root.is_null() && !matches!(&root.kind, Kind::Map(all) if all.is_empty());
+    let root = parsed.root.as_ref().filter(says_something).cloned();
     if root.is_none() && !cx.found.iter().any(|found| found.file == doc.path) {
         cx.report(
             doc.find(EMPTY, Span::at(0), "the file is empty")

@@ -130,7 +130,7 @@ fn apart(cx: &mut Cx<'_>, paths: &Paths<'_>, node: &Node, defaults: Option<&Node
             Kind::Seq(items) => (items.as_slice(), None),
             _ => (root.get("tests").map(Node::items).unwrap_or_default(), root.get("test_defaults")),
         };
-        let alone = Whole { doc: file, root: root.clone(), tests: Vec::new(), open: false };
+        let alone = Whole { doc: file, root: Node::clone(&root), tests: Vec::new(), open: false };
         let here = Paths { spec: paths.spec, whole: &alone };
         for item in items.iter().filter(|item| item.get("files").is_none()) {
             let mut item = item.clone();

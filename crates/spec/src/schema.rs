@@ -15,7 +15,7 @@ pub use root::{COMPOSE, CONTAINER, TEST_FILE};
 
 pub(crate) use behaviour::{TEST, TEST_DEFAULTS};
 pub(crate) use prompts::GUARDRAIL;
-pub(crate) use tools::RUN_KINDS;
+pub(crate) use tools::{RUN_KINDS, RUN_TITLE};
 
 /// A map with known keys.
 #[derive(Debug)]
@@ -160,10 +160,6 @@ impl Key {
 
     const fn not_yet(self) -> Self {
         Self { enforced: Enforced::NotYet { safety: false }, ..self }
-    }
-
-    const fn not_safe_yet(self) -> Self {
-        Self { enforced: Enforced::NotYet { safety: true }, ..self }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::tree::{Entry, Kind, MAX_DEPTH, MAX_TEXT, Node, Parsed, Style, SyntaxError, SyntaxKind};
 use aic_base::Span;
 use std::ops::Range;
+use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
@@ -33,7 +34,7 @@ pub(crate) fn parse(text: &str) -> Parsed {
         errors.push(error(SyntaxKind::TooDeep, span, message));
     }
     errors.sort_by_key(|error| error.span);
-    Parsed { root: Some(root), errors }
+    Parsed { root: Some(Arc::new(root)), errors }
 }
 
 /// A range moved outwards to whole characters of the text.

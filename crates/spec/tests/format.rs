@@ -26,7 +26,7 @@ fn comments(text: &str) -> usize {
     text.replace('\r', "\n").lines().filter(|line| line.trim_start().starts_with('#')).count()
 }
 
-fn json(root: Option<Node>) -> serde_json::Value {
+fn json(root: Option<std::sync::Arc<Node>>) -> serde_json::Value {
     root.map_or(serde_json::Value::Null, |root| root.to_json())
 }
 

@@ -81,7 +81,7 @@ const GALLERY: &[(&str, bool, &str)] = &[
     (
         "ways of running",
         true,
-        "tools: {allowed: [{name: a, run: {}}, {name: b, run: {script: x.js, sql: \"sqlite:d.db\"}}, {name: c, permissions: [SELECT], run: {script: x.js}}, {name: d, run: {sql: \"postgres://x\"}}]}\n",
+        "tools: {allowed: [{name: a, run: {}}, {name: b, run: {script: x.js, sql: \"sqlite:d.db\"}}, {name: c, permissions: [SELECT], run: {script: x.js}}, {name: d, run: {sql: \"mysql://x\"}}]}\n",
     ),
     (
         "files",
@@ -191,5 +191,22 @@ fn what_is_no_text_file_is_said() {
     {
         let loaded = aic_spec::load(&files, &common::path(name), &common::options());
         assert_eq!(loaded.diagnostics.iter().map(|found| found.code.0).collect::<Vec<_>>(), [code], "{name}");
+    }
+}
+
+/// A host that read each of them before the last, as an editor's does while somebody types.
+#[test]
+fn a_host_that_keeps_what_it_parsed_finds_the_same() {
+    let host = aic_spec::ide::Host::new();
+    for _ in 0..2 {
+        for (title, needs_model, text) in GALLERY {
+            let text = if *needs_model { format!("{SCRIPTED}{text}") } else { (*text).to_owned() };
+            let alone = load_with(&text, &FILES);
+            let mut files = vec![("a.aicontainer.yml", text.as_str())];
+            files.extend(FILES);
+            let kept = host.load(&common::source(&files), &common::path("a.aicontainer.yml"), &common::options());
+            assert_eq!(shown(&kept), shown(&alone), "{title}");
+            assert_eq!(kept.files, alone.files, "{title}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 mod bubble;
 mod cgroup;
+mod changes;
 mod cpio;
 mod exec;
 mod folder;
@@ -30,9 +31,10 @@ use crate::kvm::Kvm;
 use crate::process::WorkerCommand;
 use crate::runtime::{
     Access, Attached, Capabilities, Cleaned, Exec, ExecResult, Kept, Rootfs, Runtime, RuntimeError, RuntimeKind,
-    SandboxId, SandboxSpec, State, Stats, Status,
+    SandboxId, SandboxSpec, State, Stats, Status, WorkspaceCopy,
 };
 use aic_base::Limits;
+pub(crate) use changes::{changes, read};
 pub use folder::StateDir;
 pub(crate) use keeper::{KEEPER, keeper_main};
 use session::Session;
@@ -446,6 +448,14 @@ impl Runtime for Jails {
     ) -> Result<Box<dyn Attached>, RuntimeError> {
         let (jail, session) = self.session(id)?;
         exec::attach(self.name(), &jail, session, exec, terminal)
+    }
+
+    fn workspace_copy(&self, id: &SandboxId) -> Option<WorkspaceCopy> {
+        let jail = self.jail(id).ok()?;
+        // A machine has its copy in its memory until it is stopped.
+        let here = jail.workspace.access == Access::Copy && self.wall.packer().is_none();
+        let original = lock(&jail.record).spec.workspace.path.clone();
+        here.then(|| WorkspaceCopy { original, path: jail.workspace.path.clone() })
     }
 
     fn stats(&self, id: &SandboxId) -> Result<Stats, RuntimeError> {

@@ -48,7 +48,7 @@ impl Host {
             return Vec::new();
         }
         let doc = self.any(path, text);
-        let Some(root) = &doc.root else { return Vec::new() };
+        let Some(root) = doc.root() else { return Vec::new() };
         let world = World::new(self, source);
         let mut found = Vec::new();
         let prompt = system_prompt(world, path, root);
@@ -60,7 +60,7 @@ impl Host {
             found.extend(model_hint(model, prompt.as_ref()));
         }
         for base in world.bases(path, root).iter().take(1) {
-            if let Some(inherited) = &base.root {
+            if let Some(inherited) = base.root() {
                 inherited_hints(text, root, inherited, &base.path, &mut found);
             }
         }
@@ -71,7 +71,7 @@ impl Host {
     /// The behaviour tests that stand in a document, and the key above them; none where nothing is below it.
     pub fn tests(&self, path: &RelPath, text: &str) -> (Option<Span>, Vec<TestPlace>) {
         let doc = self.any(path, text);
-        let Some(root) = &doc.root else { return (None, Vec::new()) };
+        let Some(root) = doc.root() else { return (None, Vec::new()) };
         let key = root.entry("tests").filter(|entry| !entry.value.items().is_empty()).map(|entry| entry.key.span);
         let named = doc.occurrences().iter().filter(|one| one.symbol.kind == SymbolKind::Test);
         (key, named.map(|one| TestPlace { name: one.symbol.name.clone(), span: one.span }).collect())

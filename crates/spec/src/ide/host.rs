@@ -1,8 +1,10 @@
 //! What was parsed, kept while its text stays the same: one host answers all requests about the files of a workspace.
 
 use super::symbols::{Occurrence, occurrences};
-use crate::toml;
-use crate::tree::{MAX_TEXT, Node, parse};
+use crate::cx::{Cx, Keeper, read};
+use crate::load::load_in;
+use crate::tree::{MAX_TEXT, Node, Parsed};
+use crate::{LoadOptions, Loaded};
 use aic_base::{RelPath, Source};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -23,12 +25,16 @@ pub struct Host {
 pub(super) struct Doc {
     pub(super) path: RelPath,
     pub(super) text: Arc<str>,
-    /// The tree, repaired where the text is broken; none where there is nothing.
-    pub(super) root: Option<Node>,
+    parsed: Arc<Parsed>,
     occurrences: OnceLock<Vec<Occurrence>>,
 }
 
 impl Doc {
+    /// The tree, repaired where the text is broken; none where there is nothing.
+    pub(super) fn root(&self) -> Option<&Node> {
+        self.parsed.root.as_deref()
+    }
+
     /// The names that are declared and used in it, by place.
     pub(super) fn occurrences(&self) -> &[Occurrence] {
         self.occurrences.get_or_init(|| occurrences(self))
@@ -41,6 +47,11 @@ impl Host {
         Self::default()
     }
 
+    /// [`crate::load`], sparing what is parsed already; what is parsed here is kept.
+    pub fn load(&self, source: &dyn Source, path: &RelPath, options: &LoadOptions) -> Loaded {
+        load_in(Cx::with(self, source, options), path)
+    }
+
     /// A document with this text.
     pub(super) fn doc(&self, path: &RelPath, text: &str) -> Arc<Doc> {
         if let Some(doc) = self.kept(path).filter(|doc| &*doc.text == text) {
@@ -50,15 +61,14 @@ impl Host {
         if let Some(doc) = self.kept(path).filter(|doc| &*doc.text == text) {
             return doc;
         }
-        let parsed = if path.as_str().ends_with(".toml") { toml::parse(text) } else { parse(text) };
-        self.keep(path, text.into(), parsed.root)
+        self.keep(path, text.into(), read(path, text))
     }
 
     /// A prompt with this text: it is not parsed as YAML.
     pub(super) fn plain(&self, path: &RelPath, text: &str) -> Arc<Doc> {
         match self.kept(path).filter(|doc| &*doc.text == text) {
             Some(doc) => doc,
-            None => self.keep(path, text.into(), None),
+            None => self.keep(path, text.into(), Parsed { root: None, errors: Vec::new() }),
         }
     }
 
@@ -78,13 +88,20 @@ impl Host {
         self.docs.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
     }
 
-    fn keep(&self, path: &RelPath, text: Arc<str>, root: Option<Node>) -> Arc<Doc> {
-        let doc = Arc::new(Doc { path: path.clone(), text, root, occurrences: OnceLock::new() });
+    fn keep(&self, path: &RelPath, text: Arc<str>, parsed: Parsed) -> Arc<Doc> {
+        let doc = Doc { path: path.clone(), text, parsed: Arc::new(parsed), occurrences: OnceLock::new() };
+        let doc = Arc::new(doc);
         let mut docs = self.docs.lock().unwrap_or_else(PoisonError::into_inner);
         if docs.len() >= MAX_KEPT && !docs.contains_key(path) {
             docs.clear();
         }
         docs.insert(path.clone(), doc.clone());
         doc
+    }
+}
+
+impl Keeper for Host {
+    fn parsed(&self, path: &RelPath, text: &Arc<str>) -> Arc<Parsed> {
+        self.doc(path, text).parsed.clone()
     }
 }

@@ -27,7 +27,7 @@ impl Host {
     pub fn hover(&self, source: &dyn Source, path: &RelPath, text: &str, offset: usize) -> Option<Hover> {
         let doc = self.any(path, text);
         let world = World::new(self, source);
-        let Some(root) = &doc.root else { return in_prompt(world, path, text, offset) };
+        let Some(root) = doc.root() else { return in_prompt(world, path, text, offset) };
         let place = find(path, root, Wanted::At(offset))?;
         let roots = Roots::of(world, path, Own::Tree(root));
         let about = About { source, path, text, offset, roots, place: &place };
@@ -244,7 +244,7 @@ impl About<'_> {
         let path = self.path.parent().join(written).ok()?;
         let world = self.roots.world();
         let Some(doc) = world.host.file(self.source, &path) else { return self.files(written) };
-        let root = doc.root.as_ref()?;
+        let root = doc.root()?;
         let keys: Vec<String> =
             root.entries().iter().filter_map(|entry| Some(format!("`{}`", entry.key.text()?))).collect();
         let mut markdown = format!("**`{path}`** · base");

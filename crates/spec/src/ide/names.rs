@@ -89,14 +89,14 @@ impl<'t> Roots<'t> {
                 Some(FileKind::Container | FileKind::Compose) => {
                     let own = match self.own {
                         Own::Tree(root) => Some(root),
-                        _ => others.first().and_then(|doc| doc.root.as_ref()),
+                        _ => others.first().and_then(|doc| doc.root()),
                     };
                     let bases = bases_of(self.path, own);
                     others.extend(bases);
                 }
                 _ => {
                     for spec in self.world.specs_naming(self.path) {
-                        let bases = bases_of(&spec.path, spec.root.as_ref());
+                        let bases = bases_of(&spec.path, spec.root());
                         others.push(spec);
                         others.extend(bases);
                     }
@@ -108,7 +108,7 @@ impl<'t> Roots<'t> {
 
     fn all(&self) -> impl Iterator<Item = &Node> {
         let own = if let Own::Tree(root) = self.own { Some(root) } else { None };
-        own.into_iter().chain(self.others().iter().filter_map(|doc| doc.root.as_ref()))
+        own.into_iter().chain(self.others().iter().filter_map(|doc| doc.root()))
     }
 
     /// The first value at the end of these keys.
@@ -168,7 +168,7 @@ impl<'t> Roots<'t> {
     pub(super) fn inherited(&self, what: Declared) -> IndexMap<String, String> {
         let own = match self.own {
             Own::Tree(root) => Some(root),
-            Own::Text(_) => self.others().first().and_then(|doc| doc.root.as_ref()),
+            Own::Text(_) => self.others().first().and_then(|doc| doc.root()),
             Own::Prompt => None,
         };
         let mut names = self.declared(what);

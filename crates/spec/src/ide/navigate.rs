@@ -4,9 +4,8 @@ use super::host::{Doc, Host};
 use super::names::BUILT_IN_VARIABLES;
 use super::symbols::{Occurrence, Refusal, Symbol, SymbolKind, Usage, UsageRole, occurrences};
 use super::world::{World, paths_of};
+use crate::cx::read;
 use crate::files::{file_kind, glob};
-use crate::toml;
-use crate::tree::parse;
 use aic_base::{RelPath, Source, Span};
 use aic_guard::Builtin;
 use std::collections::BTreeMap;
@@ -31,7 +30,8 @@ impl Host {
         // The nearest declarations count: those here, else those of the specs it belongs to, else those of their bases.
         let mut circles = vec![vec![doc.clone()]];
         let specs = world.specs_of(&doc);
-        let bases = specs.iter().flat_map(|spec| spec.root.iter().flat_map(|root| world.bases(&spec.path, root)));
+        let bases =
+            specs.iter().flat_map(|spec| spec.root().into_iter().flat_map(|root| world.bases(&spec.path, root)));
         let bases = bases.collect::<Vec<_>>();
         circles.push(specs);
         circles.push(bases);
@@ -212,8 +212,7 @@ fn still_read(doc: &Doc, spans: &[Span], wanted: &Symbol) -> Result<(), Refusal>
     let count = occurrences(&changed).iter().filter(|one| one.symbol == *wanted).count();
     let errors = |text: &str| match file_kind(doc.path.file_name()) {
         None => 0,
-        Some(_) if doc.path.as_str().ends_with(".toml") => toml::parse(text).errors.len(),
-        Some(_) => parse(text).errors.len(),
+        Some(_) => read(&doc.path, text).errors.len(),
     };
     if count >= spans.len() && errors(&text) <= errors(&doc.text) {
         return Ok(());

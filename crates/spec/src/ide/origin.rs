@@ -58,7 +58,7 @@ fn overridden(world: World<'_>, at: &Hovered<'_>) -> Option<String> {
         return None;
     }
     let bases: Vec<Arc<Doc>> = world.bases(&at.doc.path, at.root);
-    let (doc, node) = bases.iter().find_map(|doc| Some((doc, doc.root.as_ref()?.at(&keys)?)))?;
+    let (doc, node) = bases.iter().find_map(|doc| Some((doc, doc.root()?.at(&keys)?)))?;
     let place = place(doc, node.span.start as usize, &at.doc.path);
     Some(match (node.items().is_empty() && node.entries().is_empty(), node.text()) {
         // What is called so may be one: it is not repeated elsewhere.

@@ -44,7 +44,7 @@ impl Host {
         let doc = self.any(path, text);
         let declared = doc.occurrences().iter().filter(|one| one.role == UsageRole::Declares);
         let declared = declared.map(|one| (one.span.start, one.symbol.kind)).collect();
-        doc.root.as_ref().map(|root| children(root, &declared, 0)).unwrap_or_default()
+        doc.root().map(|root| children(root, &declared, 0)).unwrap_or_default()
     }
 
     /// What can be folded in a document, by place.
@@ -52,7 +52,7 @@ impl Host {
         let doc = self.any(path, text);
         let mut found = Vec::new();
         let mut texts = Vec::new();
-        if let Some(root) = &doc.root {
+        if let Some(root) = doc.root() {
             folds(root, &doc, &mut found, &mut texts);
         }
         if file_kind(path.file_name()).is_some() {
@@ -66,7 +66,7 @@ impl Host {
     pub fn surroundings(&self, path: &RelPath, text: &str, offset: usize) -> Vec<Span> {
         let doc = self.any(path, text);
         let mut found = Vec::new();
-        if let Some(root) = &doc.root {
+        if let Some(root) = doc.root() {
             surround(root, offset, &mut found);
         }
         found.push(Span::new(0, text.len()));

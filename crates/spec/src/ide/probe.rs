@@ -2,10 +2,11 @@
 //! is not finished: the word that is being typed becomes a key or a value, and the parser says where it stands.
 
 use super::trim::dispensable;
-use crate::toml;
-use crate::tree::{Node, parse};
+use crate::cx::read;
+use crate::tree::Node;
 use aic_base::{RelPath, Span};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Stands for the word at the cursor.
 pub(super) const MARK: &str = "aicCursorStands0Here";
@@ -13,7 +14,7 @@ pub(super) const MARK: &str = "aicCursorStands0Here";
 /// The document as it would be if the word at the cursor were complete.
 pub(super) struct Probe {
     /// The tree of it.
-    pub(super) root: Node,
+    pub(super) root: Arc<Node>,
     /// The word at the cursor, in bytes of the original.
     pub(super) word: Span,
     /// Whether a blank has to come before what is inserted: `model:` and `-` end there.
@@ -84,7 +85,7 @@ impl Probe {
             at = range.end;
         }
         marked.push_str(text.get(at..)?);
-        let root = if is_toml { toml::parse(&marked).root } else { parse(&marked).root }?;
+        let root = read(path, &marked).root?;
         Some(Self { root, word, blank, quote, toml: is_toml, trimmed, edits })
     }
 

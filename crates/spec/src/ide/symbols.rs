@@ -121,7 +121,7 @@ pub(super) struct Occurrence {
 /// The names of a document, by place.
 pub(super) fn occurrences(doc: &Doc) -> Vec<Occurrence> {
     let mut finder = Finder { doc, found: Vec::new() };
-    match &doc.root {
+    match doc.root() {
         Some(root) => visit(&doc.path, root, &mut |place| finder.see(place)),
         None if file_kind(doc.path.file_name()).is_none() => {
             for variable in Template::parse(&doc.text).variables() {

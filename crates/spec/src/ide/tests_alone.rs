@@ -17,6 +17,11 @@ pub fn specs_of_tests(source: &dyn Source, tests: &RelPath) -> Vec<RelPath> {
 }
 
 impl Host {
+    /// [`load_tests`], sparing what is parsed already.
+    pub fn load_tests(&self, source: &dyn Source, path: &RelPath, options: &LoadOptions) -> Loaded {
+        load_tests_in(Cx::with(self, source, options), path)
+    }
+
     /// The specs that include a file of tests or name a prompt, as [`specs_of_tests`] finds them.
     pub fn specs_naming(&self, source: &dyn Source, file: &RelPath) -> Vec<RelPath> {
         World::new(self, source).specs_naming(file).iter().map(|doc| doc.path.clone()).collect()
@@ -25,7 +30,10 @@ impl Host {
 
 /// Reads a file of tests that no spec includes: keys, values and files are checked, names of tools and models are not.
 pub fn load_tests(source: &dyn Source, path: &RelPath, options: &LoadOptions) -> Loaded {
-    let mut cx = Cx::new(source, options);
+    load_tests_in(Cx::new(source, options), path)
+}
+
+fn load_tests_in(mut cx: Cx<'_>, path: &RelPath) -> Loaded {
     if let Some(doc) = read_doc(&mut cx, path)
         && let Some(root) = read_tree(&mut cx, &doc)
     {

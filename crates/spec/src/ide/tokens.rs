@@ -61,7 +61,7 @@ impl Host {
     pub fn tokens(&self, path: &RelPath, text: &str) -> Vec<Token> {
         let doc = self.any(path, text);
         let mut found = Vec::new();
-        match &doc.root {
+        match doc.root() {
             None if file_kind(path.file_name()).is_none() => {
                 let template = Template::parse(text);
                 found.extend(template.variables().map(|one| Token { span: one.span, kind: TokenKind::Variable }));

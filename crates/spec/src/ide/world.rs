@@ -61,7 +61,7 @@ impl<'a> World<'a> {
                 break;
             }
             let Some(doc) = self.host.file(self.source, &base) else { break };
-            next = doc.root.as_ref().and_then(|root| base_of(&doc.path, root));
+            next = doc.root().and_then(|root| base_of(&doc.path, root));
             bases.push(doc);
         }
         bases
@@ -123,7 +123,7 @@ impl<'a> World<'a> {
         let mut specs = self.specs_of(doc);
         for at in 0..specs.len() {
             let Some(spec) = specs.get(at).cloned() else { break };
-            for base in spec.root.iter().flat_map(|root| self.bases(&spec.path, root)) {
+            for base in spec.root().into_iter().flat_map(|root| self.bases(&spec.path, root)) {
                 push(&mut specs, base);
             }
         }
@@ -134,7 +134,7 @@ impl<'a> World<'a> {
             let Some(other) = self.host.file(self.source, &path).filter(|doc| doc.text.contains("inherits")) else {
                 continue;
             };
-            let bases = other.root.as_ref().map(|root| self.bases(&other.path, root)).unwrap_or_default();
+            let bases = other.root().map(|root| self.bases(&other.path, root)).unwrap_or_default();
             if bases.iter().any(|base| specs.iter().any(|spec| spec.path == base.path)) {
                 push(&mut specs, other);
             }
@@ -179,7 +179,7 @@ pub(super) fn is_path(text: &str) -> bool {
 /// The paths that a document names, in its order.
 pub(super) fn paths_of(doc: &Doc) -> Vec<Named> {
     let mut found = Vec::new();
-    let Some(root) = &doc.root else { return found };
+    let Some(root) = doc.root() else { return found };
     visit(&doc.path, root, &mut |place| {
         let Spot::Value(node) = place.spot else { return };
         let (Some(text), Some(step)) = (node.as_str(), place.keys().next()) else { return };

@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     fn node(text: &str) -> Node {
-        crate::parse(text).root.unwrap()
+        Node::clone(&crate::parse(text).root.unwrap())
     }
 
     fn tightens(path: &str, base: Option<&str>, child: &str) -> bool {

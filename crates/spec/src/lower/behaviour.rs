@@ -130,7 +130,7 @@ fn included(
                             Span::at(root.span.start as usize),
                             crate::tree::Style::Plain,
                         ),
-                        value: root.clone(),
+                        value: Node::clone(&root),
                     }]),
                     root.span,
                     root.style,

@@ -6,6 +6,7 @@ use super::repair::Repair;
 use super::{Node, traps};
 use crate::Fix;
 use aic_base::Span;
+use std::sync::Arc;
 
 /// The largest text that is read, in bytes.
 pub const MAX_TEXT: usize = 4 * 1024 * 1024;
@@ -21,7 +22,7 @@ const MAX_WORK: usize = 8 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub struct Parsed {
     /// The tree; none of an empty text or one that is too large.
-    pub root: Option<Node>,
+    pub root: Option<Arc<Node>>,
     /// What is wrong, sorted by place.
     pub errors: Vec<SyntaxError>,
 }
@@ -99,7 +100,7 @@ pub fn parse(text: &str) -> Parsed {
     for error in &mut errors {
         error.span = on_characters(text, error.span);
     }
-    Parsed { root: built.root, errors }
+    Parsed { root: built.root.map(Arc::new), errors }
 }
 
 /// The span moved outwards to whole characters of the text.
