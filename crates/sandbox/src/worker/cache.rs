@@ -29,10 +29,13 @@ const MOST: u64 = 256 << 20;
 /// What the code of users' modules is called, and how much of it is kept.
 pub(super) const MODULE: &str = "module";
 const MOST_MODULES: usize = 64;
+/// The same of everything else: other versions of this program may use the folder too.
+const MOST_VERSIONS: usize = 4;
 
 pub(super) struct Cache {
     folder: PathBuf,
     file: PathBuf,
+    name: String,
 }
 
 impl Cache {
@@ -44,7 +47,7 @@ impl Cache {
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let mut key = hasher.0;
         let digest = key.part("wasm", sum).part("engine", "wasmtime 48.0").finish();
-        Self { file: folder.join(format!("{name}-{digest}.code")), folder }
+        Self { file: folder.join(format!("{name}-{digest}.code")), folder, name: name.into() }
     }
 
     /// The precompiled guest; `None` if there is none.
@@ -106,15 +109,16 @@ impl Cache {
 }
 
 impl Cache {
-    /// Removes the code of modules that were compiled longest ago, where there are many.
+    /// Removes code of this name that was compiled longest ago, where there is much.
     fn tidy(&self) {
+        let most = if self.name == MODULE { MOST_MODULES } else { MOST_VERSIONS };
         let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let modules = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(MODULE));
+        let modules = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&self.name));
         let mut all: Vec<_> = modules
             .filter_map(|entry| Some((entry.metadata().and_then(|found| found.modified()).ok()?, entry.path())))
             .collect();
         all.sort();
-        for (_, path) in all.iter().rev().skip(MOST_MODULES) {
+        for (_, path) in all.iter().rev().skip(most) {
             drop(std::fs::remove_file(path));
         }
     }
