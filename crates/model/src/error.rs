@@ -60,7 +60,7 @@ pub enum ModelError {
     #[error("the model did not answer in time{}", waited(.0))]
     Timeout(Waited),
     /// The connection broke in the middle of the answer.
-    #[error("the connection broke after {pieces} pieces of the answer")]
+    #[error("the connection broke after {pieces} piece{} of the answer", if *pieces == 1 { "" } else { "s" })]
     Reset {
         /// How many had arrived.
         pieces: usize,
@@ -92,6 +92,8 @@ pub enum ModelError {
     Cut {
         /// The most tokens that were asked for.
         limit: u64,
+        /// How many came until then, thinking included: a generous estimate, as they may be charged for.
+        came: u64,
     },
     /// The provider wants the call to go elsewhere; the key goes to no other host.
     #[error(

@@ -27,7 +27,7 @@ use aic_guard::{Scope, ToolScope, Vault};
 use aic_model::{Message, ToolCall};
 use aic_spec::Approver;
 use audit::Scanned;
-use money::HOUR;
+use money::{HOUR, Held};
 use serde_json::{Map, Value};
 use std::collections::VecDeque;
 
@@ -124,9 +124,12 @@ async fn turn_from(
         confirmations: Vec::new(),
         history: conversation.history.clone(),
         alerted: Vec::new(),
+        open: None,
         conversation,
     };
     let ended = run.within_time().await;
+    // A call that was stopped on its way may be charged all the same; what stopped it is how the run ended.
+    let _ = run.settle(None);
     let ended = run.audited(ended);
     run.end(ended, started_with)
 }
@@ -170,6 +173,8 @@ struct Run<'a> {
     history: Vec<Message>,
     /// The guardrails whose `alert_at` was told.
     alerted: Vec<String>,
+    /// What is held for the call that is under way.
+    open: Option<Held>,
 }
 
 impl<'a> Run<'a> {
