@@ -203,3 +203,20 @@ fn facts_about_models_are_listed_shown_and_renewed() {
     own(&["models", "show", "gpt-4-0613"]).exits(0).says(&["8192 tokens"]);
     own(&["models", "update", SPEC]).exits(2).warns(&["not a table"]);
 }
+
+#[test]
+fn the_specs_of_one_command_share_its_purse() {
+    let parrot = Parrot::start();
+    let tests = "    max_tokens: 50\ntests: [{name: greets, input: Hello, expect: [{contains: Hello}]}]\n";
+    let workspace = parrot.workspace(tests);
+    let spec = workspace.read(SPEC);
+    for name in ["b.aicontainer.yml", "c.aicontainer.yml"] {
+        workspace.write(name, &spec);
+    }
+    // A call holds a little more than $0.0001 and then costs $0.000017.
+    let all = |most: &str| with_key(&workspace, &["test", "--live", "--max-cost", most, "."]);
+    let refused = all("0.00014");
+    assert!(!refused.status.success() && refused.out.contains("raise `--max-cost`"), "{refused}");
+    assert_eq!(parrot.asked(), 2);
+    all("1").exits(0);
+}

@@ -1,5 +1,6 @@
 //! What can go wrong with a model.
 
+use crate::retry::PATIENCE;
 use std::fmt;
 use std::time::Duration;
 
@@ -47,7 +48,7 @@ pub enum ModelError {
         why: String,
     },
     /// The provider said no.
-    #[error("{}", said(*status, message))]
+    #[error("{}", said(*status, message, *again))]
     Status {
         /// The HTTP status.
         status: u16,
@@ -195,9 +196,13 @@ impl Waited {
     }
 }
 
-fn said(status: u16, message: &str) -> impl fmt::Display {
+fn said(status: u16, message: &str, again: Again) -> impl fmt::Display {
     let colon = if message.is_empty() { "" } else { ": " };
-    format!("the model answered with status {status}{colon}{message}")
+    let later = match again.after.filter(|after| *after > PATIENCE) {
+        Some(after) => format!(" (it asks to wait {} s, which nobody does)", after.as_secs()),
+        None => String::new(),
+    };
+    format!("the model answered with status {status}{colon}{message}{later}")
 }
 
 fn waited(waited: &Waited) -> String {

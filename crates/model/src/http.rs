@@ -214,6 +214,10 @@ impl Model for HttpModel {
         self.endpoint.price
     }
 
+    fn may_charge(&self) -> bool {
+        !is_near(&self.url)
+    }
+
     fn session(&self, _: Arc<dyn Clock>) -> Box<dyn Session> {
         Box::new(HttpSession { model: self.clone(), calls: 0 })
     }

@@ -46,8 +46,10 @@ impl Network {
         let call = self.client(&url)?.get(url.clone()).timeout(READ);
         let mut response = call.send().await.map_err(unreachable)?;
         if !response.status().is_success() {
-            let (status, message) = (response.status().as_u16(), String::new());
-            return Err(ModelError::Status { status, message, again: crate::Again::default() });
+            let status = response.status();
+            let hint =
+                if status.is_redirection() { ": redirects are not followed, so name where it leads" } else { "" };
+            return Err(setup(format!("{url}: the server answered with status {}{hint}", status.as_u16())));
         }
         let mut bytes = Vec::new();
         while let Some(more) = response.chunk().await.map_err(unreachable)? {

@@ -110,6 +110,9 @@ impl Run<'_> {
             Limit::None => None,
             Limit::Tokens(tokens) => Some(tokens),
         };
+        if is_real && model.price().is_none() && model.may_charge() && !self.unpriced.contains(&name) {
+            self.unpriced.push(name.clone());
+        }
         self.trace.push(EventKind::ModelCalled {
             model: name,
             provider: model.provider().to_owned(),

@@ -108,6 +108,13 @@ impl Run<'_> {
         let wanted = request.settings.max_tokens.unwrap_or(ASSUMED_OUTPUT).min(payee.max_output.unwrap_or(u64::MAX));
         let (mut amount, mut limit) = (Usd::ZERO, Limit::None);
         match payee.price {
+            Some(price) if is_capped && price.has_fees => {
+                return Err(Stop::Failed(format!(
+                    "`{}` charges for requests or searches beside their tokens, so its list price is no bound, and cost is \
+                     capped: give the model a `pricing` that includes them",
+                    payee.name
+                )));
+            }
             Some(price) => {
                 let bytes = request.bytes();
                 let output = self.affordable(&price, bytes, wanted, budget)?;

@@ -124,3 +124,19 @@ async fn a_call_that_was_stopped_on_its_way_costs_what_was_held() {
     assert!(matches!(ended, Some(EventKind::RunEnded { cost, .. }) if cost == report.cost));
     assert_eq!(options.counters.sum("cost/real", HOUR, options.clock.now()).unwrap(), report.cost.pico());
 }
+
+#[tokio::test]
+async fn a_list_price_beside_which_requests_cost_something_is_none_under_a_cap() {
+    let server = Server::start(vec![well(OK)]).await;
+    let asked = |pricing: &str| {
+        format!(
+            "name: real\nmodels: {{primary: {{provider: openai, model: gpt-4o-search-preview, base_url: {}, \
+             api_key_env: THE_KEY{pricing}}}}}\nbudget: {{cost: 1}}\n",
+            server.url()
+        )
+    };
+    let refused = run_alone(&asked("")).await;
+    assert!(refused.output.contains("`primary` charges for requests or searches"), "{}", refused.output);
+    let own = run_alone(&asked(", pricing: {input_per_mtok: 5, output_per_mtok: 20}")).await;
+    assert_eq!((own.outcome, server.seen().len()), (Outcome::Completed, 1), "{}", own.output);
+}

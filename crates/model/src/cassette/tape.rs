@@ -207,6 +207,9 @@ impl Tape {
         let why = match times {
             Some(1) => "this was recorded once and is asked again".into(),
             Some(times) => format!("this was recorded {times} times and is asked again"),
+            None if state.exchanges.is_empty() && !self.path.as_os_str().is_empty() && !self.path.exists() => {
+                "there is no such file".into()
+            }
             None => nearest::describe(asked, state.order.iter().filter_map(|at| state.exchanges.get(at))),
         };
         let message = format!("{}: nothing is recorded for this request: {why}. Record it again", self.shown);
@@ -353,7 +356,7 @@ impl Deck {
     /// Writes the result of a tool down.
     pub fn keep_tool(&self, tool: &str, args: &Value, nth: usize, result: Result<&Value, &str>) {
         let record = ToolRecord {
-            within: self.within.to_string(),
+            within: self.redaction.hide(&self.within),
             nth,
             tool: tool.to_owned(),
             args: self.redaction.hide_all(args),
@@ -409,6 +412,10 @@ impl Model for TapeModel {
 
     fn price(&self) -> Option<Price> {
         self.model.price()
+    }
+
+    fn may_charge(&self) -> bool {
+        self.deck.mode != Mode::Replay && self.model.may_charge()
     }
 
     fn session(&self, clock: Arc<dyn Clock>) -> Box<dyn Session> {
@@ -505,7 +512,8 @@ impl Kept {
         }
         let happened = hidden(std::mem::take(&mut self.came), &self.deck.redaction);
         let (key, nth) = self.at;
-        self.deck.tape.keep(Exchange { key, nth, within: self.deck.within.to_string(), asked, happened });
+        let within = self.deck.redaction.hide(&self.deck.within);
+        self.deck.tape.keep(Exchange { key, nth, within, asked, happened });
     }
 }
 
