@@ -164,7 +164,7 @@ fn a_recording_that_was_changed_by_hand_is_found() {
 fn replaying_without_a_recording_calls_nobody() {
     let parrot = Parrot::start();
     let workspace = parrot.workspace(TESTS);
-    with_key(&workspace, &["test", "--replay"]).exits(1).says(&["2 open", "the cassette is empty"]);
+    with_key(&workspace, &["test", "--replay"]).exits(1).says(&["2 open", "there is no such file"]);
     assert_eq!(parrot.asked(), 0);
 }
 

@@ -143,7 +143,7 @@ fn nobody_who_writes_to_the_store_switches_encryption_off() {
 fn what_was_kept_before_the_spec_wanted_it_encrypted_is_sealed_by_a_word() {
     let open = "  memory: {type: vector, provider: sqlite}\n  session: {timeout: 1h}\n";
     let workspace = echo(open);
-    workspace.aic(&["run", "--session", "front", "--user", "ann", SAID]).exits(0).says(&["not encrypted"]);
+    workspace.aic(&["run", "--session", "front", "--user", "ann", SAID]).exits(0).says(&["2 messages kept"]);
     let spec = std::fs::read_to_string(workspace.path(SPEC)).unwrap();
     let sealed = format!("{spec}  persistence: {{enabled: true, encryption: AES-256, key_env: DESK_KEY}}\n");
     std::fs::write(workspace.path(SPEC), sealed).unwrap();
