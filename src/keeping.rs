@@ -11,6 +11,9 @@ use std::sync::Arc;
 
 /// The key's name where the spec gives none.
 pub const USUAL_KEY: &str = "AIC_SESSION_KEY";
+/// What is to be encrypted and is not: nobody who can write to the store says by that what is read.
+const UNSEALED: &str = "it is not encrypted, though the spec wants what it keeps encrypted: it is from before the spec \
+     said so, or somebody else put it there. `aic session seal` encrypts such, `aic session seal --erase` erases them";
 /// How many memories of one person are compared.
 const COMPARED: u32 = 20_000;
 
@@ -126,7 +129,8 @@ fn keep_until(context: &Context, last: Timestamp) -> Option<Timestamp> {
 pub fn opened(record: &SessionRecord, key: Option<&SealKey>) -> Result<Kept, String> {
     let named = |why: &dyn std::fmt::Display| format!("session `{}`: {why}", record.name);
     let text = match (record.sealed, key) {
-        (false, _) => record.body.clone(),
+        (false, None) => record.body.clone(),
+        (false, Some(_)) => return Err(named(&format_args!("{UNSEALED}, or `aic session rm` erases it"))),
         (true, Some(key)) => {
             key.open(&session_place(&record.spec, &record.name), &record.body).map_err(|error| named(&error))?
         }
@@ -170,7 +174,8 @@ impl StoreVectors {
 
     fn read(&self, memory: MemoryRecord) -> Result<(Vec<f32>, Remembered), String> {
         let body = match (memory.sealed, &self.key) {
-            (false, _) => memory.body,
+            (false, None) => memory.body,
+            (false, Some(_)) => return Err(format!("a memory of index `{}`: {UNSEALED}", memory.place)),
             (true, Some(key)) => {
                 let place = memory_place(&memory.place, &memory.who);
                 key.open(&place, &memory.body).map_err(|error| format!("index `{}`: {error}", memory.place))?

@@ -1,7 +1,7 @@
 //! What stands behind the models of a command: the network, or a cassette, as the flags and the files say.
 
 use crate::workspace::Workspace;
-use aic_base::{RelPath, Usd};
+use aic_base::RelPath;
 use aic_engine::{Access, Backing, Purse};
 use aic_model::cassette::{CassetteError, Mode, Tape};
 use aic_model::{Circuits, Network, SystemKeys};
@@ -35,8 +35,8 @@ pub struct ModelUse {
     pub cassette: Option<PathBuf>,
     /// Whether recorded delays are waited for.
     pub realtime: bool,
-    /// What all real calls of the session may cost.
-    pub max_cost: Option<Usd>,
+    /// What all real calls of the command may cost, whatever they are for: one purse, however many specs.
+    pub purse: Option<Arc<Purse>>,
 }
 
 /// Where the cassette of a spec lies.
@@ -72,7 +72,7 @@ impl ModelUse {
             None if self.reach == Reach::Unasked => Access::Never,
             None => Access::Live,
         };
-        let purse = self.max_cost.map(|most| Arc::new(Purse::new(most)));
+        let purse = self.purse.clone();
         let (network, circuits) = (NETWORK.clone(), CIRCUITS.clone());
         Ok(Backing { network, circuits, keys: Arc::new(SystemKeys), access, purse, ..Backing::default() })
     }

@@ -134,7 +134,7 @@ impl Tested {
 impl Session {
     /// A session; its scripts run in the host's sandbox.
     pub const fn new(workspace: Workspace, spec: RelPath, store: Option<Store>, host: Arc<ScriptHost>) -> Self {
-        let models = ModelUse { reach: Reach::Unasked, cassette: None, realtime: false, max_cost: None };
+        let models = ModelUse { reach: Reach::Unasked, cassette: None, realtime: false, purse: None };
         Self { workspace, spec, store, host, models }
     }
 

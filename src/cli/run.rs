@@ -305,7 +305,7 @@ fn models(args: &Args) -> ModelUse {
         (_, true) => Reach::Replay,
         _ => Reach::Live,
     };
-    ModelUse { reach, cassette: args.cassette.clone(), realtime: args.realtime, max_cost: None }
+    ModelUse { reach, cassette: args.cassette.clone(), realtime: args.realtime, purse: None }
 }
 
 /// The digest of everything that happened, times and the run's name aside: a recording and its replay have the same.
@@ -436,9 +436,13 @@ fn write(out: &mut Out, run: &TurnReport, provider: &str, with_trace: bool, wait
         write_changes(out, changes);
     }
     let about = if run.usage.estimated && run.cost.pico() > 0 { "≈ " } else { "" };
+    let cost = match run.unpriced.as_slice() {
+        [] => format!("{about}{}", run.cost),
+        names => format!("{about}{} and what `{}` costs, whose price is unknown", run.cost, names.join("`, `")),
+    };
     let mut facts = vec![
         format!("{provider} model"),
-        format!("{about}{}", run.cost),
+        cost,
         report::duration(run.latency),
         report::count(run.calls.len(), "tool call"),
     ];

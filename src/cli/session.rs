@@ -40,6 +40,12 @@ enum Command {
         /// Its name
         name: String,
     },
+    /// Encrypt what was kept before the spec wanted it encrypted: sessions and memory
+    Seal {
+        /// Erase it instead
+        #[arg(long)]
+        erase: bool,
+    },
     /// Encrypt with a new key what an old one opens: sessions, memory, and what was said in runs
     Rotate {
         /// The NAME of the old key, in the environment or the keyring
@@ -56,6 +62,13 @@ struct Place {
     path: RelPath,
     spec: Arc<Spec>,
     store: Store,
+}
+
+impl Place {
+    /// The index of the spec's memory.
+    fn index(&self) -> &str {
+        self.spec.context.memory.index.as_deref().unwrap_or(&self.spec.name)
+    }
 }
 
 pub fn run(args: &Args, context: &mut Context) -> u8 {
@@ -79,6 +92,7 @@ pub fn run(args: &Args, context: &mut Context) -> u8 {
         Command::List => list(context, &place),
         Command::Show { name } => show(context, &place, name),
         Command::Rm { name } => remove(context, &place, name),
+        Command::Seal { erase } => seal(context, &place, *erase),
         Command::Rotate { from, to } => rotate(context, &place, from, to.as_deref()),
     };
     match done {
@@ -122,10 +136,7 @@ fn find(place: &Place, name: &str) -> Result<SessionRecord, String> {
 
 fn show(context: &mut Context, place: &Place, name: &str) -> Result<(), String> {
     let record = find(place, name)?;
-    let key = match record.sealed {
-        true => keeping::key(&place.spec.context, &SystemKeys)?,
-        false => None,
-    };
+    let key = keeping::key(&place.spec.context, &SystemKeys)?;
     let Kept { messages, .. } = keeping::opened(&record, key.as_deref())?;
     if context.format == Format::Json {
         let mut shown = as_json(&record);
@@ -152,11 +163,34 @@ fn show(context: &mut Context, place: &Place, name: &str) -> Result<(), String> 
 fn remove(context: &mut Context, place: &Place, name: &str) -> Result<(), String> {
     find(place, name)?;
     place.store.remove_session(&place.path, name).map_err(|error| error.to_string())?;
-    let index = place.spec.context.memory.index.as_deref().unwrap_or(&place.spec.name);
     // What it remembered under its own name goes with it; what belongs to a user stays the user's.
-    let forgotten = place.store.forget(index, &format!("session {name}")).map_err(|error| error.to_string())?;
-    let also = if forgotten > 0 { format!(", and {} with it", count(forgotten, "memory")) } else { String::new() };
+    let forgotten = place.store.forget(place.index(), &format!("session {name}")).map_err(|error| error.to_string())?;
+    let also = if forgotten > 0 { format!(", and {} with it", memories(forgotten)) } else { String::new() };
     context.out.line(format_args!("{} is erased{also}", harmless(name)));
+    Ok(())
+}
+
+fn memories(number: usize) -> String {
+    if number == 1 { "1 memory".into() } else { format!("{number} memories") }
+}
+
+fn seal(context: &mut Context, place: &Place, erase: bool) -> Result<(), String> {
+    let key = keeping::key(&place.spec.context, &SystemKeys)?;
+    let key = key.ok_or("the spec does not want what it keeps encrypted (`context.persistence`)")?;
+    let all = place.store.sessions(Some(&place.path)).map_err(|error| error.to_string())?;
+    let done = place.store.seal_open(&place.path, place.index(), (!erase).then_some(key));
+    let done = done.map_err(|error| error.to_string())?;
+    if context.format == Format::Json {
+        json::write(&mut context.out, json!({ "sessions": done.sessions, "memories": done.memories, "erased": erase }));
+        return Ok(());
+    }
+    let how = if erase { "erased" } else { "encrypted" };
+    for record in all.iter().filter(|record| !record.sealed) {
+        let last = context.out.styled(Style::Dim, format!("last {}", record.last));
+        context.out.line(format_args!("{}  {last}", harmless(&record.name)));
+    }
+    let (sessions, remembered) = (count(done.sessions, "session"), memories(done.memories));
+    context.out.line(format_args!("{sessions} and {remembered} {how}"));
     Ok(())
 }
 

@@ -7,8 +7,10 @@ use crate::report::{diagnostics, json, tests};
 use crate::session::{Refusal, Session, TestOptions, Tested};
 use crate::workspace::{Target, Workspace};
 use aic_base::Usd;
+use aic_engine::Purse;
 use serde_json::json;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 #[derive(clap::Args)]
@@ -82,6 +84,7 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
         realtime: args.realtime,
         ..TestOptions::new(context.cancel.clone())
     };
+    let models = models(args);
     let (mut code, mut documents) = (0, Vec::new());
     // All are found before any is run: a misspelt name costs no results.
     let targets = args.paths.iter().map(|path| Target::read(path)).collect::<Result<Vec<_>, _>>();
@@ -96,7 +99,7 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
                 context.out.line("");
             }
             let session = Session::new(target.workspace.clone(), spec.clone(), store.clone(), host.clone())
-                .with_models(models(args));
+                .with_models(models.clone());
             let tested = test_one(context, &session, &options).await;
             code = code.max(tested.exit_code());
             documents.push(document(&session.workspace, &tested));
@@ -120,7 +123,8 @@ fn models(args: &Args) -> ModelUse {
         (.., true) => Reach::Live,
         _ => Reach::Asked,
     };
-    ModelUse { reach, cassette: None, realtime: args.realtime, max_cost: args.max_cost }
+    let purse = args.max_cost.map(|most| Arc::new(Purse::new(most)));
+    ModelUse { reach, cassette: None, realtime: args.realtime, purse }
 }
 
 /// Reads an amount like `0.50` or `$0.50`.

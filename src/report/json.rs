@@ -95,6 +95,7 @@ pub fn run(report: &TurnReport, provider: &str) -> Value {
         "outcome": report.outcome,
         "output": report.output,
         "cost": report.cost,
+        "unpriced": report.unpriced,
         "usage": report.usage,
         "latency_ms": report.latency.as_secs_f64() * 1e3,
         "decisions": report.decisions,

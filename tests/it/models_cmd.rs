@@ -164,7 +164,7 @@ fn a_recording_that_was_changed_by_hand_is_found() {
 fn replaying_without_a_recording_calls_nobody() {
     let parrot = Parrot::start();
     let workspace = parrot.workspace(TESTS);
-    with_key(&workspace, &["test", "--replay"]).exits(1).says(&["2 open", "the cassette is empty"]);
+    with_key(&workspace, &["test", "--replay"]).exits(1).says(&["2 open", "there is no such file"]);
     assert_eq!(parrot.asked(), 0);
 }
 
@@ -202,4 +202,21 @@ fn facts_about_models_are_listed_shown_and_renewed() {
     own(&["models", "show", "gpt-99"]).exits(0).says(&["$2 a million tokens"]);
     own(&["models", "show", "gpt-4-0613"]).exits(0).says(&["8192 tokens"]);
     own(&["models", "update", SPEC]).exits(2).warns(&["not a table"]);
+}
+
+#[test]
+fn the_specs_of_one_command_share_its_purse() {
+    let parrot = Parrot::start();
+    let tests = "    max_tokens: 50\ntests: [{name: greets, input: Hello, expect: [{contains: Hello}]}]\n";
+    let workspace = parrot.workspace(tests);
+    let spec = workspace.read(SPEC);
+    for name in ["b.aicontainer.yml", "c.aicontainer.yml"] {
+        workspace.write(name, &spec);
+    }
+    // A call holds a little more than $0.0001 and then costs $0.000017.
+    let all = |most: &str| with_key(&workspace, &["test", "--live", "--max-cost", most, "."]);
+    let refused = all("0.00014");
+    assert!(!refused.status.success() && refused.out.contains("raise `--max-cost`"), "{refused}");
+    assert_eq!(parrot.asked(), 2);
+    all("1").exits(0);
 }

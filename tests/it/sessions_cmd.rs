@@ -120,6 +120,44 @@ fn a_session_that_is_cut_off_or_tampered_with_is_an_error_and_never_half_read() 
 }
 
 #[test]
+fn nobody_who_writes_to_the_store_switches_encryption_off() {
+    let workspace = sealed();
+    with(&workspace, Some(KEY), &["run", "--session", "front", SAID]).exits(0);
+    let database = rusqlite::Connection::open(workspace.path(".aic/store.db")).unwrap();
+    let planted = r#"{"messages":[{"role":"user","text":"INJECTED"}],"turns":1,"last":0}"#;
+    database.execute("UPDATE session SET enc = 0, body = ?1", [planted.as_bytes()]).unwrap();
+    drop(database);
+    for arguments in [&["run", "--session", "front", "Who am I?"][..], &["session", "show", "front"]] {
+        let ran = with(&workspace, Some(KEY), arguments).exits(2);
+        let ran =
+            ran.warns(&["session `front`: it is not encrypted, though", "`aic session seal`", "`aic session rm`"]);
+        assert!(!ran.out.contains("INJECTED"), "{ran}");
+    }
+    with(&workspace, Some(KEY), &["session", "seal", "--erase"])
+        .exits(0)
+        .says(&["front", "1 session and 0 memories erased"]);
+    with(&workspace, Some(KEY), &["session", "show", "front"]).exits(2).warns(&["there is no session `front`"]);
+}
+
+#[test]
+fn what_was_kept_before_the_spec_wanted_it_encrypted_is_sealed_by_a_word() {
+    let open = "  memory: {type: vector, provider: sqlite}\n  session: {timeout: 1h}\n";
+    let workspace = echo(open);
+    workspace.aic(&["run", "--session", "front", "--user", "ann", SAID]).exits(0).says(&["2 messages kept"]);
+    let spec = std::fs::read_to_string(workspace.path(SPEC)).unwrap();
+    let sealed = format!("{spec}  persistence: {{enabled: true, encryption: AES-256, key_env: DESK_KEY}}\n");
+    std::fs::write(workspace.path(SPEC), sealed).unwrap();
+    // Its memory is gone without, its session refused.
+    let recall = &["run", "--user", "ann", "--trace", "Ada Lovelace is my name?"];
+    let without = with(&workspace, Some(KEY), recall).exits(0);
+    without.says(&["nothing is recalled", "it is not encrypted, though"]);
+    with(&workspace, None, &["session", "seal"]).exits(2).warns(&["there is no key `DESK_KEY`"]);
+    with(&workspace, Some(KEY), &["session", "seal"]).exits(0).says(&["front", "1 session and 1 memory encrypted"]);
+    with(&workspace, Some(KEY), &["run", "--session", "front", "--user", "ann", "Who?"]).exits(0).says(&["Lovelace"]);
+    with(&workspace, Some(KEY), recall).exits(0).says(&["recalled from memory: "]);
+}
+
+#[test]
 fn a_new_key_takes_the_old_ones_place() {
     let workspace = sealed();
     with(&workspace, Some(KEY), &["run", "--session", "front", SAID]).exits(0);

@@ -76,10 +76,14 @@ fn facts(name: &str, entry: &Value) -> Option<ModelFacts> {
     if input <= 0.0 || output <= 0.0 {
         return None;
     }
-    let tier = [128_000u64, 200_000, 256_000, 272_000].into_iter().find_map(|above| {
-        let key = |what: &str| format!("{what}_cost_per_token_above_{}k_tokens", above / 1000);
-        let (input, output) = (per_mtok(&key("input"))?, per_mtok(&key("output")));
-        Some(Tier { above, input_per_mtok: input, output_per_mtok: output? })
+    // No model of the table has two of these; of several the lowest would be taken.
+    let lengths = entry.as_object()?.keys().filter_map(|key| {
+        key.strip_prefix("input_cost_per_token_above_")?.strip_suffix("k_tokens")?.parse::<u64>().ok()
+    });
+    let tier = lengths.min().and_then(|thousands| {
+        let key = |what: &str| format!("{what}_cost_per_token_above_{thousands}k_tokens");
+        let (input_per_mtok, output_per_mtok) = (per_mtok(&key("input"))?, per_mtok(&key("output"))?);
+        Some(Tier { above: thousands.saturating_mul(1000), input_per_mtok, output_per_mtok })
     });
     let day = entry.get("deprecation_date").and_then(Value::as_str).filter(|day| is_day(day));
     Some(ModelFacts {
@@ -116,6 +120,9 @@ mod tests {
             "max_output_tokens": 128000, "deprecation_date": "2027-01-14",
             "input_cost_per_token_above_272k_tokens": 2.5e-06, "output_cost_per_token_above_272k_tokens": 2e-05},
         "gemini/g-1": {"mode": "chat", "litellm_provider": "gemini", "input_cost_per_token": 1e-07, "output_cost_per_token": 4e-07},
+        "gemini/g-2": {"mode": "chat", "litellm_provider": "gemini", "input_cost_per_token": 1e-07, "output_cost_per_token": 4e-07,
+            "input_cost_per_token_above_100k_tokens": 2e-07, "output_cost_per_token_above_100k_tokens": 5e-07,
+            "input_cost_per_token_above_100k_tokens_priority": 3e-07},
         "gemini/free": {"mode": "chat", "litellm_provider": "gemini", "input_cost_per_token": 0, "output_cost_per_token": 0},
         "text-embedding-3": {"mode": "embedding", "litellm_provider": "openai", "input_cost_per_token": 1e-07, "output_cost_per_token": 1e-7},
         "azure/gpt-x": {"mode": "chat", "litellm_provider": "azure", "input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06},
@@ -126,7 +133,8 @@ mod tests {
     fn chat_models_with_a_price_are_taken_and_nothing_else() {
         let table = import(TABLE, "a table", "2026-01-01").unwrap();
         let names: Vec<_> = table.models.iter().map(|facts| (facts.provider.as_str(), facts.model.as_str())).collect();
-        assert_eq!(names, [("openai", "gpt-x-2025-01-01"), ("google", "g-1")]);
+        assert_eq!(names, [("openai", "gpt-x-2025-01-01"), ("google", "g-1"), ("google", "g-2")]);
+        assert_eq!(table.models[2].tier, Some(Tier { above: 100_000, input_per_mtok: 0.2, output_per_mtok: 0.5 }));
         let facts = &table.models[0];
         assert_eq!((facts.input_per_mtok, facts.output_per_mtok, facts.cache_read_per_mtok), (1.25, 10.0, Some(0.125)));
         assert_eq!(facts.tier, Some(Tier { above: 272_000, input_per_mtok: 2.5, output_per_mtok: 20.0 }));

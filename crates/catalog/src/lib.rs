@@ -17,7 +17,7 @@ use std::sync::{LazyLock, OnceLock};
 const NAMED: [&str; 3] = ["openai", "anthropic", "google"];
 
 /// Who is behind which host: for servers that speak OpenAI's format.
-const HOSTS: [(&str, &str); 19] = [
+const HOSTS: [(&str, &str); 21] = [
     ("api.mistral.ai", "mistral"),
     ("api.deepseek.com", "deepseek"),
     ("api.x.ai", "xai"),
@@ -36,6 +36,8 @@ const HOSTS: [(&str, &str); 19] = [
     ("api.hyperbolic.xyz", "hyperbolic"),
     ("openrouter.ai", "openrouter"),
     ("api.sambanova.ai", "sambanova"),
+    ("api.lambda.ai", "lambda_ai"),
+    ("api.scaleway.ai", "scaleway"),
     ("api.openai.com", "openai"),
 ];
 
@@ -201,6 +203,21 @@ mod tests {
     fn a_family_tells_the_provider() {
         assert_eq!(provider_of("claude-3-sonnet-20240229"), Some("anthropic"));
         assert_eq!(provider_of("qwen2.5-7b-instruct"), None);
+    }
+
+    #[test]
+    fn nobody_is_in_the_snapshot_whose_host_is_unknown() {
+        let is_known = |provider: &str| NAMED.contains(&provider) || HOSTS.iter().any(|(_, known)| *known == provider);
+        let strangers: Vec<&ModelFacts> = all().iter().filter(|facts| !is_known(&facts.provider)).collect();
+        assert!(strangers.is_empty(), "{strangers:?}");
+    }
+
+    #[test]
+    fn a_model_that_charges_for_more_than_tokens_says_so() {
+        let fees = |provider, model| find(Some(provider), model).map(ModelFacts::has_fees);
+        assert_eq!(fees("perplexity", "sonar-pro"), Some(true));
+        assert_eq!(fees("openai", "gpt-4o-search-preview"), Some(true));
+        assert_eq!(fees("openai", "gpt-4o"), Some(false));
     }
 
     #[test]

@@ -47,6 +47,20 @@ impl ModelFacts {
         crate::is_pinned(&self.model)
     }
 
+    /// Whether the seller takes something for each request or search beside the tokens, which the table has no column
+    /// for: Perplexity's own models, and those of OpenAI's that search.
+    pub fn has_fees(&self) -> bool {
+        let name = self.model.rsplit('/').next().unwrap_or_default();
+        match self.provider.as_str() {
+            "perplexity" => name.starts_with("sonar") || name.starts_with("pplx"),
+            "openai" => {
+                name.contains("-search-preview") || name.contains("-search-api") || name.contains("-deep-research")
+            }
+            "google" => name.starts_with("deep-research"),
+            _ => false,
+        }
+    }
+
     /// What these tokens cost, none of them cached.
     pub fn cost(&self, input: Tokens, output: Tokens) -> Usd {
         let long = self.tier.filter(|tier| input.0 > tier.above);

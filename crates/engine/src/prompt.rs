@@ -173,10 +173,15 @@ pub(crate) struct Counter<'a> {
 impl Counter<'_> {
     /// Of one message, four for its frame included.
     fn tokens(&self, message: &Message) -> Tokens {
-        let Some((provider, model)) = self.of else { return message.estimated_tokens() };
-        let count = |text: &str| aic_catalog::count_tokens(provider, model, text).tokens;
-        let calls = message.tool_calls.iter().map(|call| count(&call.name) + count(&call.args.to_string()));
-        Tokens(4) + count(&message.text) + calls.fold(Tokens(0), |sum, tokens| sum + tokens)
+        let calls = message.tool_calls.iter().map(|call| self.count(&call.name) + self.count(&call.args.to_string()));
+        Tokens(4) + self.count(&message.text) + calls.fold(Tokens(0), |sum, tokens| sum + tokens)
+    }
+
+    fn count(&self, text: &str) -> Tokens {
+        match self.of {
+            Some((provider, model)) => aic_catalog::count_tokens(provider, model, text).tokens,
+            None => aic_catalog::estimate_tokens(text),
+        }
     }
 
     /// Whether the counts are the provider's own.
@@ -185,17 +190,24 @@ impl Counter<'_> {
     }
 }
 
-/// Takes the oldest turns out until the rest fits; `own` messages at the beginning and the last user turn stay, whatever
-/// their size. Returns how many messages went.
-pub(crate) fn trim(messages: &mut Vec<Message>, own: usize, most: Option<Tokens>, counter: Counter<'_>) -> usize {
-    let Some(most) = most else { return 0 };
+/// Takes the oldest turns out until the rest fits, together with what every request has `beside` its messages: the tools
+/// on offer, the form of the answer. `own` messages at the beginning and the last user turn stay, whatever their size.
+/// Returns how many messages went.
+pub(crate) fn trim(
+    messages: &mut Vec<Message>,
+    own: usize,
+    most: Tokens,
+    beside: &[String],
+    counter: Counter<'_>,
+) -> usize {
     // No token is shorter than a byte, and counting exactly takes its time: mostly there is nothing to count.
     let bytes: usize = messages.iter().map(|message| 16 + message.text.len() + calls_len(message)).sum();
-    if bytes as u64 <= most.0 {
+    if (bytes + beside.iter().map(String::len).sum::<usize>()) as u64 <= most.0 {
         return 0;
     }
+    let beside = beside.iter().fold(0, |sum: u64, text| sum.saturating_add(counter.count(text).0));
     let sizes: Vec<u64> = messages.iter().map(|message| counter.tokens(message).0).collect();
-    let mut sum: u64 = sizes.iter().fold(0, |sum, size| sum.saturating_add(*size));
+    let mut sum: u64 = sizes.iter().fold(beside, |sum, size| sum.saturating_add(*size));
     let own = own.min(messages.len());
     // Where turns begin, beyond the spec's own messages.
     let turns: Vec<usize> = (own..messages.len()).filter(|at| messages[*at].role == Role::User).collect();
@@ -246,11 +258,14 @@ mod tests {
         }
         messages.push(Message::new(Role::User, format!("last {long}")));
         let estimate = Counter { of: None };
-        assert_eq!(trim(&mut messages.clone(), 1, None, estimate), 0);
-        trim(&mut messages, 1, Some(Tokens(350)), estimate);
+        // What stands beside the messages has its place too.
+        let tool = ["x".repeat(800)];
+        let kept = |beside: &[String]| messages.len() - trim(&mut messages.clone(), 1, Tokens(600), beside, estimate);
+        assert_eq!((kept(&[]), kept(&tool)), (6, 4));
+        trim(&mut messages, 1, Tokens(350), &[], estimate);
         let texts: Vec<&str> = messages.iter().map(|message| &message.text[..1]).collect();
         assert_eq!(texts, ["s", "3", "x", "l"]);
-        trim(&mut messages, 1, Some(Tokens(1)), estimate);
+        trim(&mut messages, 1, Tokens(1), &[], estimate);
         assert_eq!(messages.len(), 2);
     }
 
@@ -262,8 +277,8 @@ mod tests {
         messages.push(Message::new(Role::User, words));
         let exact = Counter { of: Some(("openai", "gpt-4o-2024-08-06")) };
         assert!(exact.is_exact() && !Counter { of: Some(("anthropic", "claude-3-opus-20240229")) }.is_exact());
-        assert_eq!(trim(&mut messages.clone(), 0, Some(Tokens(60)), exact), 0);
-        assert_eq!(trim(&mut messages, 0, Some(Tokens(60)), Counter { of: None }), 2);
+        assert_eq!(trim(&mut messages.clone(), 0, Tokens(60), &[], exact), 0);
+        assert_eq!(trim(&mut messages, 0, Tokens(60), &[], Counter { of: None }), 2);
     }
 
     #[test]

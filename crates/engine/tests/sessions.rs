@@ -215,7 +215,7 @@ async fn an_embedder_of_unknown_price_has_no_place_under_a_cap() {
     for cap in ["guardrails: [{cost_limit: $1/hour}]\n", "budget: {cost: 1}\n"] {
         let report =
             say(&mut container(&embedded_by(&server, "", cap)).conversation(of("ann", at(0))).unwrap(), "Hello").await;
-        assert!(report.output.contains("price is unknown"), "{}", report.output);
+        assert!(report.output.contains("is unknown, and cost is capped"), "{}", report.output);
     }
     let small = embedded_by(&server, ", pricing: {input_per_mtok: 1000000, output_per_mtok: 0}", "budget: {cost: 1}\n");
     let report = say(&mut container(&small).conversation(of("ann", at(0))).unwrap(), "Hello").await;
@@ -295,4 +295,35 @@ async fn the_oldest_turns_are_left_out_and_the_prompt_the_examples_and_the_last_
     }
     assert!(!report.output.contains("number 0"), "{}", report.output);
     assert!(notices(&report).iter().any(|notice| notice.contains("left out to fit `context.window` of 120 tokens")));
+}
+
+#[tokio::test]
+async fn tools_on_offer_take_their_place_in_the_window() {
+    let about = "What it does. ".repeat(200);
+    let spec = echo(&format!(
+        "tools: {{allowed: [{{name: look, description: \"{about}\", parameters: {{type: object}}}}]}}\n\
+         context: {{window: {{max_tokens: 900}}}}\n"
+    ));
+    let mut talk = container(&spec).conversation(at(0)).unwrap();
+    for text in ["number 1", "number 2 ".repeat(40).as_str()] {
+        say(&mut talk, text).await;
+    }
+    let report = say(&mut talk, "the last one").await;
+    assert!(!report.output.contains("number 1"), "{}", report.output);
+    assert!(notices(&report).iter().any(|notice| notice.contains("left out to fit")), "{:?}", notices(&report));
+}
+
+#[tokio::test]
+async fn what_is_sent_fits_a_fallback_with_a_smaller_window_too() {
+    let rules = "rules: [{match: {}, reply: {text: ok}}]";
+    let spec = format!(
+        "name: s\nmodels:\n  primary: {{provider: scripted, as: openai/gpt-4o, {rules}}}\n  \
+         fallback: {{provider: scripted, as: openai/gpt-4, {rules}}}\n"
+    );
+    let mut talk = container(&spec).conversation(at(0)).unwrap();
+    let long = "international ".repeat(3000);
+    say(&mut talk, &long).await;
+    let report = say(&mut talk, &long).await;
+    let left_out = "2 old messages were left out to fit the window of `fallback` of 4096 tokens (exact count)";
+    assert_eq!(notices(&report), [left_out]);
 }

@@ -3,52 +3,81 @@
 use crate::chat::ToolCall;
 use crate::error::ModelError;
 use crate::price::TokenUsage;
-use crate::wire::{Finish, Served, StreamEvent, ToolDelta};
+use crate::wire::{Finish, Length, Served, StreamEvent, ToolDelta};
 use crate::{Ended, Piece};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
 
 /// The most tools one answer may ask for.
 const MOST_CALLS: usize = 128;
+/// Longer arguments than these, in bytes, are not looked at again to tell two calls of one index apart.
+const LONG_ARGS: usize = 64 << 10;
 /// A token of the public encodings is seldom longer than this, in bytes; what is longer is white space.
 const LONG_TOKEN: u64 = 16;
 /// And on average far from this long.
 const LONG_AVERAGE: u64 = 8;
 /// So that a short limit does not cut one long word, in bytes.
 const SLACK: u64 = 256;
+/// Pieces of on average so many characters are no letters: each is mostly a token or more.
+const WORDLY: u64 = 3;
+/// So that a short limit does not cut an answer in small pieces.
+const SLACK_PIECES: u64 = 16;
+/// How long a token is taken to be where nobody reports how many there were, in bytes.
+const SHORT_TOKEN: u64 = 4;
 
 /// Puts one answer together.
 #[derive(Debug)]
 pub(crate) struct Assembler {
-    tools: BTreeMap<u64, Partial>,
+    /// The tool calls so far, in the order in which they began.
+    tools: Vec<Partial>,
     usage: Option<TokenUsage>,
+    /// Whether a report was of the whole answer.
+    is_whole: bool,
     finish: Finish,
     served: Served,
     /// The most tokens that money is held for.
     limit: Option<u64>,
-    /// How many pieces with content came, and of how many bytes.
+    /// How many pieces with content came.
     pieces: u64,
-    bytes: u64,
+    /// The same with those of thinking, and how long they are in all.
+    counted: u64,
+    length: Length,
 }
 
 #[derive(Debug, Default)]
 struct Partial {
+    index: u64,
     id: Option<String>,
     name: String,
     args: String,
     opaque: Option<String>,
 }
 
+impl Partial {
+    /// Whether this is the beginning of another call: some servers give all of them the same index, each with an id and
+    /// a name of its own. A server that makes up a new id for every piece is told from those by arguments that are not
+    /// whole yet.
+    fn is_followed_by(&self, delta: &ToolDelta) -> bool {
+        let is_other = matches!((&self.id, &delta.id), (Some(id), Some(other)) if id != other);
+        is_other
+            && delta.name.is_some()
+            && self.args.len() <= LONG_ARGS
+            && self.args.ends_with('}')
+            && serde_json::from_str::<serde::de::IgnoredAny>(&self.args).is_ok()
+    }
+}
+
 impl Assembler {
     pub fn new(limit: Option<u64>) -> Self {
         Self {
-            tools: BTreeMap::new(),
+            tools: Vec::new(),
             usage: None,
+            is_whole: false,
             finish: Finish::default(),
             served: Served::default(),
             limit,
             pieces: 0,
-            bytes: 0,
+            counted: 0,
+            length: Length::default(),
         }
     }
 
@@ -61,12 +90,17 @@ impl Assembler {
     pub fn take(&mut self, event: StreamEvent) -> Result<Option<Piece>, ModelError> {
         match event {
             StreamEvent::Text(text) => {
-                self.count(text.len())?;
+                self.pieces += 1;
+                self.count(Length::of(&text))?;
                 return Ok(Some(Piece::Text(text)));
             }
             StreamEvent::Tool(delta) => self.tool(delta)?,
-            StreamEvent::Thinking => {}
-            StreamEvent::Usage(usage) => self.usage = Some(larger(self.usage.unwrap_or_default(), usage)),
+            StreamEvent::Thinking(length) => self.count(length)?,
+            StreamEvent::UsageSoFar(usage) => self.usage = Some(larger(self.usage.unwrap_or_default(), usage)),
+            StreamEvent::Usage(usage) => {
+                self.is_whole = true;
+                self.usage = Some(larger(self.usage.unwrap_or_default(), usage));
+            }
             // A reason with a meaning is not replaced by one without.
             StreamEvent::Finish(reason) => {
                 if self.finish == Finish::Stop || reason != Finish::Other {
@@ -83,27 +117,50 @@ impl Assembler {
 
     /// Content beyond what was asked for ends the answer. Tokens cannot be counted here for every model, so the bound is
     /// a generous one: it stops a provider that ignores the limit, and no honest one.
-    fn count(&mut self, bytes: usize) -> Result<(), ModelError> {
-        self.pieces += 1;
-        self.bytes = self.bytes.saturating_add(bytes as u64);
+    fn count(&mut self, length: Length) -> Result<(), ModelError> {
+        if length.bytes == 0 {
+            return Ok(());
+        }
+        self.counted += 1;
+        self.length.bytes = self.length.bytes.saturating_add(length.bytes);
+        self.length.chars = self.length.chars.saturating_add(length.chars);
         let Some(limit) = self.limit else { return Ok(()) };
         let reported = self.usage.is_some_and(|usage| usage.output > limit);
-        let long = self.bytes > limit.saturating_mul(LONG_TOKEN).saturating_add(SLACK);
-        // A piece is mostly a token or more; but some servers send letters.
-        let many = self.pieces > limit && self.bytes > limit.saturating_mul(LONG_AVERAGE).saturating_add(SLACK);
-        if reported || long || many {
-            return Err(ModelError::Cut { limit });
+        let (bytes, counted) = (self.length.bytes, self.counted);
+        let long = bytes > limit.saturating_mul(LONG_TOKEN).saturating_add(SLACK);
+        // A piece is mostly a token or more; but some servers send letters, or cut their text anew.
+        let many = counted > limit && bytes > limit.saturating_mul(LONG_AVERAGE).saturating_add(SLACK);
+        let wordly = self.length.chars >= counted.saturating_mul(WORDLY);
+        let tokens = wordly && counted > limit.saturating_add(limit / 2).saturating_add(SLACK_PIECES);
+        if reported || long || many || tokens {
+            return Err(ModelError::Cut { limit, came: self.came() });
         }
         Ok(())
     }
 
+    /// The tokens that came, thinking included: rather too many than too few.
+    fn came(&self) -> u64 {
+        let reported = self.usage.map_or(0, |usage| usage.output);
+        let by_length = self.length.bytes.div_ceil(SHORT_TOKEN);
+        reported.max(by_length).max(self.counted.min(self.length.chars))
+    }
+
     fn tool(&mut self, delta: ToolDelta) -> Result<(), ModelError> {
-        self.count(delta.args.len())?;
-        if !self.tools.contains_key(&delta.index) && self.tools.len() >= MOST_CALLS {
-            let message = format!("it asks for more than {MOST_CALLS} tools at once");
-            return Err(ModelError::Protocol { message });
-        }
-        let call = self.tools.entry(delta.index).or_default();
+        self.pieces += 1;
+        self.count(Length::of(&delta.args))?;
+        let last = self.tools.iter().rposition(|call| call.index == delta.index);
+        let at = match last.filter(|at| !self.tools[*at].is_followed_by(&delta)) {
+            Some(at) => at,
+            None if self.tools.len() >= MOST_CALLS => {
+                let message = format!("it asks for more than {MOST_CALLS} tools at once");
+                return Err(ModelError::Protocol { message });
+            }
+            None => {
+                self.tools.push(Partial { index: delta.index, ..Partial::default() });
+                self.tools.len() - 1
+            }
+        };
+        let call = &mut self.tools[at];
         call.id = call.id.take().or(delta.id);
         call.opaque = delta.opaque.or(call.opaque.take());
         // Some servers repeat the name in every piece.
@@ -115,9 +172,10 @@ impl Assembler {
     }
 
     /// The rest of the answer: its tool calls and its end. `calls` counts the calls of the conversation, for ids.
-    pub fn end(self, calls: &mut u64) -> Result<Vec<Piece>, ModelError> {
+    pub fn end(mut self, calls: &mut u64) -> Result<Vec<Piece>, ModelError> {
         let mut pieces = Vec::new();
-        for (_, call) in self.tools {
+        self.tools.sort_by_key(|call| call.index);
+        for call in self.tools {
             if call.name.is_empty() {
                 return Err(ModelError::Protocol { message: "it asks for a tool without a name".into() });
             }
@@ -140,8 +198,10 @@ impl Assembler {
             let id = call.id.unwrap_or_else(|| format!("call_{calls}"));
             pieces.push(Piece::ToolCall(ToolCall { id, name: call.name, args, opaque: call.opaque }));
         }
-        // A usage of nothing at all is none: `usage: {}` and zeros are what some servers send for "unknown".
-        let usage = self.usage.filter(|usage| usage.input > 0 || usage.output > 0);
+        // A usage of nothing at all is none: `usage: {}` and zeros are what some servers send for "unknown". So is one
+        // that was sent while the answer went on, and one that leaves out the answer that is there.
+        let is_some = |usage: &TokenUsage| usage.output > 0 || (usage.input > 0 && self.counted == 0);
+        let usage = self.usage.filter(|usage| self.is_whole && is_some(usage));
         pieces.push(Piece::End(Ended { usage, finish: self.finish, served: self.served }));
         Ok(pieces)
     }
@@ -183,6 +243,50 @@ mod tests {
     }
 
     #[test]
+    fn whole_calls_of_one_index_are_told_apart_by_their_ids() {
+        let mut all = Assembler::new(None);
+        let whole = |id: &str, args: &str| {
+            let (id, name) = (Some(id.to_owned()), Some("a".to_owned()));
+            StreamEvent::Tool(ToolDelta { index: 0, id, name, args: args.into(), ..ToolDelta::default() })
+        };
+        // The last two are pieces of one call, by a server that makes up an id for each.
+        for event in [whole("x", "{\"n\":1}"), whole("y", "{\"n\":"), whole("z", "2}")] {
+            all.take(event).unwrap();
+        }
+        let pieces = all.end(&mut 0).unwrap();
+        let args: Vec<&Value> =
+            pieces.iter().filter_map(|p| if let Piece::ToolCall(c) = p { Some(&c.args) } else { None }).collect();
+        assert_eq!(args, [&json!({"n": 1}), &json!({"n": 2})]);
+    }
+
+    #[test]
+    fn a_report_while_the_answer_goes_on_or_one_that_leaves_the_answer_out_says_nothing_of_the_whole() {
+        let usage = |input, output| TokenUsage { input, output, ..TokenUsage::default() };
+        let reported = |report: StreamEvent| {
+            let mut all = Assembler::new(None);
+            all.take(StreamEvent::Text("Hi".into())).unwrap();
+            all.take(report).unwrap();
+            let Some(Piece::End(ended)) = all.end(&mut 0).unwrap().pop() else { panic!() };
+            ended.usage
+        };
+        assert_eq!(reported(StreamEvent::UsageSoFar(usage(5, 1))), None);
+        assert_eq!(reported(StreamEvent::Usage(usage(5, 0))), None);
+        assert_eq!(reported(StreamEvent::Usage(usage(5, 1))), Some(usage(5, 1)));
+    }
+
+    #[test]
+    fn thinking_counts_and_small_pieces_are_cut_soon_after_the_limit() {
+        let came = |limit, event: StreamEvent| {
+            let mut all = Assembler::new(Some(limit));
+            (1..10_000).find(|_| all.take(event.clone()).is_err())
+        };
+        assert_eq!(came(10, StreamEvent::Thinking(Length::of(&"thinking hard ".repeat(20)))), Some(2));
+        assert_eq!(came(100, StreamEvent::Text(" abc".into())), Some(167));
+        // A server that sends letters is honest up to the length that so many tokens may have.
+        assert!(came(100, StreamEvent::Text("x".into())) > Some(800));
+    }
+
+    #[test]
     fn arguments_that_are_no_json_go_to_the_tools_schema_as_text() {
         let mut all = Assembler::new(None);
         all.take(delta(0, "a", "{oops")).unwrap();
@@ -206,7 +310,7 @@ mod tests {
         }
         let mut endless = Assembler::new(Some(10));
         let cut = (0..100).find_map(|_| endless.take(StreamEvent::Text("longish ".into())).err());
-        assert_eq!(cut, Some(ModelError::Cut { limit: 10 }));
+        assert!(matches!(cut, Some(ModelError::Cut { limit: 10, came: 20.. })), "{cut:?}");
     }
 
     #[test]

@@ -172,7 +172,8 @@ impl Request {
             .sum();
         let schema = self.schema.as_ref().map_or(0, json_len);
         let hidden = if self.tools.is_empty() { 0 } else { TOOL_PROMPT };
-        (messages + tools + schema + hidden) as u64
+        let extra: usize = self.settings.extra.iter().map(|(key, value)| key.len() + json_len(value)).sum();
+        (messages + tools + schema + hidden + extra) as u64
     }
 }
 

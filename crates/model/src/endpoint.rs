@@ -107,11 +107,16 @@ pub(crate) fn address(endpoint: &Endpoint, path: &str) -> Result<Url, ModelError
     {
         return Err(setup(format!("`{}` cannot be a model of Google's: it stands in an address", endpoint.model)));
     }
+    if base.contains('#') {
+        return Err(setup("`base_url` has a `#`, and nothing behind it is ever sent: take it out".into()));
+    }
+    // Some servers want to be told their version in a query (`?api-version=…`): the path goes before it.
+    let (base, query) = base.split_once('?').map_or((base, None), |(base, query)| (base, Some(query)));
     let base = base.trim_end_matches('/');
     // `https://host/v1` is what people write, and what some formats begin their own path with.
     let version = path.split('/').next().unwrap_or("");
     let base = base.strip_suffix(version).filter(|rest| rest.ends_with('/')).unwrap_or(base).trim_end_matches('/');
-    let url = Url::parse(&format!("{base}/{path}"))
+    let mut url = Url::parse(&format!("{base}/{path}"))
         .map_err(|error| setup(format!("`base_url` is no address: {error}. Write it like https://host/v1")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return Err(setup("`base_url` begins with http:// or https://".into()));
@@ -121,5 +126,30 @@ pub(crate) fn address(endpoint: &Endpoint, path: &str) -> Result<Url, ModelError
             "`base_url` holds a password: put the key into a variable and name it in `api_key_env`".into(),
         ));
     }
+    if let Some(query) = query.filter(|query| !query.is_empty()) {
+        let own = url.query().map(|own| format!("{own}&{query}"));
+        url.set_query(Some(own.as_deref().unwrap_or(query)));
+    }
     Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address_of(kind: Kind, base: &str, path: &str) -> Result<String, ModelError> {
+        let (model, base_url) = ("m".to_owned(), Some(base.to_owned()));
+        let endpoint = Endpoint { kind, model, base_url, key_env: None, timeouts: Timeouts::default(), price: None };
+        address(&endpoint, path).map(|url| url.to_string())
+    }
+
+    #[test]
+    fn the_query_of_a_base_address_stays_behind_the_path() {
+        let azure = "https://x.example.com/openai/v1/?api-version=2024-10-21";
+        let chat = address_of(Kind::Compatible, azure, "chat/completions");
+        assert_eq!(chat, Ok("https://x.example.com/openai/v1/chat/completions?api-version=2024-10-21".into()));
+        let google = address_of(Kind::Google, "https://x.example.com?key=1", "v1beta/models/m:go?alt=sse");
+        assert_eq!(google, Ok("https://x.example.com/v1beta/models/m:go?alt=sse&key=1".into()));
+        assert!(address_of(Kind::Compatible, "https://x.example.com/v1#part", "chat").is_err());
+    }
 }

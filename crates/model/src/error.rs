@@ -1,5 +1,6 @@
 //! What can go wrong with a model.
 
+use crate::retry::PATIENCE;
 use std::fmt;
 use std::time::Duration;
 
@@ -47,7 +48,7 @@ pub enum ModelError {
         why: String,
     },
     /// The provider said no.
-    #[error("{}", said(*status, message))]
+    #[error("{}", said(*status, message, *again))]
     Status {
         /// The HTTP status.
         status: u16,
@@ -60,7 +61,7 @@ pub enum ModelError {
     #[error("the model did not answer in time{}", waited(.0))]
     Timeout(Waited),
     /// The connection broke in the middle of the answer.
-    #[error("the connection broke after {pieces} pieces of the answer")]
+    #[error("the connection broke after {pieces} piece{} of the answer", if *pieces == 1 { "" } else { "s" })]
     Reset {
         /// How many had arrived.
         pieces: usize,
@@ -92,6 +93,8 @@ pub enum ModelError {
     Cut {
         /// The most tokens that were asked for.
         limit: u64,
+        /// How many came until then, thinking included: a generous estimate, as they may be charged for.
+        came: u64,
     },
     /// The provider wants the call to go elsewhere; the key goes to no other host.
     #[error(
@@ -193,9 +196,13 @@ impl Waited {
     }
 }
 
-fn said(status: u16, message: &str) -> impl fmt::Display {
+fn said(status: u16, message: &str, again: Again) -> impl fmt::Display {
     let colon = if message.is_empty() { "" } else { ": " };
-    format!("the model answered with status {status}{colon}{message}")
+    let later = match again.after.filter(|after| *after > PATIENCE) {
+        Some(after) => format!(" (it asks to wait {} s, which nobody does)", after.as_secs()),
+        None => String::new(),
+    };
+    format!("the model answered with status {status}{colon}{message}{later}")
 }
 
 fn waited(waited: &Waited) -> String {

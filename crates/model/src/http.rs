@@ -214,6 +214,10 @@ impl Model for HttpModel {
         self.endpoint.price
     }
 
+    fn may_charge(&self) -> bool {
+        !is_near(&self.url)
+    }
+
     fn session(&self, _: Arc<dyn Clock>) -> Box<dyn Session> {
         Box::new(HttpSession { model: self.clone(), calls: 0 })
     }
@@ -269,6 +273,7 @@ enum State {
 struct Open {
     response: Response,
     scrub: Scrub,
+    framing: Framing,
     frames: Frames,
     decoder: Box<dyn Decode>,
     /// None once it was asked for the answer's end.
@@ -319,6 +324,7 @@ async fn open(model: &HttpModel, request: &Request) -> Result<Open, ModelError> 
     Ok(Open {
         response,
         scrub,
+        framing,
         frames: Frames::new(framing),
         decoder: model.wire.decoder(),
         answer: Some(Assembler::new(request.limit)),
@@ -332,6 +338,9 @@ async fn open(model: &HttpModel, request: &Request) -> Result<Open, ModelError> 
 
 /// By the type that the server says: some answer whole although they were asked to stream.
 fn framing(response: &Response, usual: Framing) -> Result<Framing, ModelError> {
+    if response.status() == StatusCode::NO_CONTENT {
+        return Err(ModelError::Protocol { message: "status 204 came, which has no content".into() });
+    }
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
     let kind = kind.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     match (kind.as_str(), usual) {
@@ -395,7 +404,7 @@ impl Open {
         // Content, or a thought of it: the model is at work.
         if events
             .iter()
-            .any(|event| matches!(event, StreamEvent::Text(_) | StreamEvent::Tool(_) | StreamEvent::Thinking))
+            .any(|event| matches!(event, StreamEvent::Text(_) | StreamEvent::Tool(_) | StreamEvent::Thinking(_)))
         {
             self.first = None;
         }
@@ -411,12 +420,20 @@ impl Open {
         self.frames.end(&mut found)?;
         for frame in found {
             match self.frame(&frame) {
-                // Half a document is what a broken connection leaves.
-                Err(ModelError::Protocol { .. }) => return Err(self.reset()),
+                // Half a document is what a broken connection leaves; one that was not to stream is what it is.
+                Err(ModelError::Protocol { .. }) if self.framing != Framing::Whole => return Err(self.reset()),
                 taken => taken?,
             }
         }
-        if self.decoder.may_end() { Ok(()) } else { Err(self.reset()) }
+        match self.framing {
+            _ if self.decoder.may_end() => Ok(()),
+            Framing::Whole => {
+                let message =
+                    "JSON came in one piece that is no answer of this format. Are `provider` and `base_url` right?";
+                Err(ModelError::Protocol { message: message.into() })
+            }
+            Framing::Events | Framing::Lines => Err(self.reset()),
+        }
     }
 
     fn finish(&mut self, calls: &mut u64) -> Result<(), ModelError> {

@@ -57,6 +57,9 @@ impl Scrub {
             if text.contains(secret) {
                 text = text.replace(secret, HIDDEN);
             }
+            if has_mask(&text) {
+                text = without_masked(&text, secret);
+            }
         }
         text
     }
@@ -65,6 +68,29 @@ impl Scrub {
     pub fn finds(&self, text: &str) -> bool {
         self.0.iter().any(|secret| text.contains(secret.expose_secret()))
     }
+}
+
+/// What stands for the middle of a key that is shown in part: `sk-ab****yz`, `sk-ab...yz`.
+const MASKS: [&str; 4] = ["**", "...", "…", "••"];
+
+fn has_mask(text: &str) -> bool {
+    MASKS.iter().any(|mask| text.contains(mask))
+}
+
+/// The text without words that show the beginning or the end of a secret around a mask.
+fn without_masked(text: &str, secret: &str) -> String {
+    let is_edge = |c: char| c.is_whitespace() || "\"'`,;:=()<>[]{}".contains(c);
+    let shows = |word: &str| {
+        let Some(at) = MASKS.iter().filter_map(|mask| word.find(mask)).min() else { return false };
+        let head = word.get(..at).unwrap_or_default();
+        let tail = word.trim_end_matches(['.', '!', '?']).rsplit(['*', '.', '…', '•']).next().unwrap_or_default();
+        (head.len() >= 3 && secret.starts_with(head)) || (tail.len() >= 3 && secret.ends_with(tail))
+    };
+    let words = text.split_inclusive(is_edge).map(|word| {
+        let body = word.trim_end_matches(is_edge);
+        if shows(body) { word.replacen(body, HIDDEN, 1) } else { word.to_owned() }
+    });
+    words.collect()
 }
 
 impl fmt::Debug for Scrub {
@@ -83,6 +109,17 @@ mod tests {
         scrub.hide(SecretString::from("sk-planted-123456".to_owned()));
         assert_eq!(scrub.clean("bad key sk-planted-123456!"), "bad key [secret]!");
         assert!(!format!("{scrub:?}").contains("planted"));
+    }
+
+    #[test]
+    fn what_a_provider_shows_of_a_key_in_part_is_taken_out_as_well() {
+        let mut scrub = Scrub::default();
+        scrub.hide(SecretString::from("sk-planted-123456".to_owned()));
+        for shown in ["sk-plant****3456", "sk-p...456", "sk-…", "\"*****3456\""] {
+            let said = scrub.clean(&format!("Incorrect API key provided: {shown}. Find yours... **here**."));
+            assert!(said.contains(HIDDEN) && !said.contains("3456") && !said.contains("sk-"), "{said}");
+            assert!(said.ends_with("Find yours... **here**."), "{said}");
+        }
     }
 
     #[test]

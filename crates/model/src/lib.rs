@@ -73,6 +73,11 @@ pub trait Model: Send + Sync + fmt::Debug {
     /// Its price, where one is known.
     fn price(&self) -> Option<Price>;
 
+    /// Whether a call may cost money though no price is known. Nobody charges for a server of one's own.
+    fn may_charge(&self) -> bool {
+        false
+    }
+
     /// Begins a conversation. Delays go through the clock, so that tests need not wait for them.
     fn session(&self, clock: Arc<dyn Clock>) -> Box<dyn Session>;
 }

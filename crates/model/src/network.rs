@@ -1,7 +1,7 @@
 //! The way out: HTTP clients, made when first needed, shared by all models.
 //!
-//! No redirect is ever followed, since the key would go along. Plain HTTP has a client of its own without TLS, which
-//! takes no proxy for the machine itself.
+//! No redirect is ever followed, since the key would go along. Plain HTTP has a client of its own without TLS. What is
+//! near is reached without a proxy: a key may go there unencrypted, and a proxy would read it.
 
 use crate::error::ModelError;
 use std::sync::{Arc, OnceLock};
@@ -19,7 +19,7 @@ const AGENT: &str = concat!("aic/", env!("CARGO_PKG_VERSION"));
 pub struct Network {
     secure: OnceLock<Result<reqwest::Client, String>>,
     plain: OnceLock<Result<reqwest::Client, String>>,
-    local: OnceLock<Result<reqwest::Client, String>>,
+    near: OnceLock<Result<reqwest::Client, String>>,
 }
 
 impl Network {
@@ -46,8 +46,10 @@ impl Network {
         let call = self.client(&url)?.get(url.clone()).timeout(READ);
         let mut response = call.send().await.map_err(unreachable)?;
         if !response.status().is_success() {
-            let (status, message) = (response.status().as_u16(), String::new());
-            return Err(ModelError::Status { status, message, again: crate::Again::default() });
+            let status = response.status();
+            let hint =
+                if status.is_redirection() { ": redirects are not followed, so name where it leads" } else { "" };
+            return Err(setup(format!("{url}: the server answered with status {}{hint}", status.as_u16())));
         }
         let mut bytes = Vec::new();
         while let Some(more) = response.chunk().await.map_err(unreachable)? {
@@ -63,8 +65,8 @@ impl Network {
     pub(crate) fn client(&self, url: &reqwest::Url) -> Result<&reqwest::Client, ModelError> {
         let made = if url.scheme() == "https" {
             self.secure.get_or_init(secure)
-        } else if is_loopback(url) {
-            self.local.get_or_init(|| finish(plain().no_proxy()))
+        } else if is_near(url) {
+            self.near.get_or_init(|| finish(plain().no_proxy()))
         } else {
             self.plain.get_or_init(|| finish(plain()))
         };
@@ -137,6 +139,19 @@ fn ip(host: &str) -> Option<std::net::IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_proxy_stands_before_an_address_to_which_a_key_goes_unencrypted() {
+        let network = Network::default();
+        let client = |url: &str| network.client(&reqwest::Url::parse(url).unwrap()).unwrap() as *const reqwest::Client;
+        let without_proxy = client("http://127.0.0.1:8080");
+        for url in ["http://gpu-box:8000/v1", "http://10.1.2.3", "http://[fd00::1]/", "http://models.internal"] {
+            assert_eq!(client(url), without_proxy, "{url}");
+        }
+        for url in ["http://api.example.com", "https://gpu-box"] {
+            assert_ne!(client(url), without_proxy, "{url}");
+        }
+    }
 
     #[test]
     fn a_key_goes_unencrypted_only_to_what_is_near() {

@@ -49,6 +49,9 @@ pub struct Price {
     pub cache_write_per_mtok: Option<f64>,
     /// Other prices for long requests.
     pub long: Option<LongPrice>,
+    /// Whether requests or searches cost something beside their tokens, nobody here knows how much: such a price is no
+    /// bound, and none under a cap.
+    pub has_fees: bool,
 }
 
 /// Prices of requests with more than so many tokens of input.
@@ -69,6 +72,7 @@ impl From<&aic_catalog::ModelFacts> for Price {
             output_per_mtok: facts.output_per_mtok,
             cache_read_per_mtok: facts.cache_read_per_mtok,
             cache_write_per_mtok: facts.cache_write_per_mtok,
+            has_fees: facts.has_fees(),
             long: facts.tier.map(|tier| LongPrice {
                 above: tier.above,
                 input_per_mtok: tier.input_per_mtok,
@@ -81,7 +85,14 @@ impl From<&aic_catalog::ModelFacts> for Price {
 impl Price {
     /// A price without special ones for cached input.
     pub const fn flat(input_per_mtok: f64, output_per_mtok: f64) -> Self {
-        Self { input_per_mtok, output_per_mtok, cache_read_per_mtok: None, cache_write_per_mtok: None, long: None }
+        Self {
+            input_per_mtok,
+            output_per_mtok,
+            cache_read_per_mtok: None,
+            cache_write_per_mtok: None,
+            long: None,
+            has_fees: false,
+        }
     }
 
     /// What these tokens cost, none of them cached.
@@ -100,6 +111,7 @@ impl Price {
             cache_read_per_mtok: self.cache_read_per_mtok.map(|price| price * factor),
             cache_write_per_mtok: self.cache_write_per_mtok.map(|price| price * factor),
             long: None,
+            has_fees: self.has_fees,
         }
     }
 
@@ -139,6 +151,7 @@ mod tests {
         cache_read_per_mtok: Some(0.3),
         cache_write_per_mtok: Some(3.75),
         long: Some(LongPrice { above: 200_000, input_per_mtok: 6.0, output_per_mtok: 22.5 }),
+        has_fees: false,
     };
 
     #[test]

@@ -8,7 +8,7 @@ const FIRST: Duration = Duration::from_millis(500);
 /// The longest pause of our own choice.
 const LONGEST: Duration = Duration::from_secs(8);
 /// The longest pause that a provider may ask for; for longer ones nobody waits.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often a failed call is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +97,16 @@ pub(crate) fn may_fall_back(error: &ModelError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_asks_for_more_patience_than_there_is_is_quoted() {
+        let asks = |seconds| {
+            let again = Again { after: Some(Duration::from_secs(seconds)), should: None };
+            ModelError::Status { status: 429, message: "slow down".into(), again }.to_string()
+        };
+        assert!(asks(3600).ends_with("slow down (it asks to wait 3600 s, which nobody does)"), "{}", asks(3600));
+        assert!(asks(60).ends_with("slow down"));
+    }
 
     fn status(status: u16, again: Again) -> ModelError {
         ModelError::Status { status, message: String::new(), again }

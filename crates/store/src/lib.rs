@@ -47,7 +47,7 @@ pub use lease::Lease;
 pub use memories::{MemoryRecord, memory_place};
 pub use operations::{Operation, OperationKind, View};
 pub use recorder::Recorder;
-pub use rekey::KeyChange;
+pub use rekey::{KeyChange, Opened};
 pub use replace::{FileChange, FileChangeKind, is_store_file};
 pub use rollback::{Observer, Pending, Recovered, RollbackReport, RollbackRequest, Step};
 pub use runs::{RunInfo, RunRecord, Sample, StoredEvent};

@@ -19,6 +19,15 @@ pub struct KeyChange {
     pub others: usize,
 }
 
+/// What lay there unsealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Opened {
+    /// Sessions.
+    pub sessions: usize,
+    /// Memories.
+    pub memories: usize,
+}
+
 /// Something sealed: the row, what it is bound to, and what lies there.
 struct Sealed {
     table: Table,
@@ -36,6 +45,27 @@ enum Table {
 }
 
 impl Store {
+    /// Seals the sessions of a spec and the memories of an index that are not sealed; without a key it erases them.
+    ///
+    /// # Errors
+    /// [`StoreError`] if something cannot be sealed or the store not be written: then nothing is changed.
+    pub fn seal_open(&self, spec: &RelPath, index: &str, key: Option<Arc<SealKey>>) -> Result<Opened, StoreError> {
+        let (spec, index) = (spec.clone(), index.to_owned());
+        let opened = self.write(move |conn| {
+            let of_session = |name: &str| (session_place(&spec, name), format!("session `{name}` of {spec}"));
+            let of_memory = |who: &str| (memory_place(&index, who), format!("a memory of index `{index}`"));
+            let sessions = "FROM session WHERE enc = 0 AND spec = ?1";
+            let memories = "FROM memory WHERE enc = 0 AND place = ?1";
+            Ok(Opened {
+                sessions: seal_rows(conn, key.as_deref(), ("session", "name", sessions), spec.as_str(), of_session)?,
+                memories: seal_rows(conn, key.as_deref(), ("memory", "who", memories), &index, of_memory)?,
+            })
+        })?;
+        // What was not sealed is not to lie about in the log.
+        self.checkpoint()?;
+        Ok(opened)
+    }
+
     /// Seals with a new key what the old one opens: sessions, memories, and what was said in runs. What the new key
     /// opens already is left as it is, so a change that was interrupted can be done again; so is what other specs keep
     /// under keys of their own.
@@ -71,6 +101,26 @@ impl Store {
         self.checkpoint()?;
         Ok(changed)
     }
+}
+
+/// Seals or erases rows; `of` says what one is bound to and how an error names it.
+fn seal_rows(
+    conn: &Connection,
+    key: Option<&SealKey>,
+    (table, name, rows): (&str, &str, &str),
+    of_whom: &str,
+    of: impl Fn(&str) -> (String, String),
+) -> Result<usize, Fault> {
+    let Some(key) = key else { return Ok(conn.execute(&format!("DELETE {rows}"), [of_whom])?) };
+    let mut select = conn.prepare(&format!("SELECT rowid, {name}, body {rows}"))?;
+    let found = select.query_map([of_whom], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let found: Vec<(i64, String, Vec<u8>)> = found.collect::<Result<_, _>>()?;
+    for (row, name, body) in &found {
+        let (place, named) = of(name);
+        let sealed = key.seal(&place, body).map_err(|why| StoreError::Sealed { what: named, why })?;
+        conn.execute(&format!("UPDATE {table} SET enc = 1, body = ?1 WHERE rowid = ?2"), params![sealed, row])?;
+    }
+    Ok(found.len())
 }
 
 fn all(conn: &Connection) -> Result<Vec<Sealed>, Fault> {

@@ -1,6 +1,7 @@
 //! Memory in a run: what is recalled before the model is asked, and what is remembered of the answer. A memory that
 //! cannot be reached is said and gone without; money for embedding is held like any other.
 
+use super::money::Payee;
 use super::{Run, Stop};
 use crate::memory::{LEAST, MOST, Recollection};
 use aic_base::{Tokens, Usage, Usd};
@@ -91,14 +92,15 @@ impl Run<'_> {
             return embedder.embed(text).await.map(|embedded| embedded.vector).map_err(lost);
         }
         let request = Request { messages: vec![Message::new(Role::User, text)], ..Request::default() };
-        let held = self.reserve(&request, embedder.price(), embedder.provider(), Some(0)).map_err(Lost::Stop)?;
-        let purse = self.container.backing.purse.clone();
-        if let Some(purse) = &purse
-            && let Err(why) = purse.reserve(held.amount)
-        {
-            self.settle(&held, Usd::ZERO).map_err(Lost::Stop)?;
-            return Err(Lost::Stop(Stop::Broken(why)));
-        }
+        let name = embedder.name();
+        let payee = Payee {
+            name: &name,
+            provider: embedder.provider(),
+            price: embedder.price(),
+            max_output: Some(0),
+            is_real: true,
+        };
+        self.reserve(&request, &payee).map_err(Lost::Stop)?;
         let embedded = embedder.embed(text).await;
         let cost = match &embedded {
             Ok(embedded) => {
@@ -108,12 +110,7 @@ impl Run<'_> {
             Err(_) => None,
         };
         // Where usage never came, what is held stays.
-        let cost = cost.unwrap_or(held.amount);
-        self.settle(&held, cost).map_err(Lost::Stop)?;
-        if let Some(purse) = &purse {
-            purse.settle(held.amount, cost);
-        }
-        self.cost += cost;
+        self.settle(cost).map_err(Lost::Stop)?;
         if let Ok(embedded) = &embedded {
             let tokens = embedded.tokens.map_or_else(|| aic_catalog::estimate_tokens(text), Tokens);
             let estimated = embedded.tokens.is_none();

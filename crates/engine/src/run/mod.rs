@@ -27,7 +27,7 @@ use aic_guard::{Scope, ToolScope, Vault};
 use aic_model::{Message, ToolCall};
 use aic_spec::Approver;
 use audit::Scanned;
-use money::HOUR;
+use money::{HOUR, Held};
 use serde_json::{Map, Value};
 use std::collections::VecDeque;
 
@@ -119,14 +119,18 @@ async fn turn_from(
         output: String::new(),
         usage: Usage::default(),
         cost: Usd::ZERO,
+        unpriced: Vec::new(),
         decisions: Vec::new(),
         calls: Vec::new(),
         confirmations: Vec::new(),
         history: conversation.history.clone(),
         alerted: Vec::new(),
+        open: None,
         conversation,
     };
     let ended = run.within_time().await;
+    // A call that was stopped on its way may be charged all the same; what stopped it is how the run ended.
+    let _ = run.settle(None);
     let ended = run.audited(ended);
     run.end(ended, started_with)
 }
@@ -163,6 +167,8 @@ struct Run<'a> {
     output: String,
     usage: Usage,
     cost: Usd,
+    /// The models that were called without a known price.
+    unpriced: Vec<String>,
     decisions: Vec<Decision>,
     calls: Vec<CallRecord>,
     confirmations: Vec<ConfirmationAsked>,
@@ -170,6 +176,8 @@ struct Run<'a> {
     history: Vec<Message>,
     /// The guardrails whose `alert_at` was told.
     alerted: Vec<String>,
+    /// What is held for the call that is under way.
+    open: Option<Held>,
 }
 
 impl<'a> Run<'a> {
@@ -426,16 +434,27 @@ impl<'a> Run<'a> {
 
     /// Leaves the oldest turns out until the request fits the spec's window and the model's.
     fn trim(&mut self, messages: &mut Vec<Message>, own: usize) {
-        let Some(seat) = self.conversation.seats.first() else { return };
-        let of_model = seat.window.map(Tokens);
-        let (most, whose) = match (self.container.spec.context.max_tokens, of_model) {
-            (Some(own), Some(models)) if models < own => (models, "the model's window"),
-            (Some(own), _) => (own, "`context.window`"),
-            (None, Some(models)) => (models, "the model's window"),
+        let seats = &self.conversation.seats;
+        // Whoever is asked in the end, it is to fit.
+        let smallest = seats.iter().filter(|seat| seat.window.is_some()).min_by_key(|seat| seat.window);
+        let of_model = smallest.and_then(|seat| Some((seat, Tokens(seat.window?))));
+        let (seat, most, whose) = match (self.container.spec.context.max_tokens, of_model) {
+            (Some(own), Some((seat, models))) if models < own => {
+                (seat, models, format!("the window of `{}`", seat.name))
+            }
+            (None, Some((seat, models))) => (seat, models, format!("the window of `{}`", seat.name)),
+            (Some(own), _) => match seats.first() {
+                Some(seat) => (seat, own, "`context.window`".to_owned()),
+                None => return,
+            },
             (None, None) => return,
         };
         let counter = Counter { of: seat.counted_as.as_ref().map(|(provider, model)| (&**provider, &**model)) };
-        let removed = prompt::trim(messages, own, Some(most), counter);
+        let schema = self.container.spec.output.as_ref().and_then(|output| output.schema.as_ref());
+        let tools = self.container.tools.offered();
+        let tools = tools.iter().map(|tool| format!("{} {} {}", tool.name, tool.description, tool.parameters));
+        let beside: Vec<String> = tools.chain(schema.map(Value::to_string)).collect();
+        let removed = prompt::trim(messages, own, most, &beside, counter);
         if removed > 0 {
             let how = if counter.is_exact() { "exact count" } else { "estimated tokens" };
             self.notice(format!("{removed} old messages were left out to fit {whose} of {most} tokens ({how})"));
@@ -529,6 +548,7 @@ impl<'a> Run<'a> {
             confirmations: self.confirmations,
             usage,
             cost,
+            unpriced: self.unpriced,
             latency: self.trace.elapsed(),
             broken,
             stale,

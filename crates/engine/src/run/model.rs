@@ -1,7 +1,7 @@
 //! The model calls of a run: money is held for each attempt; what fails is tried again, or asked of the fallback, and
 //! each of these is written down.
 
-use super::money::Limit;
+use super::money::{Limit, Payee};
 use super::{Run, Stop};
 use aic_base::{Delay, EventKind, Tokens, Usage};
 use aic_model::cassette::Deck;
@@ -104,20 +104,17 @@ impl Run<'_> {
         {
             return Ok(Err(Failure { error, shown: false }));
         }
-        let held = self.reserve(&request, model.price(), model.provider(), max_output)?;
-        let purse = container.backing.purse.as_ref().filter(|_| is_real);
-        if let Some(purse) = purse
-            && let Err(why) = purse.reserve(held.amount)
-        {
-            self.settle(&held, aic_base::Usd::ZERO)?;
-            return Err(Stop::Broken(why));
-        }
-        request.limit = match held.limit {
+        let name = self.conversation.seats[seat].name.clone();
+        let payee = Payee { name: &name, provider: model.provider(), price: model.price(), max_output, is_real };
+        request.limit = match self.reserve(&request, &payee)? {
             Limit::None => None,
             Limit::Tokens(tokens) => Some(tokens),
         };
+        if is_real && model.price().is_none() && model.may_charge() && !self.unpriced.contains(&name) {
+            self.unpriced.push(name.clone());
+        }
         self.trace.push(EventKind::ModelCalled {
-            model: self.conversation.seats[seat].name.clone(),
+            model: name,
             provider: model.provider().to_owned(),
             step,
             messages: messages.len(),
@@ -158,17 +155,15 @@ impl Run<'_> {
             (Some(usage), _) => Some(model.price().map_or(aic_base::Usd::ZERO, |price| price.cost(&usage))),
             // Refused, or never reached: nothing was worked for.
             (None, Some(error)) if error.is_free() => Some(aic_base::Usd::ZERO),
-            // Where usage never came, what is held stays: the provider may have charged.
-            (None, _) => None,
+            // Where usage never came, what is held stays: the provider may have charged. More came than was held for?
+            // Then that is what it is charged for.
+            (None, broken) => {
+                let came = came(&text, &calls, broken.as_ref());
+                let bound = model.price().map(|price| price.bound(request.bytes(), came));
+                bound.filter(|bound| *bound > self.held())
+            }
         };
-        if let Some(cost) = cost {
-            self.settle(&held, cost)?;
-        }
-        let cost = cost.unwrap_or(held.amount);
-        if let Some(purse) = purse {
-            purse.settle(held.amount, cost);
-        }
-        self.cost += cost;
+        let cost = self.settle(cost)?;
         let usage = reported.map_or_else(|| estimated(&request, &text, broken.as_ref()), |usage| usage.summary());
         self.usage += usage;
         let (Some(ended), None) = (ended, &broken) else {
@@ -199,6 +194,15 @@ impl Run<'_> {
         }
         Ok((answer.text, answer.calls))
     }
+}
+
+/// The tokens that came, as far as we can tell.
+fn came(text: &str, calls: &[ToolCall], broken: Option<&ModelError>) -> u64 {
+    if let Some(ModelError::Cut { came, .. }) = broken {
+        return *came;
+    }
+    let calls = calls.iter().map(|call| aic_catalog::estimate_tokens(&call.args.to_string()).0);
+    calls.fold(aic_catalog::estimate_tokens(text).0, u64::saturating_add)
 }
 
 /// What a call used as far as we can tell; nothing where it never began.

@@ -246,7 +246,7 @@ fn write_error(error: &ModelError) -> Value {
         ModelError::Reset { pieces } => json!({"kind": "reset", "pieces": pieces}),
         ModelError::Stream { message, passing } => json!({"kind": "stream", "message": message, "passing": passing}),
         ModelError::Redirect { to } => json!({"kind": "redirect", "to": to}),
-        ModelError::Cut { limit } => json!({"kind": "cut", "limit": limit}),
+        ModelError::Cut { limit, came } => json!({"kind": "cut", "limit": limit, "came": came}),
         ModelError::Protocol { message } => json!({"kind": "protocol", "message": message}),
         ModelError::TooLarge { what, cap } => json!({"kind": "too_large", "what": what, "cap": cap}),
         error => json!({"kind": "protocol", "message": error.to_string()}),
@@ -272,7 +272,7 @@ fn read_error(failed: &Value) -> Result<ModelError, String> {
             passing: failed.get("passing").and_then(Value::as_bool).unwrap_or(false),
         },
         "redirect" => ModelError::Redirect { to: text("to") },
-        "cut" => ModelError::Cut { limit: number("limit").unwrap_or(0) },
+        "cut" => ModelError::Cut { limit: number("limit").unwrap_or(0), came: number("came").unwrap_or(0) },
         "protocol" => ModelError::Protocol { message: text("message") },
         "too_large" => ModelError::TooLarge {
             what: if text("what") == "a line" { "a line" } else { "an answer" },
@@ -323,7 +323,7 @@ mod tests {
             ModelError::Reset { pieces: 2 },
             ModelError::Stream { message: "x".into(), passing: true },
             ModelError::Redirect { to: "http://x".into() },
-            ModelError::Cut { limit: 5 },
+            ModelError::Cut { limit: 5, came: 7 },
             ModelError::Protocol { message: "y".into() },
             ModelError::TooLarge { what: "a line", cap: 7 },
         ];

@@ -12,10 +12,14 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
-use std::io::{ErrorKind, Write};
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+/// The longest cassette that is read, in bytes.
+const LONGEST: u64 = 64 << 20;
 
 /// What a tape is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +50,40 @@ struct State {
     fresh: HashSet<(Key, usize)>,
     /// What was asked for in this session.
     used: HashSet<(Key, usize)>,
+    /// What was taken out in this session.
+    gone: HashSet<(Key, usize)>,
 }
 
 impl State {
+    fn of(contents: Contents) -> Self {
+        let mut state = Self::default();
+        for exchange in contents.exchanges {
+            let at = (exchange.key, exchange.nth);
+            if state.exchanges.insert(at, exchange).is_none() {
+                state.order.push(at);
+            }
+        }
+        for tool in contents.tools {
+            let at = (tool.key(), tool.nth);
+            if state.tools.insert(at, tool).is_none() {
+                state.tool_order.push(at);
+            }
+        }
+        state
+    }
+
+    /// Takes what the file holds now for what it held when it was opened; what this session did to it stays done.
+    fn rebase(&mut self, file: Self) {
+        let mine = |at: &(Key, usize)| self.fresh.contains(at);
+        let (mut exchanges, mut tools) = (file.exchanges, file.tools);
+        exchanges.retain(|at, _| !self.gone.contains(at));
+        tools.retain(|at, _| !self.gone.contains(at));
+        exchanges.extend(std::mem::take(&mut self.exchanges).into_iter().filter(|(at, _)| mine(at)));
+        tools.extend(std::mem::take(&mut self.tools).into_iter().filter(|(at, _)| mine(at)));
+        (self.exchanges, self.tools) = (exchanges, tools);
+        (self.order, self.tool_order) = (file.order, file.tool_order);
+    }
+
     fn put_in_order(&mut self) {
         extend_order(&mut self.order, &self.exchanges, |exchange| exchange.within.clone());
         extend_order(&mut self.tool_order, &self.tools, |tool| tool.within.clone());
@@ -67,12 +102,8 @@ impl Tape {
     /// # Errors
     /// [`CassetteError`], which names the line that cannot be read.
     pub fn open(path: &Path, shown: &str) -> Result<Self, CassetteError> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(CassetteError::File { path: shown.to_owned(), why: error.to_string() }),
-        };
-        Ok(Self { path: path.to_owned(), ..Self::read(shown, &text)? })
+        let text = read_file(path).map_err(|why| CassetteError::File { path: shown.to_owned(), why })?;
+        Ok(Self { path: path.to_owned(), ..Self::read(shown, text.as_deref().unwrap_or_default())? })
     }
 
     /// Reads a cassette that lies nowhere: it can be replayed, and not be saved.
@@ -80,20 +111,7 @@ impl Tape {
     /// # Errors
     /// As [`Tape::open`].
     pub fn read(shown: &str, text: &str) -> Result<Self, CassetteError> {
-        let contents = Contents::read(shown, text)?;
-        let mut state = State::default();
-        for exchange in contents.exchanges {
-            let at = (exchange.key, exchange.nth);
-            if state.exchanges.insert(at, exchange).is_none() {
-                state.order.push(at);
-            }
-        }
-        for tool in contents.tools {
-            let at = (tool.key(), tool.nth);
-            if state.tools.insert(at, tool).is_none() {
-                state.tool_order.push(at);
-            }
-        }
+        let state = State::of(Contents::read(shown, text)?);
         Ok(Self { path: PathBuf::new(), shown: shown.to_owned(), state: Mutex::new(state) })
     }
 
@@ -136,20 +154,34 @@ impl Tape {
         let mut state = self.state();
         let state = &mut *state;
         let before = state.exchanges.len() + state.tools.len();
-        let keep = |at: &(Key, usize)| state.used.contains(at) || state.fresh.contains(at);
-        state.exchanges.retain(|at, _| keep(at));
-        state.tools.retain(|at, _| keep(at));
+        let (used, fresh) = (&state.used, &state.fresh);
+        let all = state.exchanges.keys().chain(state.tools.keys());
+        let gone: HashSet<_> = all.filter(|at| !used.contains(at) && !fresh.contains(at)).copied().collect();
+        state.exchanges.retain(|at, _| !gone.contains(at));
+        state.tools.retain(|at, _| !gone.contains(at));
+        state.gone.extend(gone);
         before - state.exchanges.len() - state.tools.len()
     }
 
     /// Writes the file, whole or not at all: what is there stays in its order, what is new follows by where it was asked.
+    /// What others wrote since it was opened stays too. Where there is neither a file nor anything for it, none is made:
+    /// an empty one would make every test stale.
     ///
     /// # Errors
-    /// [`CassetteError::File`].
+    /// [`CassetteError`].
     pub fn save(&self) -> Result<(), CassetteError> {
-        let text = Contents { exchanges: self.exchanges(), tools: self.tools() }.write();
-        write_whole(&self.path, &text)
-            .map_err(|error| CassetteError::File { path: self.shown.clone(), why: error.to_string() })
+        let failed = |why: String| CassetteError::File { path: self.shown.clone(), why };
+        let lock = Lock::of(&self.path).map_err(|error| failed(error.to_string()))?;
+        let text = read_file(&self.path).map_err(failed)?;
+        let file = State::of(Contents::read(&self.shown, text.as_deref().unwrap_or_default())?);
+        self.state().rebase(file);
+        let contents = Contents { exchanges: self.exchanges(), tools: self.tools() };
+        if text.is_none() && contents.exchanges.is_empty() && contents.tools.is_empty() {
+            return Ok(());
+        }
+        let written = write_whole(&self.path, &contents.write());
+        drop(lock);
+        written.map_err(|error| failed(error.to_string()))
     }
 
     /// What was recorded for this question.
@@ -175,6 +207,9 @@ impl Tape {
         let why = match times {
             Some(1) => "this was recorded once and is asked again".into(),
             Some(times) => format!("this was recorded {times} times and is asked again"),
+            None if state.exchanges.is_empty() && !self.path.as_os_str().is_empty() && !self.path.exists() => {
+                "there is no such file".into()
+            }
             None => nearest::describe(asked, state.order.iter().filter_map(|at| state.exchanges.get(at))),
         };
         let message = format!("{}: nothing is recorded for this request: {why}. Record it again", self.shown);
@@ -192,9 +227,53 @@ fn extend_order<T>(order: &mut Vec<(Key, usize)>, all: &BTreeMap<(Key, usize), T
     order.extend(fresh.into_iter().map(|(at, _)| *at));
 }
 
+/// The text of a cassette; none where there is no file. Nobody's memory ends with a file without end.
+fn read_file(path: &Path) -> Result<Option<String>, String> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
+    let mut text = Vec::new();
+    file.take(LONGEST + 1).read_to_end(&mut text).map_err(|error| error.to_string())?;
+    if text.len() as u64 > LONGEST {
+        return Err(format!("it is longer than {} MB, so it is not read", LONGEST >> 20));
+    }
+    String::from_utf8(text).map(Some).map_err(|_| "it is no text in UTF-8".into())
+}
+
+/// The right to write a cassette: of those who would at the same time, one after the other has it. The folder is what is
+/// locked, as the file itself is replaced by each of them.
+struct Lock(File);
+
+impl Lock {
+    fn of(path: &Path) -> std::io::Result<Self> {
+        let folder = folder_of(path);
+        std::fs::create_dir_all(folder)?;
+        let file = if cfg!(unix) {
+            File::open(folder)?
+        } else {
+            // A folder cannot be opened there.
+            File::create(folder.join(".lock"))?
+        };
+        file.lock()?;
+        Ok(Self(file))
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // At once, and not only when the last copy of the file is closed: a child process may just have one.
+        let _ = self.0.unlock();
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
+    let folder = folder_of(path);
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let beside = folder.join(format!(".{name}.{}", std::process::id()));
     let written = std::fs::File::create(&beside)
@@ -277,7 +356,7 @@ impl Deck {
     /// Writes the result of a tool down.
     pub fn keep_tool(&self, tool: &str, args: &Value, nth: usize, result: Result<&Value, &str>) {
         let record = ToolRecord {
-            within: self.within.to_string(),
+            within: self.redaction.hide(&self.within),
             nth,
             tool: tool.to_owned(),
             args: self.redaction.hide_all(args),
@@ -333,6 +412,10 @@ impl Model for TapeModel {
 
     fn price(&self) -> Option<Price> {
         self.model.price()
+    }
+
+    fn may_charge(&self) -> bool {
+        self.deck.mode != Mode::Replay && self.model.may_charge()
     }
 
     fn session(&self, clock: Arc<dyn Clock>) -> Box<dyn Session> {
@@ -429,7 +512,8 @@ impl Kept {
         }
         let happened = hidden(std::mem::take(&mut self.came), &self.deck.redaction);
         let (key, nth) = self.at;
-        self.deck.tape.keep(Exchange { key, nth, within: self.deck.within.to_string(), asked, happened });
+        let within = self.deck.redaction.hide(&self.deck.within);
+        self.deck.tape.keep(Exchange { key, nth, within, asked, happened });
     }
 }
 

@@ -197,3 +197,40 @@ async fn results_of_reading_tools_are_kept_and_found() {
     assert_eq!(replaying.tool("read", &json!({"a": 2, "b": 1})).unwrap().0, Some(Ok(json!(["row"]))));
     assert!(matches!(replaying.tool("read", &args), Err(ModelError::Miss { .. })), "it was called once only");
 }
+
+#[tokio::test]
+async fn recordings_at_the_same_time_keep_each_others_exchanges() {
+    let world = world(&rules());
+    let none = Redaction::default();
+    let tapes: Vec<Arc<Tape>> = (0..6).map(|_| world.tape()).collect();
+    for (i, tape) in tapes.iter().enumerate() {
+        world.ask(tape, Mode::Record, &none, &[&format!("question {i}")]).await;
+    }
+    std::thread::scope(|scope| {
+        for tape in &tapes {
+            scope.spawn(|| tape.save().unwrap());
+        }
+    });
+    assert_eq!(world.tape().exchanges().len(), 6);
+    // What one takes out, another who opened the file before does not bring back; what is new stays.
+    let (late, pruned) = (world.tape(), world.tape());
+    world.ask(&pruned, Mode::Replay, &none, &["question 1"]).await;
+    assert_eq!(pruned.prune(), 5);
+    let other = world.tape();
+    world.ask(&other, Mode::Record, &none, &["question 7"]).await;
+    other.save().unwrap();
+    pruned.save().unwrap();
+    late.save().unwrap();
+    assert_eq!(world.tape().exchanges().len(), 2);
+}
+
+#[test]
+fn a_recording_of_nothing_makes_no_file_and_an_endless_one_is_not_read() {
+    let world = world(&rules());
+    world.tape().save().unwrap();
+    assert!(!world.path().exists());
+    let endless = world.folder.path().join("endless.jsonl");
+    std::fs::File::create(&endless).unwrap().set_len(1 << 40).unwrap();
+    let error = Tape::open(&endless, "endless.jsonl").unwrap_err().to_string();
+    assert!(error.contains("longer than 64 MB"), "{error}");
+}

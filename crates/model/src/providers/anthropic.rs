@@ -5,8 +5,8 @@ use super::{apart, set, with_extra};
 use crate::chat::{Message, Request, Role, Settings};
 use crate::error::ModelError;
 use crate::price::TokenUsage;
-use crate::wire::lenient::{count, has_error, stream_error, text};
-use crate::wire::{Decode, Finish, Served, StreamEvent, ToolDelta, Wire};
+use crate::wire::lenient::{count, has_error, list, stream_error, text};
+use crate::wire::{Decode, Finish, Length, Served, StreamEvent, ToolDelta, Wire};
 use serde_json::{Map, Value, json};
 
 /// The answer's tokens where nothing limits them: the format cannot do without a number.
@@ -135,27 +135,18 @@ impl Decode for Decoder {
                 if let Some(model) = text(message, "model") {
                     found.push(StreamEvent::Served(Served { model: Some(model.to_owned()), fingerprint: None }));
                 }
-                found.extend(message.get("usage").and_then(usage).map(StreamEvent::Usage));
+                found.extend(message.get("usage").and_then(usage).map(StreamEvent::UsageSoFar));
             }
-            "content_block_start" => {
-                let (index, block) = (count(data, "index").unwrap_or(0), &data["content_block"]);
-                match text(block, "type") {
-                    Some("tool_use") => found.push(StreamEvent::Tool(ToolDelta {
-                        index,
-                        id: text(block, "id").map(str::to_owned),
-                        name: text(block, "name").map(str::to_owned),
-                        // Mostly an empty object here, with the real one in pieces to come.
-                        args: block
-                            .get("input")
-                            .filter(|input| is_filled(input))
-                            .map(Value::to_string)
-                            .unwrap_or_default(),
-                        opaque: None,
-                    })),
-                    Some("text") => found.extend(text(block, "text").map(|text| StreamEvent::Text(text.to_owned()))),
-                    Some("thinking" | "redacted_thinking") => found.push(StreamEvent::Thinking),
-                    _ => {}
+            "content_block_start" => found.extend(block(count(data, "index").unwrap_or(0), &data["content_block"])),
+            // What a server sends that does not stream.
+            "message" => {
+                if let Some(model) = text(data, "model") {
+                    found.push(StreamEvent::Served(Served { model: Some(model.to_owned()), fingerprint: None }));
                 }
+                found.extend((0..).zip(list(data, "content")).filter_map(|(index, content)| block(index, content)));
+                found.extend(data.get("usage").and_then(usage).map(StreamEvent::Usage));
+                found.extend(text(data, "stop_reason").map(|reason| StreamEvent::Finish(finish(reason))));
+                self.done = true;
             }
             "content_block_delta" => {
                 let (index, delta) = (count(data, "index").unwrap_or(0), &data["delta"]);
@@ -167,11 +158,15 @@ impl Decode for Decoder {
                         let args = text(delta, "partial_json").unwrap_or("").to_owned();
                         found.push(StreamEvent::Tool(ToolDelta { index, args, ..ToolDelta::default() }));
                     }
-                    Some("thinking_delta" | "signature_delta") => found.push(StreamEvent::Thinking),
+                    Some("thinking_delta" | "signature_delta") => {
+                        let thought = text(delta, "thinking").map(Length::of).unwrap_or_default();
+                        found.push(StreamEvent::Thinking(thought));
+                    }
                     _ => {}
                 }
             }
             "message_delta" => {
+                // Alone this one says what the whole answer took.
                 found.extend(data.get("usage").and_then(usage).map(StreamEvent::Usage));
                 if let Some(reason) = data.get("delta").and_then(|delta| text(delta, "stop_reason")) {
                     self.stopped = true;
@@ -191,6 +186,24 @@ impl Decode for Decoder {
 
     fn may_end(&self) -> bool {
         self.done || self.stopped
+    }
+}
+
+/// What the beginning of a block says, or a block that came whole.
+fn block(index: u64, block: &Value) -> Option<StreamEvent> {
+    match text(block, "type")? {
+        "tool_use" => Some(StreamEvent::Tool(ToolDelta {
+            index,
+            id: text(block, "id").map(str::to_owned),
+            name: text(block, "name").map(str::to_owned),
+            // Mostly an empty object where the real one is to come in pieces.
+            args: block.get("input").filter(|input| is_filled(input)).map(Value::to_string).unwrap_or_default(),
+            opaque: None,
+        })),
+        "text" => text(block, "text").map(|text| StreamEvent::Text(text.to_owned())),
+        "thinking" => Some(StreamEvent::Thinking(text(block, "thinking").map(Length::of).unwrap_or_default())),
+        "redacted_thinking" => Some(StreamEvent::Thinking(Length::default())),
+        _ => None,
     }
 }
 

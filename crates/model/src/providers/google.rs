@@ -6,7 +6,7 @@ use crate::chat::{Message, Request, Role, Settings};
 use crate::error::ModelError;
 use crate::price::TokenUsage;
 use crate::wire::lenient::{count, has_error, list, stream_error, text};
-use crate::wire::{Decode, Finish, Served, StreamEvent, ToolDelta, Wire};
+use crate::wire::{Decode, Finish, Length, Served, StreamEvent, ToolDelta, Wire};
 use serde_json::{Map, Value, json};
 
 /// What the documentation names for calls that did not come from the model itself: it skips the check of a signature.
@@ -143,7 +143,8 @@ impl Decode for Decoder {
             self.finished = true;
             found.push(StreamEvent::Finish(Finish::Filter));
         }
-        found.extend(data.get("usageMetadata").and_then(usage).map(StreamEvent::Usage));
+        let report = if self.finished { StreamEvent::Usage } else { StreamEvent::UsageSoFar };
+        found.extend(data.get("usageMetadata").and_then(usage).map(report));
         Ok(())
     }
 
@@ -160,7 +161,7 @@ impl Decode for Decoder {
 impl Decoder {
     fn part(&mut self, part: &Value, found: &mut Vec<StreamEvent>) {
         if part.get("thought") == Some(&Value::Bool(true)) {
-            found.push(StreamEvent::Thinking);
+            found.push(StreamEvent::Thinking(text(part, "text").map(Length::of).unwrap_or_default()));
         } else if let Some(call) = part.get("functionCall") {
             // A call comes whole. Its id, where there is one, is this format's own; ours tells calls apart.
             found.push(StreamEvent::Tool(ToolDelta {

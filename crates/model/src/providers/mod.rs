@@ -52,6 +52,22 @@ const RESERVED: &[&str] = &[
     "service_tier",
 ];
 
+/// The same at the top only: deeper they are common words. Other models, routes, speeds, places and caches have other
+/// prices, and so have sound, searches and predictions.
+const RESERVED_AT_TOP: &[&str] = &[
+    "models",
+    "route",
+    "provider",
+    "speed",
+    "inference_geo",
+    "cache_control",
+    "modalities",
+    "audio",
+    "prediction",
+    "search_parameters",
+    "enable_search",
+];
+
 /// How deep `extra` is merged and looked at; what lies deeper is passed on unread.
 const DEPTH: usize = 4;
 
@@ -62,7 +78,8 @@ pub(crate) fn with_extra(body: &mut Map<String, Value>, extra: &Map<String, Valu
 
 fn merge(into: &mut Map<String, Value>, from: &Map<String, Value>, depth: usize) -> Result<(), ModelError> {
     for (key, value) in from {
-        if RESERVED.contains(&key.as_str()) {
+        let key_is = |list: &[&str]| list.contains(&key.as_str());
+        if key_is(RESERVED) || (depth == DEPTH && key_is(RESERVED_AT_TOP)) {
             let message = format!(
                 "`extra.{key}` is not passed on: the spec's own keys decide who is asked what, with which tools, and for how \
                  much. Remove it"
@@ -140,6 +157,7 @@ mod tests {
     fn extra_is_added_beside_what_is_there() {
         let body = merged(json!({"options": {"top_k": 3}, "logit_bias": {"5": -1}})).unwrap();
         assert_eq!(body, json!({"options": {"seed": 1, "top_k": 3}, "model": "m", "logit_bias": {"5": -1}}));
+        assert!(merged(json!({"metadata": {"route": "north"}})).is_ok());
     }
 
     #[test]
@@ -149,6 +167,9 @@ mod tests {
             json!({"n": 5}),
             json!({"options": {"num_predict": 9}}),
             json!({"a": {"tools": []}}),
+            json!({"models": ["x"]}),
+            json!({"speed": "fast"}),
+            json!({"cache_control": {"type": "ephemeral", "ttl": "1h"}}),
         ] {
             assert!(matches!(merged(extra), Err(ModelError::Setup { .. })));
         }

@@ -5,7 +5,7 @@ use crate::chat::{Message, Request, Role, Settings};
 use crate::error::ModelError;
 use crate::price::TokenUsage;
 use crate::wire::lenient::{count, has_error, list, stream_error, text};
-use crate::wire::{Decode, Finish, Framing, Served, StreamEvent, ToolDelta, Wire};
+use crate::wire::{Decode, Finish, Framing, Length, Served, StreamEvent, ToolDelta, Wire};
 use serde_json::{Map, Value, json};
 
 /// Ollama's chat.
@@ -98,8 +98,8 @@ impl Decode for Decoder {
             found.push(StreamEvent::Served(Served { model: Some(model.to_owned()), fingerprint: None }));
         }
         let message = &data["message"];
-        if text(message, "thinking").is_some() {
-            found.push(StreamEvent::Thinking);
+        if let Some(thought) = text(message, "thinking") {
+            found.push(StreamEvent::Thinking(Length::of(thought)));
         }
         found.extend(text(message, "content").map(|text| StreamEvent::Text(text.to_owned())));
         for call in list(message, "tool_calls") {

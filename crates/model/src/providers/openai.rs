@@ -6,7 +6,7 @@ use crate::chat::{Message, Request, Role};
 use crate::error::ModelError;
 use crate::price::TokenUsage;
 use crate::wire::lenient::{count, has_error, list, openai_finish, stream_error, text};
-use crate::wire::{Decode, Served, StreamEvent, ToolDelta, Wire};
+use crate::wire::{Decode, Length, Served, StreamEvent, ToolDelta, Wire};
 use serde_json::{Map, Value, json};
 
 /// Chat completions.
@@ -99,6 +99,7 @@ fn tool_choice(choice: &str) -> Value {
 struct Decoder {
     done: bool,
     finished: bool,
+    /// Whether the usage of the whole answer came.
     has_usage: bool,
     served: Served,
     /// The calls so far, by id: some servers send no index.
@@ -125,8 +126,9 @@ impl Decode for Decoder {
             }
         }
         if let Some(usage) = data.get("usage").and_then(usage) {
-            self.has_usage = true;
-            found.push(StreamEvent::Usage(usage));
+            // Some servers report with every piece; only what comes with the end or after it is of the whole.
+            self.has_usage |= self.finished;
+            found.push(if self.finished { StreamEvent::Usage(usage) } else { StreamEvent::UsageSoFar(usage) });
         }
         Ok(())
     }
@@ -161,8 +163,8 @@ impl Decoder {
     }
 
     fn delta(&mut self, delta: &Value, found: &mut Vec<StreamEvent>) {
-        if text(delta, "reasoning_content").or_else(|| text(delta, "reasoning")).is_some() {
-            found.push(StreamEvent::Thinking);
+        if let Some(thought) = text(delta, "reasoning_content").or_else(|| text(delta, "reasoning")) {
+            found.push(StreamEvent::Thinking(Length::of(thought)));
         }
         match delta.get("content") {
             Some(Value::String(text)) if !text.is_empty() => found.push(StreamEvent::Text(text.clone())),

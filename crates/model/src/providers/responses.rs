@@ -7,7 +7,7 @@ use crate::chat::{Request, Role, Settings};
 use crate::error::ModelError;
 use crate::price::TokenUsage;
 use crate::wire::lenient::{count, error_message, list, openai_finish, stream_error, text};
-use crate::wire::{Decode, Finish, Served, StreamEvent, ToolDelta, Wire};
+use crate::wire::{Decode, Finish, Length, Served, StreamEvent, ToolDelta, Wire};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -103,6 +103,10 @@ struct Decoder {
 
 impl Decode for Decoder {
     fn frame(&mut self, event: &str, data: &Value, found: &mut Vec<StreamEvent>) -> Result<(), ModelError> {
+        // What a server sends that does not stream.
+        if text(data, "object") == Some("response") && data.get("type").is_none() {
+            return self.whole(data, found);
+        }
         let kind = text(data, "type").unwrap_or(event);
         let index = count(data, "output_index").unwrap_or(0);
         let delta = text(data, "delta");
@@ -127,15 +131,12 @@ impl Decode for Decoder {
                 }
             }
             "response.completed" | "response.incomplete" => self.completed(&data["response"], found),
-            "response.failed" | "response.cancelled" => {
-                let response = &data["response"];
-                return Err(match response.get("error") {
-                    Some(error) if !error.is_null() => stream_error(response),
-                    _ => ModelError::Stream { message: error_message(response), passing: false },
-                });
-            }
+            "response.failed" | "response.cancelled" => return Err(failed(&data["response"])),
             "error" => return Err(stream_error(data)),
-            other if other.starts_with("response.reasoning") => found.push(StreamEvent::Thinking),
+            other if other.starts_with("response.reasoning") => {
+                // Events at the end of a part repeat what came in pieces; those have no `delta`.
+                found.push(StreamEvent::Thinking(delta.map(Length::of).unwrap_or_default()));
+            }
             _ => {}
         }
         Ok(())
@@ -146,7 +147,28 @@ impl Decode for Decoder {
     }
 }
 
+fn failed(response: &Value) -> ModelError {
+    match response.get("error") {
+        Some(error) if !error.is_null() => stream_error(response),
+        _ => ModelError::Stream { message: error_message(response), passing: false },
+    }
+}
+
 impl Decoder {
+    fn whole(&mut self, response: &Value, found: &mut Vec<StreamEvent>) -> Result<(), ModelError> {
+        if matches!(text(response, "status"), Some("failed" | "cancelled")) {
+            return Err(failed(response));
+        }
+        if let Some(model) = text(response, "model") {
+            found.push(StreamEvent::Served(Served { model: Some(model.to_owned()), fingerprint: None }));
+        }
+        for (index, item) in (0..).zip(list(response, "output")) {
+            self.item(index, item, true, found);
+        }
+        self.completed(response, found);
+        Ok(())
+    }
+
     fn item(&mut self, index: u64, item: &Value, whole: bool, found: &mut Vec<StreamEvent>) {
         match text(item, "type") {
             Some("function_call") => {
@@ -163,7 +185,7 @@ impl Decoder {
                 let texts = parts.filter_map(|part| text(part, "text").or_else(|| text(part, "refusal")));
                 found.extend(texts.map(|text| StreamEvent::Text(text.to_owned())));
             }
-            Some("reasoning") => found.push(StreamEvent::Thinking),
+            Some("reasoning") => found.push(StreamEvent::Thinking(Length::default())),
             _ => {}
         }
     }

@@ -13,16 +13,34 @@ use serde_json::Value;
 pub(crate) enum StreamEvent {
     /// More text.
     Text(String),
-    /// The model is thinking; nobody is shown what.
-    Thinking,
+    /// The model is thinking; nobody is shown what. Its length counts: it is paid for as the answer is.
+    Thinking(Length),
     /// More of a tool call, told apart from others by its index.
     Tool(ToolDelta),
-    /// What was used so far. Later reports replace earlier ones field by field: the larger count stands.
+    /// What was used in all. Later reports replace earlier ones field by field: the larger count stands.
     Usage(TokenUsage),
+    /// What was used until now, while the answer goes on: alone it says nothing of the whole.
+    UsageSoFar(TokenUsage),
     /// Why the answer ended.
     Finish(Finish),
     /// Who answered.
     Served(Served),
+}
+
+/// How long a piece is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Length {
+    /// In bytes.
+    pub bytes: u64,
+    /// In Unicode scalar values.
+    pub chars: u64,
+}
+
+impl Length {
+    /// Of a text.
+    pub fn of(text: &str) -> Self {
+        Self { bytes: text.len() as u64, chars: text.chars().count() as u64 }
+    }
 }
 
 /// More of a tool call.

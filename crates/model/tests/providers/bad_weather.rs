@@ -192,7 +192,7 @@ async fn an_answer_beyond_what_is_paid_for_is_cut() {
         let server = Server::start(vec![endless]).await;
         let request = Request { limit: Some(100), ..question() };
         let pieces = ask(&model(kind, &server.url(), patient()), &request).await;
-        assert_eq!(error(&pieces), &ModelError::Cut { limit: 100 }, "{kind:?}");
+        assert!(matches!(error(&pieces), ModelError::Cut { limit: 100, came: 100.. }), "{kind:?}");
         assert!(text(&pieces).len() < 4000, "{kind:?}");
         server.empty().await;
     }
@@ -292,4 +292,15 @@ async fn nonsense_of_the_right_shape_is_survived() {
     let pieces =
         weather(Kind::OpenAi, patient(), vec![Step::Say(streaming(Kind::OpenAi)), Step::Say(deep.into())]).await;
     assert!(matches!(pieces[..], [Err(ModelError::Protocol { .. })]), "{pieces:?}");
+}
+
+#[tokio::test]
+async fn a_whole_answer_that_is_none_is_told_from_a_broken_connection() {
+    let json = |body: &str| answer("200 OK", &[("content-type", "application/json")], body);
+    for kind in KINDS.into_iter().filter(|kind| *kind != Kind::Ollama) {
+        for reply in [json(r#"{"ok": true}"#), json(r#"{"choices":[{"message":{"cont"#), head("204 No Content", &[])] {
+            let pieces = weather(kind, patient(), vec![Step::Say(reply)]).await;
+            assert!(matches!(pieces[..], [Err(ModelError::Protocol { .. })]), "{kind:?} {pieces:?}");
+        }
+    }
 }

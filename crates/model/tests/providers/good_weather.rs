@@ -97,6 +97,60 @@ async fn a_server_that_answers_whole_is_understood_too() {
 }
 
 #[tokio::test]
+async fn the_formats_of_anthropic_and_of_the_responses_are_understood_whole_as_well() {
+    let message = json!({
+        "type": "message", "role": "assistant", "model": "m", "stop_reason": "tool_use",
+        "content": [
+            {"type": "thinking", "thinking": "Hm."},
+            {"type": "text", "text": "All at once."},
+            {"type": "tool_use", "id": "c", "name": "look", "input": {"x": 1}},
+        ],
+        "usage": {"input_tokens": 5, "output_tokens": 3},
+    });
+    let response = json!({
+        "object": "response", "status": "completed", "model": "m",
+        "output": [
+            {"type": "reasoning", "summary": []},
+            {"type": "message", "content": [{"type": "output_text", "text": "All at once."}]},
+            {"type": "function_call", "call_id": "c", "name": "look", "arguments": "{\"x\":1}"},
+        ],
+        "usage": {"input_tokens": 5, "output_tokens": 3},
+    });
+    for (kind, body) in [(Kind::Anthropic, message), (Kind::Responses, response)] {
+        let reply = answer("200 OK", &[("content-type", "application/json")], &body.to_string());
+        let server = Server::start(vec![vec![Step::Say(reply)]]).await;
+        let pieces = ask(&model(kind, &server.url(), patient()), &question()).await;
+        let Some(Ok(Piece::End(ended))) = pieces.last() else { panic!("{kind:?} {pieces:?}") };
+        assert_eq!((ended.usage.unwrap().output, ended.finish), (3, Finish::Tools), "{kind:?}");
+        let Ok(Piece::ToolCall(call)) = &pieces[1] else { panic!("{kind:?} {pieces:?}") };
+        assert_eq!((text(&pieces).as_str(), &call.args), ("All at once.", &json!({"x": 1})), "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_report_that_comes_before_the_end_is_not_the_last_one() {
+    let chat = |usage: &str, choice: &str| format!("data: {{\"choices\":[{choice}],\"usage\":{usage}}}\n\n");
+    let early = r#"{"prompt_tokens":10,"completion_tokens":0,"total_tokens":10}"#;
+    let hello = r#"{"delta":{"content":"Hello"}}"#;
+    let stop = r#"{"delta":{},"finish_reason":"stop"}"#;
+    let late = r#"{"prompt_tokens":10,"completion_tokens":5000,"total_tokens":5010}"#;
+    let openai = chat(early, hello) + &chat("null", stop);
+    let anthropic = "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":5,\"output_tokens\":1}}}\n\n\
+        data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hello\"}}\n\n\
+        data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\ndata: {\"type\":\"message_stop\"}\n\n";
+    for (kind, stream, output) in [
+        (Kind::OpenAi, openai.clone() + &chat(late, "") + "data: [DONE]\n\n", Some(5000)),
+        (Kind::OpenAi, openai + "data: [DONE]\n\n", None),
+        (Kind::Anthropic, anthropic.to_owned(), None),
+    ] {
+        let server = Server::start(vec![vec![Step::Say(streaming(kind)), Step::Say(stream.into())]]).await;
+        let pieces = ask(&model(kind, &server.url(), patient()), &question()).await;
+        let Some(Ok(Piece::End(ended))) = pieces.last() else { panic!("{kind:?} {pieces:?}") };
+        assert_eq!(ended.usage.map(|usage| usage.output), output, "{kind:?}");
+    }
+}
+
+#[tokio::test]
 async fn usage_that_never_comes_is_none_and_no_error() {
     let stream = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\ndata: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
     // With the last word, and with a connection that just ends after the reason.
