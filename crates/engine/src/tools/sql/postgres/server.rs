@@ -33,8 +33,9 @@ chmod 600 data/server.key
 postgres -D data -k "$1" -p "$2" -c listen_addresses=127.0.0.1 -c fsync=off -c ssl=on >>log 2>&1 </dev/null &
 server=$!
 read -r _
-kill -INT "$server"
-wait "$server"
+# Until it is heard: a server that has only just begun does not listen yet.
+while kill -INT "$server" 2>/dev/null; do sleep 0.1; done
+cd / && rm -rf "$1"
 "#;
 
 impl TestServer {
