@@ -109,7 +109,7 @@ impl Run<'_> {
         let (mut amount, mut limit) = (Usd::ZERO, Limit::None);
         match payee.price {
             Some(price) if is_capped && price.has_fees => {
-                return Err(Stop::Failed(format!(
+                return Err(Stop::Broken(format!(
                     "`{}` charges for requests or searches beside their tokens, so its list price is no bound, and cost is \
                      capped: give the model a `pricing` that includes them",
                     payee.name
@@ -123,9 +123,9 @@ impl Run<'_> {
                     limit = Limit::Tokens(output);
                 }
             }
-            // Rules cost nothing; a real model of unknown price has no place under a cap.
+            // Rules cost nothing; a real model of unknown price has no place under a cap: no test passes by that.
             None if payee.provider != "scripted" && is_capped => {
-                return Err(Stop::Failed(format!(
+                return Err(Stop::Broken(format!(
                     "the price of `{}` is unknown, and cost is capped: give the model a `pricing`",
                     payee.name
                 )));

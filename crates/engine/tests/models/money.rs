@@ -29,6 +29,8 @@ async fn the_sessions_purse_is_a_cap_like_any_other() {
     let server = Server::start(vec![well(OK)]).await;
     let refused = run(&with_purse(&spec(&server, ""), 1.0), &Arc::default()).await;
     assert!(refused.output.contains("the price of `primary` is unknown"), "{}", refused.output);
+    // What an expectation says of it is no verdict.
+    assert!(refused.broken.is_some());
     assert!(server.seen().is_empty());
     // A longest answer is asked for.
     run(&with_purse(&spec(&server, PRICED), 10.0), &Arc::default()).await;
