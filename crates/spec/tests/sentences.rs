@@ -54,6 +54,9 @@ fn units_are_read_as_the_page_writes_them_and_other_units_say_what_was_meant() {
         ("guardrails: [{rate_limit: {window: 60}}]\n", "ABS014", "60"),
         ("budget: {time: 5 minutes}\n", "ABS013", "5 minutes"),
         ("budget: {cost: $10/hour}\n", "ABS013", "$10/hour"),
+        ("budget: {time: 99999999999999999999d}\n", "ABS013", "99999999999999999999d"),
+        ("budget: {cost: 99999999999999999999999}\n", "ABS013", "99999999999999999999999"),
+        ("sandbox: {limits: {file_size: 99999999999999999999GB}}\n", "ABS013", "99999999999999999999GB"),
         ("deployment: {canary: {max_cost_per_request: $1/day}}\n", "ABS013", "$1/day"),
         ("guardrails: [{cost_limit: $10/day}]\n", "ABS042", "$10/day"),
         ("sandbox: {limits: {cpu: 0}}\n", "ABS012", "0"),
@@ -136,7 +139,11 @@ fn plain_yaml_traps_get_a_fix_and_nothing_else_is_found_because_of_them() {
             "ABS015",
             "!has_pii(input)",
         ),
-        ("guardrails:\n  pre_execution:\n    - name: a\n      condition: \"x\" in input\n", "ABS015", "\"x\" in input"),
+        (
+            "guardrails:\n  pre_execution:\n    - name: a\n      condition: \"x\" in user.roles\n",
+            "ABS015",
+            "\"x\" in user.roles",
+        ),
     ]);
     for text in [
         "prompts: {system: {template: ${INPUT}}}\n",
