@@ -10,7 +10,7 @@ mod host;
 mod keeping;
 pub mod models;
 pub mod output;
-mod recording;
+pub mod recording;
 pub mod report;
 mod rollback;
 pub mod session;

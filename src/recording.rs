@@ -13,7 +13,7 @@ use std::time::Duration;
 pub(crate) type Held = Arc<Mutex<Vec<RunRecord>>>;
 
 /// Hands every run to the store when it has ended, and audit rows at once.
-pub(crate) struct StoreRecorder {
+pub struct StoreRecorder {
     recorder: aic_store::Recorder,
     spec: RelPath,
     version: Option<Digest>,
@@ -35,11 +35,13 @@ struct Open {
 }
 
 impl StoreRecorder {
-    pub fn for_case(store: &Store, spec: &RelPath, version: Option<Digest>, case: &str, held: Held) -> Self {
+    pub(crate) fn for_case(store: &Store, spec: &RelPath, version: Option<Digest>, case: &str, held: Held) -> Self {
         let recorder = Self::new(store, spec, version, Vec::new(), None, Some(case.to_owned()));
         Self { held: Some(held), ..recorder }
     }
 
+    /// Real runs of a spec, with their audit rows; `personal` fields enter the chain as digests with `salt`, and payloads are
+    /// sealed where there is a key.
     pub fn for_runs(
         store: &Store,
         spec: &RelPath,
@@ -69,6 +71,9 @@ impl StoreRecorder {
     }
 
     /// Waits until everything is on the disk.
+    ///
+    /// # Errors
+    /// [`StoreError`], the first that happened, where writing again did not mend it.
     pub fn flush(&self) -> Result<(), StoreError> {
         let flushed = self.recorder.flush();
         match self.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {

@@ -9,7 +9,7 @@ use aic_base::{Digest, DigestBuilder, RelPath, Source};
 use aic_behavior::{Case, CaseReport, Plan, PlannedTest, RecorderOf, RunSettings, Tally, TestReport};
 use aic_engine::{Container, Lock, NoRecorder, Recorder, Snapshots};
 use aic_sandbox::{Machine, ScriptHost};
-use aic_spec::{Diagnostic, Loaded};
+use aic_spec::{Diagnostic, Loaded, TestDef};
 use aic_store::{CaseResult, NewVersion, Recorded, Store, StoreError, VerdictSummary, VersionReason};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -160,7 +160,7 @@ impl Session {
             return Err(Refusal::NotEnforced);
         }
         let mut backing = self.models.backing(&self.workspace, &self.spec, &spec.name)?;
-        if spec.tools.starts_programs() {
+        if spec.tools.starts_programs() || spec.tests.iter().any(TestDef::starts_programs) {
             backing.machine = Some(Arc::new(Machine::new(self.host.clone(), cache_dir())));
         }
         if !spec.tools.servers.is_empty() {

@@ -11,7 +11,9 @@ use crate::report::{self, json, trace};
 use crate::session::{Session, Tested, run_prefix};
 use crate::workspace::{Target, Workspace};
 use aic_base::{Action, Clock, Digest, DigestBuilder, EventKind, FrozenClock, Outcome, RelPath, Timestamp};
-use aic_engine::{Answer, Answers, Container, MemoryCounters, RunOptions, Seal, Sink, TurnReport};
+use aic_engine::{
+    Answer, Answers, Container, MemoryCounters, RunOptions, Seal, Sink, TurnReport, Was, WorkspaceChanges,
+};
 use aic_guard::User;
 use aic_model::SystemKeys;
 use aic_model::cassette::Mode;
@@ -22,6 +24,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// How many changes of the workspace are listed.
+const SHOWN_CHANGES: usize = 20;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -427,6 +432,9 @@ fn write(out: &mut Out, run: &TurnReport, provider: &str, with_trace: bool, wait
         };
         out.line(out.styled(Style::Dim, hint));
     }
+    if let Some(changes) = &run.workspace {
+        write_changes(out, changes);
+    }
     let about = if run.usage.estimated && run.cost.pico() > 0 { "≈ " } else { "" };
     let mut facts = vec![
         format!("{provider} model"),
@@ -444,6 +452,28 @@ fn write(out: &mut Out, run: &TurnReport, provider: &str, with_trace: bool, wait
     let failed = matches!(run.outcome, Outcome::Failed | Outcome::Budget);
     if with_trace || failed {
         trace::write(out, &run.events, "");
+    }
+}
+
+/// What programs changed in their copy of the workspace; the differences themselves are for `--format json`.
+fn write_changes(out: &mut Out, changes: &WorkspaceChanges) {
+    if !changes.files.is_empty() {
+        let count = report::count(changes.files.len(), "change");
+        out.line(format_args!("{count} in the copy of the workspace (`--format json` shows them line by line):"));
+    }
+    for file in changes.files.iter().take(SHOWN_CHANGES) {
+        let sign = match file.was {
+            Was::Added => '+',
+            Was::Changed => '~',
+            Was::Removed => '-',
+        };
+        out.line(format_args!("  {sign} {}", harmless(&file.path)));
+    }
+    if let Some(more) = changes.files.len().checked_sub(SHOWN_CHANGES).filter(|more| *more > 0) {
+        out.line(format_args!("  … and {more} more"));
+    }
+    if let Some(note) = &changes.note {
+        out.line(out.styled(Style::Dim, format!("the copy of the workspace: {}", harmless(note))));
     }
 }
 

@@ -59,7 +59,7 @@ enum Action {
     Rm(One),
     /// Show what a sandbox uses
     Stats(One),
-    /// Remove all sandboxes of an owner's, and what crashes left
+    /// Remove all sandboxes of an owner's, what crashes left, and unpacked images that nobody uses
     Cleanup {
         /// Whose
         #[arg(long, default_value = OWNER)]
@@ -515,12 +515,19 @@ fn cleanup(owner: &str, context: &mut Context) -> Done {
         removed.extend(cleaned.removed);
         left.extend(cleaned.left);
     }
+    // After the sandboxes, which may have used them.
+    let images = state.remove_images();
     match context.format {
-        Format::Json => json::write(&mut context.out, json!({ "removed": removed, "left": left })),
+        Format::Json => {
+            json::write(&mut context.out, json!({ "removed": removed, "left": left, "images": images }));
+        }
         Format::Human => {
             removed.iter().for_each(|id| context.out.line(format_args!("{id} removed")));
             left.iter().for_each(|why| context.out.line(format_args!("left: {}", harmless(why))));
-            if removed.is_empty() && left.is_empty() {
+            if images > 0 {
+                context.out.line(format_args!("{images} unpacked image{} removed", if images == 1 { "" } else { "s" }));
+            }
+            if removed.is_empty() && left.is_empty() && images == 0 {
                 context.out.line("nothing to remove");
             }
         }

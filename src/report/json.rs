@@ -99,7 +99,7 @@ fn one_case(workspace: &Workspace, loaded: &Loaded, case: &CaseReport) -> Value 
 
 /// One run.
 pub fn run(report: &TurnReport, provider: &str) -> Value {
-    json!({
+    let mut value = json!({
         "run": report.run,
         "provider": provider,
         "outcome": report.outcome,
@@ -109,5 +109,9 @@ pub fn run(report: &TurnReport, provider: &str) -> Value {
         "latency_ms": report.latency.as_secs_f64() * 1e3,
         "decisions": report.decisions,
         "trace": report.events,
-    })
+    });
+    if let Some(changes) = &report.workspace {
+        value["workspace"] = json!(changes);
+    }
+    value
 }

@@ -11,6 +11,10 @@ mod init;
 mod interrupted;
 mod language;
 mod models_cmd;
+#[cfg(target_os = "linux")]
+mod networks;
+#[cfg(target_os = "linux")]
+mod own_modules;
 mod run_cmd;
 mod samples;
 #[cfg(target_os = "linux")]
@@ -22,3 +26,5 @@ mod tools_cmd;
 mod tui;
 mod versions_rollback;
 mod watch;
+#[cfg(target_os = "linux")]
+mod workspaces;

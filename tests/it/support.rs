@@ -405,3 +405,17 @@ pub fn all_end(processes: &[Process]) {
     assert!(!processes.is_empty(), "there was something to wait for");
     until("the workers end", || processes.iter().all(|process| !process.runs()).then_some(()));
 }
+
+/// Whether this machine can use this runtime, by the probe that `aic doctor` uses; where it cannot, that is said.
+#[cfg(target_os = "linux")]
+#[expect(clippy::print_stderr, reason = "what a test leaves out is said")]
+pub fn stands(kind: aic_sandbox::RuntimeKind) -> bool {
+    let command =
+        aic_sandbox::WorkerCommand { program: env!("CARGO_BIN_EXE_aic").into(), args: vec!["__worker".into()] };
+    let host = std::sync::Arc::new(aic_sandbox::ScriptHost::new(command, None));
+    let probe = aic_sandbox::Machine::new(host, None).probe(kind, false);
+    if !probe.is_usable() {
+        eprintln!("{kind} is left out: {}", probe.summary());
+    }
+    probe.is_usable()
+}

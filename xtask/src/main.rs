@@ -5,7 +5,9 @@ mod guest_image;
 mod guests;
 mod licenses;
 mod sample_data;
+mod train_harmless;
 mod train_injection;
+mod train_sources;
 mod train_texts;
 
 use std::process::ExitCode;

@@ -15,11 +15,27 @@ pub fn still_holding(plan: &Plan, stored: &dyn Fn(Digest) -> Option<CaseReport>)
     TestReport { cases: plan.cases.iter().filter_map(of_case).collect() }
 }
 
+/// Whether a case's result is its own and follows from its digest, so that an earlier one holds.
+pub(crate) fn may_be_kept(test: &PlannedTest, case: &Case) -> bool {
+    let turns = case.turns.iter().flat_map(|turn| turn.expect.iter());
+    is_judged_alone(test, case) && !case.expect.iter().chain(turns).any(looks_around)
+}
+
 /// Whether a case's result is its own. Where it is judged together with the other cases of its test, all of them run:
 /// what is stored of one would be a verdict on companions that may have changed.
-pub(crate) fn may_be_kept(test: &PlannedTest, case: &Case) -> bool {
+pub(crate) fn is_judged_alone(test: &PlannedTest, case: &Case) -> bool {
     let over_cases = |expectation: &Expectation| matches!(expectation.what, What::LatencyOver { .. });
     test.def.min_pass_rate.is_none_or(|rate| rate.cases >= 1.0) && !case.expect.iter().any(over_cases)
+}
+
+/// Whether it is about the whole workspace, of which nobody keeps a digest.
+fn looks_around(expectation: &Expectation) -> bool {
+    match &expectation.what {
+        What::File { .. } | What::Command { .. } => true,
+        What::Not(inner) => looks_around(inner),
+        What::AnyOf(all) | What::AllOf(all) => all.iter().any(looks_around),
+        _ => false,
+    }
 }
 
 /// An earlier result, pointing at where its test and its expectations stand now: an edit above them moves them without

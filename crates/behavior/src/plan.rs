@@ -92,7 +92,7 @@ impl Plan {
 
     /// The tests, by their place, whose cases are judged together: none of these has a result without the others.
     pub fn judged_together(&self) -> BTreeSet<usize> {
-        let together = |case: &&Case| !crate::keep::may_be_kept(&self.tests[case.test], case);
+        let together = |case: &&Case| !crate::keep::is_judged_alone(&self.tests[case.test], case);
         self.cases.iter().filter(together).map(|case| case.test).collect()
     }
 

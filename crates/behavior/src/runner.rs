@@ -6,7 +6,9 @@ use crate::plan::{Case, Plan, PlannedTest, by_test};
 use crate::report::{CaseReport, Failure, TestReport};
 use crate::verdict::Verdict;
 use aic_base::{Digest, FrozenClock, Outcome, Timestamp, Usage, Usd};
-use aic_engine::{Answer, Answers, Container, Effects, MemoryCounters, Recorder, RunOptions, Snapshots, TurnReport};
+use aic_engine::{
+    Answer, Answers, Container, Effects, MemoryCounters, Recorder, RunOptions, Snapshots, TurnReport, Workshop,
+};
 use aic_guard::User;
 use aic_model::{Message, Role};
 use aic_spec::Confirmation;
@@ -242,6 +244,7 @@ async fn run_once(
             return attempt;
         }
     };
+    let workshop = conversation.workshop();
     let several = case.turns.len() > 1;
     let mut last_input = "";
     for (i, planned) in case.turns.iter().enumerate() {
@@ -271,8 +274,14 @@ async fn run_once(
             return attempt;
         }
         let turns = &attempt.turns[attempt.turns.len() - 1..];
-        let (verdict, failures) =
-            judge_all(&planned.expect, &planned.input, turns, container, &options, several.then_some(i + 1)).await;
+        let (verdict, failures) = judge_all(
+            &planned.expect,
+            (&planned.input, turns, &workshop),
+            container,
+            &options,
+            several.then_some(i + 1),
+        )
+        .await;
         attempt.verdict = attempt.verdict.max(verdict);
         attempt.failures.extend(failures);
         // The first failed turn stops the case, and so does a question that nobody answers.
@@ -283,7 +292,8 @@ async fn run_once(
             break;
         }
     }
-    let (verdict, failures) = judge_all(&case.expect, last_input, &attempt.turns, container, &options, None).await;
+    let told = (last_input, &*attempt.turns, &workshop);
+    let (verdict, failures) = judge_all(&case.expect, told, container, &options, None).await;
     attempt.verdict = attempt.verdict.max(verdict);
     attempt.failures.extend(failures);
     if let Some(most) = test.def.max_cost {
@@ -298,13 +308,12 @@ async fn run_once(
 
 async fn judge_all(
     expect: &[Expectation],
-    input: &str,
-    turns: &[TurnReport],
+    (input, turns, workshop): (&str, &[TurnReport], &Workshop),
     container: &Container,
     options: &RunOptions,
     turn: Option<usize>,
 ) -> (Verdict, Vec<Failure>) {
-    let Some(seen) = Seen::of(input, turns) else { return (Verdict::Pass, Vec::new()) };
+    let Some(seen) = Seen::of(input, turns, workshop) else { return (Verdict::Pass, Vec::new()) };
     let (mut verdict, mut failures) = (Verdict::Pass, Vec::new());
     for expectation in expect.iter().filter(|expectation| !expectation.is_about_all()) {
         if let Some(miss) = judge(expectation, &seen, container, options).await {

@@ -242,3 +242,39 @@ fn cases_that_have_no_result_without_the_others_are_known() {
     let plan = Plan::of(&spec, spec.behaviour);
     assert_eq!(plan.judged_together().into_iter().collect::<Vec<_>>(), [1, 2]);
 }
+
+#[tokio::test]
+async fn a_case_that_looks_at_the_whole_workspace_is_run_each_time() {
+    let tests = "  - {name: plain, input: hello, expect: [contains: Hello]}\n  \
+                 - {name: looks, input: hello, expect: [{any_of: [{contains: Hello}, {file: {path: a}}]}]}\n  \
+                 - {name: runs, turns: [{input: hello, expect: [{not: {command: {run: [true]}}}]}]}\n";
+    let report = report_of(tests).await;
+    let path = RelPath::new("probe.aicontainer.yml").unwrap();
+    let mut files = MemorySource::new();
+    files.insert(path.clone(), format!("{SPEC}{tests}").into_bytes());
+    let loaded = load(&files, &path, &LoadOptions { environment: None, today: Timestamp::default() });
+    let spec = loaded.spec.clone().unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics));
+    let plan = Plan::of(&spec, spec.behaviour);
+    let stored = |digest| report.cases.iter().find(|case| case.digest == digest).cloned();
+    assert!(plan.cases.iter().all(|case| stored(case.digest).is_some()), "the control: all of them are stored");
+    let held = aic_behavior::still_holding(&plan, &stored);
+    assert_eq!(held.cases.iter().map(|case| case.test.as_str()).collect::<Vec<_>>(), ["plain"]);
+    // Judged each for itself all the same.
+    assert!(plan.judged_together().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_asked_of_a_file_a_command_or_a_grader_must_make_sense() {
+    for (expect, why) in [
+        ("{file: {path: a, contains: b, exists: false}}", "asks nothing of one that is not to be there"),
+        ("{file: {path: .}}", "names a file"),
+        ("{command: {run: []}}", "needs `run`"),
+        ("{file: {path: a}}", "the spec shows its programs no workspace"),
+        ("{command: {run: [true]}}", "the spec shows its programs no workspace"),
+    ] {
+        let report = report_of(&format!("  - {{name: t, input: hello, expect: [{expect}]}}\n")).await;
+        let case = &report.cases[0];
+        assert_eq!(case.verdict, Verdict::Error, "{expect}");
+        assert!(case.failures[0].message.contains(why), "{expect}: {}", case.failures[0].message);
+    }
+}

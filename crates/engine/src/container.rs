@@ -9,7 +9,8 @@ use aic_base::Span;
 use aic_guard::{Guard, GuardKind, Scope};
 use aic_model::cassette::{Deck, Mode, Tape};
 use aic_model::{Model, ScriptedModel};
-use aic_sandbox::ScriptHost;
+use aic_sandbox::runtime::Hold;
+use aic_sandbox::{Runtime, ScriptHost};
 use aic_spec::{ModelSpec, Provider, Run, Spec};
 use std::sync::Arc;
 
@@ -86,14 +87,15 @@ impl Container {
         let scripted = all
             .filter(|model| model.provider == Some(Provider::Scripted))
             .map(|model| Ok((model.span, build_scripted(model)?)));
-        check_scripts(&spec)?;
+        let scripts = Scripts::new(host, &spec.files, spec.limits.clone());
+        check_code(&spec, scripts.modules().runtime())?;
         Ok(Self {
             outside: ToolNetwork::new(backing.test_hosts.clone()),
             guards: guards.collect::<Result<_, _>>()?,
             scripted: scripted.collect::<Result<_, ContainerError>>()?,
             backing,
             tools: Toolbox::new(&spec.tools)?,
-            scripts: Scripts::new(host, &spec.files, spec.limits.clone()),
+            scripts,
             spec,
         })
     }
@@ -176,21 +178,36 @@ impl Container {
     }
 }
 
-/// JavaScript runs in `wasm` and nowhere else: a spec that wants another wall for its code is told so.
-fn check_scripts(spec: &Spec) -> Result<(), ContainerError> {
-    let wanted = match (&spec.sandbox.runtime, spec.sandbox.high) {
-        (Some(word), _) if word != "wasm" => format!("`sandbox.runtime: {word}`"),
-        (_, true) => "`sandbox.security: high`".to_owned(),
+/// Scripts and modules run in `wasm` and nowhere else: a spec that wants another wall for its code is told so.
+fn check_code(spec: &Spec, wasm: &dyn Runtime) -> Result<(), ContainerError> {
+    let sandbox = &spec.sandbox;
+    let named = sandbox.runtime.as_deref().filter(|word| *word != "wasm");
+    let advisory = || wasm.keeps(&spec.limits).into_iter().find(|kept| kept.hold == Hold::Advisory);
+    let wanted = match (named, sandbox.high, sandbox.fallback.as_deref()) {
+        (Some(word), ..) => format!("`sandbox.runtime: {word}` asks for something else"),
+        (_, true, _) => "`sandbox.security: high` asks for something else".to_owned(),
+        (.., Some("fail")) => match advisory() {
+            Some(kept) => {
+                format!("`sandbox.fallback: fail` wants each limit enforced; `{}` is not: {}", kept.limit, kept.by)
+            }
+            None => return Ok(()),
+        },
         _ => return Ok(()),
     };
-    let tool = spec.tools.allowed.iter().find(|tool| matches!(tool.run, Some(Run::Script { .. })));
-    let guard = spec.guardrails.iter().find(|guard| guard.script.is_some());
+    let runs_code = |run: &Option<Run>| match run {
+        Some(Run::Script { .. }) => true,
+        // Who names it at the tool itself means it, as long as that is strong enough.
+        Some(Run::Wasm(run)) => named.is_none() || sandbox.high || run.room.runtime.is_none(),
+        _ => false,
+    };
+    let tool = spec.tools.allowed.iter().find(|tool| runs_code(&tool.run));
+    let guard = spec.guardrails.iter().find(|guard| guard.script.is_some() || guard.wasm.is_some());
     let name = tool.map(|tool| &tool.name).or_else(|| guard.map(|guard| &guard.name));
     match name {
         Some(name) => Err(ContainerError::Tool {
             name: name.clone(),
             message: format!(
-                "a script runs in `wasm`, and {wanted} asks for something else: leave that out, or name a runtime at each tool (`run.sandbox`)"
+                "scripts and modules run in `wasm`, and {wanted}: leave that out, or name a runtime at each tool (`run.sandbox`)"
             ),
         }),
         None => Ok(()),
@@ -202,4 +219,51 @@ fn build_scripted(spec: &ModelSpec) -> Result<Arc<dyn Model>, ContainerError> {
     let wrong =
         |error: aic_model::RuleError| ContainerError::Model { name: spec.name.clone(), message: error.to_string() };
     Ok(Arc::new(model.map_err(wrong)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aic_base::{MemorySource, RelPath, Timestamp};
+    use aic_sandbox::WorkerCommand;
+    use aic_spec::{LoadOptions, load};
+
+    /// Why a spec with this tool or guardrail and this `sandbox` is not made ready.
+    fn refused(own: &str, sandbox: &str) -> Option<String> {
+        let spec = format!(
+            "models: {{primary: {{provider: scripted, rules: [{{match: {{}}, reply: {{text: hi}}}}]}}}}\n{own}\nsandbox: {sandbox}\n"
+        );
+        let path = RelPath::new("a.aicontainer.yml").unwrap();
+        let mut source = MemorySource::new();
+        source.insert(path.clone(), spec.into_bytes());
+        for file in ["x.js", "x.wasm"] {
+            source.insert(RelPath::new(file).unwrap(), b"\0asm\x01\0\0\0".to_vec());
+        }
+        let loaded = load(&source, &path, &LoadOptions { environment: None, today: Timestamp::default() });
+        let Some(spec) = loaded.spec.clone() else { panic!("{:#?}", loaded.diagnostics) };
+        let host = ScriptHost::new(WorkerCommand { program: "/nonexistent".into(), args: Vec::new() }, None);
+        Container::new(spec, Arc::new(host)).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn code_of_the_users_runs_behind_the_wall_that_the_spec_wants_or_not_at_all() {
+        let tool = |run: &str| format!("tools: {{allowed: [{{name: own, run: {{{run}}}}}]}}");
+        let guard = |code: &str| format!("guardrails: {{post_execution: [{{name: own, {code}}}]}}");
+        let all = [tool("script: x.js"), tool("wasm: x.wasm"), guard("script: x.js"), guard("wasm: x.wasm")];
+        let stronger = ["{runtime: gvisor}", "{security: high}", "{fallback: fail, limits: {cpu: 0.5}}"];
+        for own in &all {
+            for sandbox in stronger {
+                let why = refused(own, sandbox).unwrap_or_else(|| panic!("{own} runs in {sandbox}"));
+                assert!(why.contains("tool `own`: scripts and modules run in `wasm`, and `sandbox."), "{why}");
+            }
+            for sandbox in ["{runtime: wasm}", "{runtime: auto}", "{fallback: fail}", "{limits: {cpu: 0.5}}"] {
+                assert_eq!(refused(own, sandbox), None, "{own} in {sandbox}");
+            }
+        }
+        // Who names it at the tool means it, unless even that is too weak.
+        let named = tool("wasm: x.wasm, sandbox: wasm");
+        assert_eq!(refused(&named, "{runtime: gvisor}"), None);
+        assert!(refused(&named, "{security: high}").is_some());
+        assert_eq!(refused(&tool("command: [x]"), "{security: high, runtime: gvisor}"), None);
+    }
 }

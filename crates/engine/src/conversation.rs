@@ -8,9 +8,9 @@ use crate::flow::Flow;
 use crate::memory::Recollection;
 use crate::options::{Answer, Answers, RunOptions};
 use crate::prompt::keep_last;
-use crate::report::TurnReport;
+use crate::report::{TurnReport, WorkspaceChanges};
 use crate::run;
-use crate::tools::Desk;
+use crate::tools::{Desk, Surroundings, Workshop};
 use aic_base::{RunId, Timestamp};
 use aic_model::Message;
 use aic_model::cassette::Deck;
@@ -96,7 +96,7 @@ impl Conversation {
         for told in messages.iter().filter_map(|message| message.answers.as_ref()) {
             if let Some(tool) = self.container.tools.get(&told.tool) {
                 let untrusted = tool.spec.trust == Trust::Untrusted;
-                self.flow.returned(&tool.spec, &told.call, untrusted, &told.result);
+                self.flow.returned(&self.container.spec, &tool.spec, &told.call, untrusted, &told.result);
             }
         }
         (self.turns, self.tainted, self.last, self.history) = (turns, tainted, Some(last), messages);
@@ -113,7 +113,8 @@ impl Conversation {
         let run = self.next_run();
         let report = run::turn(self, run, input, vars, answers).await;
         self.turn_ended();
-        report
+        let workspace = changes(&self.container, &self.options, &self.desk).await;
+        TurnReport { workspace, ..report }
     }
 
     /// Goes on with a run that waited for a person, with that person's answer to the one question that was open. What was
@@ -122,7 +123,13 @@ impl Conversation {
         let run = self.next_run();
         let report = run::resume(self, run, pending, answer).await;
         self.turn_ended();
-        report
+        let workspace = changes(&self.container, &self.options, &self.desk).await;
+        TurnReport { workspace, ..report }
+    }
+
+    /// The workspace as its programs left it.
+    pub fn workshop(&self) -> Workshop {
+        Surroundings::of(&self.container, &self.options, &self.desk, &Value::Null).workshop()
     }
 
     /// Begins anew where nobody has said anything for too long.
@@ -152,4 +159,10 @@ impl Conversation {
         }
         self.last = Some(self.options.clock.now());
     }
+}
+
+/// What programs changed in the conversation's copy of the workspace. Of its parts only: a model's session cannot be
+/// looked at from two threads.
+async fn changes(container: &Container, options: &RunOptions, desk: &Desk) -> Option<WorkspaceChanges> {
+    Surroundings::of(container, options, desk, &Value::Null).changes().await
 }

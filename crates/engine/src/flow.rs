@@ -9,7 +9,7 @@
 
 use aic_base::{Action, Decision, Stage};
 use aic_guard::normalize::{Folded, Folding};
-use aic_spec::{Effect, Origin, Run, Spec, ToolSpec};
+use aic_spec::{Effect, Origin, Run, Spec, ToolSpec, WorkspaceMode};
 use serde_json::Value;
 
 /// The name under which it decides.
@@ -49,7 +49,7 @@ pub(crate) struct Said<'a> {
 
 impl Flow {
     /// A tool has returned this.
-    pub fn returned(&mut self, tool: &ToolSpec, call: &str, untrusted: bool, result: &Value) {
+    pub fn returned(&mut self, spec: &Spec, tool: &ToolSpec, call: &str, untrusted: bool, result: &Value) {
         let mut text = fold(&crate::tools::strings(result).join("\n"));
         text.push('\n');
         text.push_str(&numbers(result).join("\n"));
@@ -61,6 +61,7 @@ impl Flow {
         }
         self.results.push(Told { tool: tool.name.clone(), call: call.to_owned(), untrusted, text });
         let own = matches!(tool.run, Some(Run::Sql(_) | Run::Command(_) | Run::Shell(_)))
+            || (matches!(tool.run, Some(Run::Wasm(_))) && spec.sandbox.workspace != WorkspaceMode::None)
             || (matches!(tool.run, Some(Run::Mcp { .. })) && !untrusted);
         if own {
             self.sensitive.get_or_insert_with(|| format!("{} (call {call}) read data of the workspace", tool.name));

@@ -1,11 +1,11 @@
-//! All guards of one stage on one text: detectors and conditions at once, scripts in the sandbox.
+//! All guards of one stage on one text: detectors and conditions at once, scripts and modules in the sandbox.
 //!
-//! All run; the strictest action wins. A guard that cannot say anything (its script throws, loops or returns nonsense)
+//! All run; the strictest action wins. A guard that cannot say anything (its code fails, loops or returns nonsense)
 //! blocks and says so.
 
 use crate::container::Container;
 use crate::options::RunOptions;
-use crate::scripts::{ScriptJob, Scripts, read_span};
+use crate::scripts::{Code, ScriptJob, Scripts, read_span};
 use aic_base::{Action, Decision, RelPath, Stage};
 use aic_guard::{Guard, GuardKind, Scope, redact, strictest};
 use serde_json::{Value, json};
@@ -35,14 +35,13 @@ pub(crate) async fn examine(container: &Container, options: &RunOptions, text: &
     for guard in container.guards.iter().filter(|guard| stands_here(guard, scope.stage, tool)) {
         match &guard.kind {
             GuardKind::Script { path } => {
-                let decision = judge_by_script(guard, path, container.scripts(), options, text, scope).await;
-                decisions.extend(decision);
+                let own = (path.as_str(), Code::Script);
+                decisions.extend(judge_by_own(guard, own, container.scripts(), options, text, scope).await);
             }
-            GuardKind::Wasm { path } => decisions.push(failed(
-                guard,
-                scope.stage,
-                format!("{path}: this version does not run `wasm` guards yet, so it cannot say that this is safe"),
-            )),
+            GuardKind::Wasm { path } => {
+                let own = (path.as_str(), Code::Module);
+                decisions.extend(judge_by_own(guard, own, container.scripts(), options, text, scope).await);
+            }
             _ => decisions.extend(guard.judge(text, scope)),
         }
     }
@@ -56,9 +55,9 @@ pub(crate) fn stands_here(guard: &Guard, stage: Stage, tool: Option<&str>) -> bo
     guard.applies(stage, tool) && !(stage == Stage::Chunk && guard.applies(Stage::PostExecution, None))
 }
 
-async fn judge_by_script(
+async fn judge_by_own(
     guard: &Guard,
-    path: &str,
+    (path, code): (&str, Code),
     scripts: &Scripts,
     options: &RunOptions,
     text: &str,
@@ -80,15 +79,21 @@ async fn judge_by_script(
         Ok(path) => path,
         Err(error) => return Some(failed(guard, stage, error.to_string())),
     };
-    let job = ScriptJob { path: &path, args, ctx, limits: None, now, seed: options.seed };
+    let job = ScriptJob { code, path: &path, args, ctx, limits: None, now, seed: options.seed };
     match scripts.call(job, &options.cancel).await {
-        Ok(value) => read_decision(guard, stage, &path, &value, text),
+        Ok(value) => read_decision(guard, stage, (&path, code), &value, text),
         Err(why) => Some(failed(guard, stage, why)),
     }
 }
 
 /// Reads `{action, reason, span}`; null and `{action: "allow"}` are no decision. Anything else blocks.
-fn read_decision(guard: &Guard, stage: Stage, path: &RelPath, value: &Value, text: &str) -> Option<Decision> {
+fn read_decision(
+    guard: &Guard,
+    stage: Stage,
+    (path, code): (&RelPath, Code),
+    value: &Value,
+    text: &str,
+) -> Option<Decision> {
     let nonsense = |what: &str| {
         let why = format!("{path} returned {what}: a guard returns null or {{action, reason, span}}");
         Some(failed(guard, stage, why))
@@ -111,7 +116,7 @@ fn read_decision(guard: &Guard, stage: Stage, path: &RelPath, value: &Value, tex
         Some(Value::String(reason)) => reason.chars().take(500).collect(),
         _ => guard.message.clone().unwrap_or_else(|| format!("{} said so", guard.name)),
     };
-    let span = map.get("span").filter(|span| !span.is_null()).map(|span| read_span(span, text));
+    let span = map.get("span").filter(|span| !span.is_null()).map(|span| read_span(span, text, code));
     if span == Some(None) {
         return nonsense("a span that is not inside the text");
     }

@@ -3,6 +3,7 @@
 use crate::confirm::Pending;
 use aic_base::{Decision, Event, Outcome, RunId, ToolOutcome, Usage, Usd};
 use aic_spec::Approver;
+use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -73,6 +74,41 @@ pub struct TurnReport {
     pub pending: Option<Pending>,
     /// Whether all of `output` was shown as it came.
     pub streamed: bool,
+    /// What programs changed in the session's copy of the workspace, up to now; none where there is no copy.
+    pub workspace: Option<WorkspaceChanges>,
     /// Everything that happened, in order.
     pub events: Vec<Event>,
+}
+
+/// What programs changed in the session's copy of the workspace. No guardrail has judged it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WorkspaceChanges {
+    /// The files, folders and links, in the order of their paths.
+    pub files: Vec<FileChange>,
+    /// What is to be known of the list: that it is not whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileChange {
+    /// The path below the workspace.
+    pub path: String,
+    /// What became of it.
+    pub was: Was,
+    /// The difference, line by line; none for folders, and for files that are large or no text.
+    pub diff: Option<String>,
+}
+
+/// What became of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Was {
+    /// It is new.
+    Added,
+    /// It is not what it was.
+    Changed,
+    /// It is gone.
+    Removed,
 }

@@ -10,11 +10,14 @@ use aic_base::{Limits, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-/// How long a probe's program may take: a busy machine is no broken one, and nobody waits for ever.
+/// How long a probe may take: a busy machine is no broken one, and nobody waits for ever.
 const WITHIN: Duration = Duration::from_secs(30);
+/// How long one probe is waited for before the next begins beside it: those that are well do not disturb each other's
+/// times, and those that hang do so together.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// What a probe found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,13 +182,39 @@ impl Machine {
 
     #[cfg(target_os = "linux")]
     fn add_jails(&mut self, command: &crate::process::WorkerCommand) {
-        use crate::jail::{Jails, StateDir};
-        let Ok(state) = StateDir::of_user() else { return };
+        if let Ok(state) = crate::jail::StateDir::of_user() {
+            self.add_jails_in(command, &state, None);
+        }
+    }
+
+    /// For tests only: sandboxes in a state folder of their own, with names that lead to a test's own server.
+    #[cfg(target_os = "linux")]
+    #[doc(hidden)]
+    pub fn for_tests(host: Arc<ScriptHost>, state: &crate::StateDir, network: crate::egress::TestNetwork) -> Self {
+        let command = host.command().clone();
+        let (no_microvm, kvm) = (String::new(), Kvm::Absent);
+        let mut machine = Self { host, runtimes: Vec::new(), jails: Vec::new(), no_microvm, kvm, cache: None };
+        machine.add_jails_in(&command, state, Some(network));
+        machine
+    }
+
+    #[cfg(target_os = "linux")]
+    fn add_jails_in(
+        &mut self,
+        command: &crate::process::WorkerCommand,
+        state: &crate::StateDir,
+        network: Option<crate::egress::TestNetwork>,
+    ) {
+        use crate::jail::Jails;
         self.kvm = self.try_kvm(command);
         let microvm = Jails::microvm(command.clone(), state.clone(), self.kvm);
         let microvm = microvm.inspect_err(|why| self.no_microvm.clone_from(why)).ok();
-        let found = [Jails::gvisor(command.clone(), state.clone()), microvm, Jails::process(command.clone(), state)];
-        for jails in found.into_iter().flatten().map(Arc::new) {
+        let process = Jails::process(command.clone(), state.clone());
+        for jails in [Jails::gvisor(command.clone(), state.clone()), microvm, process].into_iter().flatten() {
+            let jails = Arc::new(match &network {
+                Some(network) => jails.with_test_network(network.clone()),
+                None => jails,
+            });
             self.runtimes.push(Arc::clone(&jails) as Arc<dyn Runtime>);
             self.jails.push(jails);
         }
@@ -224,18 +253,39 @@ impl Machine {
     /// the machine started is not tried again, unless it is `fresh`ly wanted or was unusable.
     pub fn probe_all(&self, fresh: bool) -> Vec<Probe> {
         let kinds = RuntimeKind::ALL.into_iter().filter(|kind| *kind != RuntimeKind::Docker);
-        kinds.map(|kind| self.probe(kind, fresh)).collect()
+        let begun: Vec<_> = kinds
+            .map(|kind| {
+                let mut begun = self.begin(kind, fresh);
+                if let Begun::Trial(trial, _) = &mut begun {
+                    trial.wait(PATIENCE);
+                }
+                (kind, begun)
+            })
+            .collect();
+        begun.into_iter().map(|(kind, begun)| self.finish(kind, begun)).collect()
     }
 
-    /// Probes one runtime.
+    /// Probes one runtime, for half a minute at most.
     pub fn probe(&self, kind: RuntimeKind, fresh: bool) -> Probe {
-        let Some(runtime) = self.runtime(kind) else { return self.missing(kind) };
+        self.finish(kind, self.begin(kind, fresh))
+    }
+
+    fn begin(&self, kind: RuntimeKind, fresh: bool) -> Begun {
+        let Some(runtime) = self.runtime(kind) else { return Begun::Known(self.missing(kind)) };
         let memory = self.cache.as_ref().and_then(|folder| Memory::of(kind, folder));
         let memory = memory.map(|memory| memory.and(&self.depends_on(kind)));
-        if let Some(known) = memory.as_ref().filter(|_| !fresh).and_then(Memory::recall::<Probe>) {
-            return Probe { cached: true, ..known };
+        match memory.as_ref().filter(|_| !fresh).and_then(Memory::recall::<Probe>) {
+            Some(known) => Begun::Known(Probe { cached: true, ..known }),
+            None => Begun::Trial(Trial::start(WITHIN, move || probe(&*runtime)), memory),
         }
-        let mut found = probe(&*runtime);
+    }
+
+    fn finish(&self, kind: RuntimeKind, begun: Begun) -> Probe {
+        let (trial, memory) = match begun {
+            Begun::Known(found) => return found,
+            Begun::Trial(trial, memory) => (trial, memory),
+        };
+        let mut found = trial.end(kind);
         if kind == RuntimeKind::Wasm {
             found.evidence = self.host.evidence().unwrap_or_default();
         }
@@ -338,6 +388,43 @@ impl std::fmt::Debug for Machine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<_> = self.runtimes.iter().map(|runtime| runtime.name().name()).collect();
         f.debug_struct("Machine").field("runtimes", &names).finish_non_exhaustive()
+    }
+}
+
+/// A probe on its way.
+enum Begun {
+    Known(Probe),
+    Trial(Trial, Option<Memory>),
+}
+
+/// A probe in a thread of its own. What hangs is left to its sandbox's own deadlines, or to its keeper when this
+/// process ends.
+struct Trial {
+    found: Option<Probe>,
+    answer: mpsc::Receiver<Probe>,
+    until: Instant,
+}
+
+impl Trial {
+    fn start(within: Duration, act: impl FnOnce() -> Probe + Send + 'static) -> Self {
+        let (say, answer) = mpsc::channel();
+        // One that cannot be started gives no answer either.
+        drop(std::thread::Builder::new().name("probe".into()).spawn(move || drop(say.send(act()))));
+        Self { found: None, answer, until: Instant::now() + within }
+    }
+
+    /// Waits for so long, and not beyond its deadline.
+    fn wait(&mut self, patience: Duration) {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if self.found.is_none() {
+            self.found = self.answer.recv_timeout(patience.min(left)).ok();
+        }
+    }
+
+    fn end(mut self, kind: RuntimeKind) -> Probe {
+        self.wait(Duration::MAX);
+        let late = || Probe::unusable(kind, format!("it gave no answer within {} s", WITHIN.as_secs()), None);
+        self.found.unwrap_or_else(late)
     }
 }
 
@@ -468,6 +555,24 @@ mod tests {
     #[test]
     fn a_tool_is_not_looked_for_in_the_working_folder() {
         assert_eq!(look_for(&["Cargo.toml"], &["".into(), ".".into()]), None);
+    }
+
+    #[test]
+    fn a_probe_that_hangs_is_given_up_and_one_that_is_late_is_waited_for() {
+        let (release, gate) = mpsc::channel::<()>();
+        let ready = || Probe { health: Health::Ready, ..Probe::unusable(RuntimeKind::Gvisor, "", None) };
+        let waits = move || {
+            let _ = gate.recv();
+            ready()
+        };
+        let mut late = Trial::start(Duration::from_secs(60), waits);
+        late.wait(Duration::ZERO);
+        assert_eq!(late.found, None);
+        drop(release);
+        assert_eq!(late.end(RuntimeKind::Gvisor), ready());
+        let (_kept, gate) = mpsc::channel::<()>();
+        let hangs = Trial::start(Duration::ZERO, move || gate.recv().map_or_else(|_| ready(), |()| ready()));
+        assert!(!hangs.end(RuntimeKind::Gvisor).is_usable());
     }
 
     #[test]

@@ -1,18 +1,18 @@
 //! Networks for programs: what is on the list is reached through the proxy, and nothing else is, by any way. On gVisor
-//! as root and rootless, and on the host's own kernel. The servers are this test's own, on the loopback; that names lead
+//! as root and rootless, on the host's own kernel, and in a virtual machine. The servers are this test's own, on the loopback; that names lead
 //! there is what `TestNetwork` is for.
 #![cfg(target_os = "linux")]
 
 mod support;
 
 use aic_sandbox::egress::{Network, Outcome, TestNetwork};
-use aic_sandbox::runtime::{Exec, ExecResult, SandboxId, SandboxSpec};
+use aic_sandbox::runtime::{Exec, ExecResult, Exit, Limit, SandboxId, SandboxSpec};
 use aic_sandbox::{Cancel, Runtime};
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
-use support::jails::Wall::{Gvisor, Process, Rootless};
-use support::jails::{Wall, spec, text};
+use support::jails::Wall::{Emulated, Gvisor, Process, Rootless};
+use support::jails::{Wall, is_here, python_rootfs, spec, text};
 
 const ALL: [Wall; 3] = [Gvisor, Rootless, Process];
 
@@ -230,6 +230,62 @@ fn no_way_past_the_list_leads_anywhere() {
             assert_eq!(last, *noted, "{wall:?}: {name}: {}", text(&result));
         }
     }
+}
+
+/// The same for a Python that has nothing but sockets.
+const BARE: &str = r"
+import os, socket
+def raw(request, then=b''):
+    s = socket.create_connection(('127.0.0.1', 3128)); s.sendall(request.encode())
+    if then: s.recv(1000); s.sendall(then)
+    answer = b''
+    while True:
+        piece = s.recv(65536)
+        if not piece: return answer.decode()
+        answer += piece
+def get(host, path='/'):
+    return raw(f'GET http://{host}:{PORT}{path} HTTP/1.1\r\n\r\n')
+";
+
+/// One machine for all of it, as each start and each Python takes seconds on an emulated processor.
+#[test]
+#[ignore = "needs qemu-system-x86_64 and a guest image"]
+fn a_virtual_machine_reaches_what_is_on_the_list_and_nothing_else() {
+    if !is_here(Emulated) {
+        return;
+    }
+    let (root, mut scene) = (python_rootfs(), scene(Emulated, |_| {}));
+    scene.spec.rootfs = aic_sandbox::runtime::Rootfs::Directory(root.path().into());
+    let id = scene.start();
+    let run = |program: &str| {
+        let program = format!("PORT = {}\n{BARE}\n{program}", scene.address.port());
+        scene.jails.exec(&id, &Exec::command(["python3", "-c", &program]), &Cancel::new()).unwrap()
+    };
+    let result = run("data = 'x' * 60_000\n\
+         print(get('service.test', '/a'))\n\
+         print(raw(f'POST http://service.test:{PORT}/ HTTP/1.1\\r\\nContent-Length: {len(data)}\\r\\n\\r\\n{data}').endswith(data))");
+    assert!(text(&result).contains("SECRET for GET /a") && text(&result).ends_with("True"), "{}", text(&result));
+    assert!(result.network.iter().all(|contact| contact.outcome == Outcome::Reached));
+
+    // An execution is ended although there are bytes for it on the line, and they are no burden to those after it.
+    let mut flooded = Exec::command(["sh", "-c", "while :; do :; done"]);
+    (flooded.stdin, flooded.timeout) = (vec![b'x'; 2_000_000], std::time::Duration::from_secs(2));
+    let result = scene.jails.exec(&id, &flooded, &Cancel::new()).unwrap();
+    assert_eq!(result.exit, Exit::Over(Limit::Timeout));
+
+    let attacks: Vec<_> = ATTACKS.iter().map(|(_, program, _)| program).collect();
+    let result = run(&format!(
+        "for attack in {}:\n    try: exec(attack)\n    except Exception as error: print(repr(error))",
+        serde_json::to_string(&attacks).unwrap()
+    ));
+    let printed = text(&result);
+    // The name that changes its mind is reached once, before it does.
+    assert!(!printed.contains("SECRET") && printed.lines().count() >= ATTACKS.len(), "{printed}");
+    let noted = result.network.iter().map(|contact| contact.outcome).filter(|outcome| *outcome != Outcome::Reached);
+    let expected = ATTACKS.iter().filter_map(|(_, _, noted)| *noted);
+    assert_eq!(noted.collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "{printed}");
+    let alive = scene.jails.exec(&id, &Exec::command(["sh", "-c", "echo fine"]), &Cancel::new()).unwrap();
+    assert_eq!(text(&alive), "fine");
 }
 
 #[test]

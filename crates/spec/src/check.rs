@@ -9,7 +9,7 @@ use crate::codes::{
     BAD_EXPECTATION, MISSING_KEY, NOT_ENFORCED, NOT_SAFE, UNKNOWN_KEY, UNKNOWN_PROVIDER, UNKNOWN_WORD, WRONG_TYPE,
 };
 use crate::cx::{Cx, Doc};
-use crate::schema::{Enforced, RUN_KINDS, Record, Shape, Word};
+use crate::schema::{Enforced, RUN_TITLE, Record, Shape, Word};
 use crate::tree::{Entry, Kind, Node, Style};
 use crate::words::{did_you_mean, elsewhere, nearest, shown};
 use crate::{Code, Fix};
@@ -32,6 +32,8 @@ struct At<'a> {
     muted: bool,
     /// Inside an expectation, where what has the wrong shape has a code of its own.
     expectation: bool,
+    /// The module of a tool: somebody builds it, so that it may be missing for now.
+    built: bool,
 }
 
 struct Checker<'c, 's> {
@@ -124,18 +126,17 @@ impl Checker<'_, '_> {
             && says_something(&entry.value)
         {
             inside.muted = true;
-            if RUN_KINDS.contains(&&*name) && record.title == "a way of running" {
+            self.not_enforced(entry.key.span, &format!("`{name}`"), safety);
+        }
+        if record.title == RUN_TITLE {
+            inside.built = name == "wasm";
+            let guest = ["script", "wasm"].into_iter().find(|kind| map.get(kind).is_some());
+            if let (Some(kind), "network", false) = (guest, &*name, entry.value.items().is_empty()) {
                 let message = format!(
-                    "tools run by `{name}` are understood, but this version does not carry them out: a call is refused"
+                    "a list of hosts is understood, but what runs by `{kind}` has no network in this version: it reaches none of them"
                 );
                 self.cx.report(self.doc.find(NOT_ENFORCED, entry.key.span, message));
-            } else {
-                self.not_enforced(entry.key.span, &format!("`{name}`"), safety);
             }
-        }
-        if name == "network" && !at.muted && !entry.value.items().is_empty() {
-            let message = "a list of hosts is understood, but this version opens no network: what runs here has none";
-            self.cx.report(self.doc.find(NOT_ENFORCED, entry.key.span, message));
         }
         // Nothing after the colon is a key that is not there; in an inheriting spec it deletes the base's.
         if !entry.value.is_null() {
@@ -208,10 +209,9 @@ impl Checker<'_, '_> {
     fn path(&mut self, node: &Node, shape: &Shape, at: At<'_>) {
         match node.as_str() {
             Some(text) => {
-                // A recording is made by the first run; a module is somebody's to bring.
-                let module = at.muted && at.key == "wasm";
-                let there = self.cx.behaviour_file(self.doc, node, text, !at.muted);
-                if module && there.is_none() {
+                // A recording is made by the first run; a module is somebody's to build.
+                let there = self.cx.behaviour_file(self.doc, node, text, !at.muted && !at.built);
+                if at.built && there.is_none() {
                     self.cx.warn_missing(self.doc, node, text);
                 }
             }

@@ -2,6 +2,7 @@
 //! spec can tell is judged. What has the wrong type was reported by the check and is passed over here.
 
 mod behaviour;
+mod database;
 mod expect;
 pub(crate) mod guards;
 pub(crate) mod models;

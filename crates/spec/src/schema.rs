@@ -15,7 +15,7 @@ pub use root::{COMPOSE, CONTAINER, TEST_FILE};
 
 pub(crate) use behaviour::{TEST, TEST_DEFAULTS};
 pub(crate) use prompts::GUARDRAIL;
-pub(crate) use tools::{RUN_KINDS, SQL_VERBS};
+pub(crate) use tools::{RUN_KINDS, RUN_TITLE, SQL_VERBS};
 
 /// What an overlay of an environment cannot say, although a spec can: it is none of its own.
 pub(crate) const NOT_IN_OVERLAYS: [&str; 3] = ["version", "inherits", "environments"];
@@ -165,10 +165,6 @@ impl Key {
 
     const fn not_yet(self) -> Self {
         Self { enforced: Enforced::NotYet { safety: false }, ..self }
-    }
-
-    const fn not_safe_yet(self) -> Self {
-        Self { enforced: Enforced::NotYet { safety: true }, ..self }
     }
 }
 

@@ -81,7 +81,7 @@ const GALLERY: &[(&str, bool, &str)] = &[
     (
         "ways of running",
         true,
-        "tools: {allowed: [{name: a, run: {}}, {name: b, run: {script: x.js, sql: \"sqlite:d.db\"}}, {name: c, permissions: [SELECT], run: {script: x.js}}, {name: d, run: {sql: \"postgres://x\"}}]}\n",
+        "tools: {allowed: [{name: a, run: {}}, {name: b, run: {script: x.js, sql: \"sqlite:d.db\"}}, {name: c, permissions: [SELECT], run: {script: x.js}}, {name: d, run: {sql: \"mysql://x\"}}]}\n",
     ),
     (
         "files",

@@ -2,7 +2,7 @@
 
 mod common;
 
-use aic_spec::{Confirmation, Effect, LoadOptions, Loaded, TestInput, Trust, load};
+use aic_spec::{Confirmation, Database, Effect, LoadOptions, Loaded, Run, TestInput, Trust, load};
 use common::{load_with, options, path, source};
 use std::time::Duration;
 
@@ -119,4 +119,36 @@ fn a_toml_spec_says_the_same() {
     let loaded = load(&source(&[("a.ai.toml", toml)]), &path("a.ai.toml"), &options());
     assert_eq!(codes(&loaded), ["ABS001"]);
     assert_eq!(loaded.diagnostics[0].span.of(toml), "stesp");
+}
+
+#[test]
+fn a_server_is_named_without_its_password() {
+    let loaded = spec(
+        "tools: {allowed: [{name: a, run: {sql: \"postgres://app@db.example.com/shop\", env: {PGPASSWORD: \"${secret:SHOP}\"}, statement: \"SELECT id::text FROM orders WHERE id = :id\"}}]}\n",
+        &[],
+    );
+    assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
+    let tool = loaded.spec.unwrap().tools.allowed[0].clone();
+    let Some(Run::Sql(run)) = tool.run else { panic!("{:?}", tool.run) };
+    let url = "postgres://app@db.example.com/shop".to_owned();
+    assert_eq!(run.database, Database::Postgres { url, password: Some("${secret:SHOP}".into()) });
+    assert_eq!(tool.effect, Effect::Read);
+    for (run, code) in [
+        ("sql: \"postgres://app:${secret:SHOP}@db/shop\"", "BAD_TOOL"),
+        ("sql: \"postgres://app:short@db/shop\"", "BAD_TOOL"),
+        ("sql: \"postgres://app@db/shop?password=short\"", "BAD_TOOL"),
+        ("sql: \"postgres://app@${args.host}/shop\"", "BAD_TOOL"),
+        ("sql: \"postgres://app@db/shop\", env: {PGPASSWORD: short}", "SECRET"),
+        ("sql: \"postgres://app@db/shop\", env: {PASSWORD: \"${secret:A}\"}", "BAD_TOOL"),
+        ("sql: \"postgres://\"", "BAD_VALUE"),
+        ("sql: \"mysql://app@db/shop\"", "BAD_VALUE"),
+    ] {
+        let loaded = spec(&format!("tools: {{allowed: [{{name: a, run: {{{run}}}}}]}}\n"), &[]);
+        let wanted = match code {
+            "BAD_TOOL" => aic_spec::codes::BAD_TOOL,
+            "SECRET" => aic_spec::codes::SECRET,
+            _ => aic_spec::codes::BAD_VALUE,
+        };
+        assert!(loaded.diagnostics.iter().any(|found| found.code == wanted), "{run}: {:?}", loaded.diagnostics);
+    }
 }

@@ -104,3 +104,53 @@ fn whom_a_tool_talks_to_and_where_a_secret_stands_is_checked() {
         assert!(found.iter().any(|message| message.contains(why)), "{server}: {found:?}");
     }
 }
+
+#[test]
+fn a_module_reads_and_has_its_room_also_before_somebody_built_it() {
+    let tool = |run: &str| {
+        let text = format!("tools: {{allowed: [{{name: t, run: {run}}}]}}\n");
+        let tools = &spec(&text).tools;
+        (tools.allowed[0].effect, tools.allowed[0].run.clone(), tools.starts_programs())
+    };
+    let (effect, run, programs) =
+        tool("{wasm: tools/wc.wasm, stdin: \"${args.text}\", env: {A: b}, timeout: 2s, memory: 8MB}");
+    let Some(Run::Wasm(run)) = run else { panic!("{run:?}") };
+    assert_eq!((effect, programs, run.path.as_str()), (Effect::Read, false, "tools/wc.wasm"));
+    assert_eq!(run.stdin.as_deref(), Some("${args.text}"));
+    assert_eq!((run.room.memory, run.room.timeout), (Some(8_000_000), Some(std::time::Duration::from_secs(2))));
+    assert_eq!(run.room.env["A"], "b");
+}
+
+#[test]
+fn what_runs_in_wasm_asks_for_no_other_wall() {
+    for kind in ["script: x.js", "wasm: x.wasm"] {
+        let tool = |room: &str| format!("tools: {{allowed: [{{name: t, run: {{{kind}, sandbox: {room}}}}}]}}\n");
+        let (fine, refused) = (errors(&tool("wasm")), errors(&tool("gvisor")));
+        assert!(!fine.iter().any(|error| error.contains("nowhere else")), "{fine:?}");
+        assert!(refused.iter().any(|error| error.contains("runs in `wasm` and nowhere else")), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_program_without_network_stays_so_where_the_others_have_one() {
+    let spec = spec(
+        "tools:
+  allowed:
+    - {name: a, run: {command: [curl]}}
+    - {name: b, run: {command: [ls], network: none}}
+    - {name: c, run: {mcp: near}}
+    - {name: d, run: {mcp: shut}}
+  servers:
+    near: {command: [server]}
+    shut: {command: [server], network: none}
+sandbox: {network: [\"x.example:443\"]}
+",
+    );
+    let effects: Vec<Effect> = spec.tools.allowed.iter().map(|tool| tool.effect).collect();
+    assert_eq!(effects, [Effect::Egress, Effect::Write, Effect::Egress, Effect::Write]);
+    let rooms = spec.tools.allowed.iter().filter_map(|tool| match &tool.run {
+        Some(Run::Command(run)) => Some(run.room.network.clone()),
+        _ => None,
+    });
+    assert_eq!(rooms.collect::<Vec<_>>(), [None, Some(Vec::new())]);
+}

@@ -2,6 +2,7 @@
 
 use super::{ExpectError, Expectation, What};
 use aic_base::{Matcher, Outcome, RelPath, units};
+use aic_engine::Code;
 use aic_guard::{Condition, Place};
 use aic_spec::{Expect, Spec};
 use serde_json::{Map, Value, json};
@@ -157,10 +158,11 @@ fn simple(expect: &Expect, spec: &Spec) -> Result<What, String> {
         "latency" => latency(value),
         "tokens" => tokens(value),
         "same_output" => Ok(What::SameOutput),
-        "script" => script(value, &expect.file),
-        "snapshot" | "similar" | "judge" | "cites" | "retrieved" | "file" | "command" | "wasm" => {
-            Err("this version does not judge it yet".into())
-        }
+        "script" => own(Code::Script, value, &expect.file),
+        "wasm" => own(Code::Module, value, &expect.file),
+        "file" => file(value),
+        "command" => command(value),
+        "snapshot" | "similar" | "judge" | "cites" | "retrieved" => Err("this version does not judge it yet".into()),
         _ => Err("no such expectation".into()),
     }
 }
@@ -173,9 +175,7 @@ fn matcher(value: &Value) -> Result<Matcher, String> {
 
 /// The matchers under these keys; another key is an error.
 fn matchers<const N: usize>(map: &Map<String, Value>, keys: [&str; N]) -> Result<[Option<Matcher>; N], String> {
-    if let Some(other) = map.keys().find(|key| !keys.contains(&key.as_str())) {
-        return Err(format!("unknown key `{other}`: the keys are {}", keys.join(", ")));
-    }
+    known_keys(map, &keys)?;
     let mut all = std::array::from_fn(|_| None);
     for (place, key) in all.iter_mut().zip(keys) {
         *place = map.get(key).map(matcher).transpose()?;
@@ -210,9 +210,7 @@ fn json_schema(value: &Value, file: &RelPath, spec: &Spec) -> Result<What, Strin
 
 fn json_path(value: &Value) -> Result<What, String> {
     let map = value.as_object().ok_or("takes {path: $.a.b, is: MATCHER}")?;
-    if let Some(other) = map.keys().find(|key| !["path", "is"].contains(&key.as_str())) {
-        return Err(format!("unknown key `{other}`: the keys are path, is"));
-    }
+    known_keys(map, &["path", "is"])?;
     let text = map.get("path").and_then(Value::as_str).ok_or("needs a `path` like $.a.b")?;
     let path = serde_json_path::JsonPath::parse(text).map_err(|error| format!("`{text}` is no JSON path: {error}"))?;
     let is = matcher(map.get("is").unwrap_or(&json!({ "exists": true })))?;
@@ -249,9 +247,7 @@ fn tokens(value: &Value) -> Result<What, String> {
         return Ok(What::Tokens { input: None, output: None, total: Some(total) });
     }
     let map = value.as_object().ok_or("takes a number or {input, output}")?;
-    if let Some(other) = map.keys().find(|key| !["input", "output"].contains(&key.as_str())) {
-        return Err(format!("unknown key `{other}`: the keys are input, output"));
-    }
+    known_keys(map, &["input", "output"])?;
     let count = |key: &str| match map.get(key) {
         None => Ok(None),
         Some(value) => value.as_u64().map(Some).ok_or_else(|| format!("`{key}` takes a whole number")),
@@ -259,15 +255,50 @@ fn tokens(value: &Value) -> Result<What, String> {
     Ok(What::Tokens { input: count("input")?, output: count("output")?, total: None })
 }
 
-fn script(value: &Value, file: &RelPath) -> Result<What, String> {
+fn known_keys(map: &Map<String, Value>, keys: &[&str]) -> Result<(), String> {
+    match map.keys().find(|key| !keys.contains(&key.as_str())) {
+        Some(other) => Err(format!("unknown key `{other}`: the keys are {}", keys.join(", "))),
+        None => Ok(()),
+    }
+}
+
+fn file(value: &Value) -> Result<What, String> {
+    let map = value.as_object().ok_or("takes {path, contains}")?;
+    known_keys(map, &["path", "contains", "exists"])?;
+    let path = map.get("path").and_then(Value::as_str).ok_or("needs a `path`")?;
+    let path = RelPath::default().join(path).map_err(|error| error.to_string())?;
+    let contains = map.get("contains").map(|text| scalar(text).ok_or("`contains` takes a text")).transpose()?;
+    let exists = map.get("exists").map_or(Some(true), Value::as_bool).ok_or("`exists` takes true or false")?;
+    if path.is_root() || (contains.is_some() && !exists) {
+        return Err("names a file, and asks nothing of one that is not to be there".into());
+    }
+    Ok(What::File { path, contains, exists })
+}
+
+fn command(value: &Value) -> Result<What, String> {
+    let map = value.as_object().ok_or("takes {run: [program, …], exit: 0}")?;
+    known_keys(map, &["run", "exit", "stdout"])?;
+    let words = map.get("run").and_then(Value::as_array).filter(|words| !words.is_empty());
+    let words = words.ok_or("needs `run`, a program and its arguments: [pytest, -q]")?;
+    let argv: Option<Vec<String>> = words.iter().map(scalar).collect();
+    let argv = argv.filter(|argv| !argv.iter().any(|word| word.contains('\0')));
+    let exit = map.get("exit").map_or(Some(0), Value::as_i64).and_then(|code| i32::try_from(code).ok());
+    let stdout = map.get("stdout").map(matcher).transpose()?;
+    let (argv, exit) = (argv.ok_or("`run` takes words")?, exit.ok_or("`exit` takes an exit code")?);
+    Ok(What::Command { argv, exit, stdout })
+}
+
+/// A grader of the user's own: its file, or `{file, min_score}`.
+fn own(code: Code, value: &Value, file: &RelPath) -> Result<What, String> {
     let (path, min_score) = match value {
         Value::String(path) => (path.as_str(), None),
         Value::Object(map) => {
-            let path = map.get("path").and_then(Value::as_str).ok_or("needs a `path`")?;
+            known_keys(map, &["file", "min_score"])?;
+            let path = map.get("file").and_then(Value::as_str).ok_or("needs a `file`")?;
             (path, map.get("min_score").and_then(Value::as_f64))
         }
-        _ => return Err("takes a file".into()),
+        _ => return Err("takes a file or {file, min_score}".into()),
     };
     let path = file.parent().join(path).map_err(|error| error.to_string())?;
-    Ok(What::Script { path, min_score })
+    Ok(What::Own { code, path, min_score })
 }

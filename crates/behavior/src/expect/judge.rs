@@ -2,8 +2,8 @@
 
 use super::{Expectation, Seen, What};
 use crate::report::Failure;
-use aic_base::{Decision, Matcher, Outcome, Stage, ToolOutcome};
-use aic_engine::{CallRecord, Container, RunOptions, ScriptJob};
+use aic_base::{Decision, Matcher, Outcome, RelPath, Stage, ToolOutcome};
+use aic_engine::{CallRecord, Code, Container, RunOptions, ScriptJob};
 use aic_guard::{CallScope, Scope};
 use aic_spec::Approver;
 use serde_json::{Value, json};
@@ -71,7 +71,9 @@ pub(crate) fn judge<'a>(
                 }
                 None
             }
-            What::Script { path, min_score } => grade(path, *min_score, seen, container, options).await,
+            What::File { path, contains, exists } => file(path, contains.as_deref(), *exists, seen).await,
+            What::Command { argv, exit, stdout } => command(argv, *exit, stdout.as_ref(), seen).await,
+            What::Own { code, path, min_score } => grade((*code, path), *min_score, seen, container, options).await,
             what => judge_plain(what, seen),
         }
     })
@@ -183,7 +185,9 @@ fn judge_plain(what: &What, seen: &Seen<'_>) -> Option<Miss> {
         // Judged over all repeats or cases, and by `judge` itself.
         What::SameOutput
         | What::LatencyOver { .. }
-        | What::Script { .. }
+        | What::Own { .. }
+        | What::File { .. }
+        | What::Command { .. }
         | What::Not(_)
         | What::AnyOf(_)
         | What::AllOf(_) => None,
@@ -264,7 +268,7 @@ fn tool(name: &Matcher, args: Option<&Matcher>, count: Option<&Matcher>, ran: bo
 }
 
 async fn grade(
-    path: &aic_base::RelPath,
+    (code, path): (Code, &RelPath),
     min_score: Option<f64>,
     seen: &Seen<'_>,
     container: &Container,
@@ -286,7 +290,7 @@ async fn grade(
     let now = options.clock.now();
     let ctx = json!({ "now": now.to_string(), "environment": options.environment });
     let scripts = container.scripts();
-    let job = ScriptJob { path, args, ctx, limits: None, now, seed: options.seed };
+    let job = ScriptJob { code, path, args, ctx, limits: None, now, seed: options.seed };
     let graded = match scripts.call(job, &options.cancel).await {
         Ok(graded) => graded,
         Err(why) => return unfit(why),
@@ -301,6 +305,45 @@ async fn grade(
         (Some(false), None, _) => Some(Miss::new(format!("the grader says no: {reason}"))),
         (None, None, _) => unfit(format!("{path} gave no `pass`: a grader returns {{pass, score, reason}}")),
     }
+}
+
+async fn file(path: &RelPath, contains: Option<&str>, exists: bool, seen: &Seen<'_>) -> Option<Miss> {
+    let miss = |message: String| Some(Miss::new(message));
+    let found = match seen.workshop.file(path).await {
+        Ok(found) => found,
+        Err(why) => return Some(Miss { message: format!("{path}: {why}"), diff: None, is_error: true }),
+    };
+    match (found, contains) {
+        (Some(_), _) if !exists => miss(format!("{path} is there")),
+        (None, _) if exists => miss(format!("there is no file {path}")),
+        (Some(bytes), Some(wanted)) => {
+            let text = String::from_utf8_lossy(&bytes);
+            if text.contains(wanted) {
+                None
+            } else {
+                miss(format!("{path} does not contain {wanted:?}: {}", clipped(&text)))
+            }
+        }
+        _ => None,
+    }
+}
+
+async fn command(argv: &[String], exit: i32, stdout: Option<&Matcher>, seen: &Seen<'_>) -> Option<Miss> {
+    let ended = match seen.workshop.command(argv.to_vec()).await {
+        Ok(ended) => ended,
+        Err(message) => return Some(Miss { message, diff: None, is_error: true }),
+    };
+    if ended.code != Some(exit) {
+        let said = if ended.stderr.trim().is_empty() { &ended.stdout } else { &ended.stderr };
+        return Some(Miss::new(format!(
+            "wanted exit code {exit}, it ended by {}: {}",
+            ended.end,
+            clipped(said.trim())
+        )));
+    }
+    // As a shell's `$(…)` has it: the line end behind the last line is nobody's wish.
+    let mismatch = stdout?.mismatch(Some(&ended.stdout.trim_end_matches('\n').into()))?;
+    Some(Miss::new(format!("it printed something else: {mismatch}")))
 }
 
 fn clipped(text: &str) -> String {

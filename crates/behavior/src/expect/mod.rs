@@ -9,6 +9,7 @@ pub(crate) use seen::Seen;
 
 use crate::plan::PlanError;
 use aic_base::{Digest, Matcher, Outcome, RelPath, Span, Usd};
+use aic_engine::Code;
 use aic_guard::Condition;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,7 +84,11 @@ pub(crate) enum What {
     /// All repeats gave the same output.
     SameOutput,
     /// A grader of the user's own.
-    Script { path: RelPath, min_score: Option<f64> },
+    Own { code: Code, path: RelPath, min_score: Option<f64> },
+    /// A file of the workspace as programs left it.
+    File { path: RelPath, contains: Option<String>, exists: bool },
+    /// A program in the workspace as the others left it.
+    Command { argv: Vec<String>, exit: i32, stdout: Option<Matcher> },
     /// Not this.
     Not(Box<Expectation>),
     /// At least one of these.

@@ -1,7 +1,7 @@
 //! What an expectation looks at: one turn, or all turns of a case.
 
 use aic_base::{Decision, Outcome, Usage, Usd};
-use aic_engine::{CallRecord, ConfirmationAsked, TurnReport};
+use aic_engine::{CallRecord, ConfirmationAsked, TurnReport, Workshop};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -28,11 +28,13 @@ pub(crate) struct Seen<'a> {
     pub latency: Duration,
     /// The output as JSON, if it is.
     pub json: Option<Value>,
+    /// The workspace as programs left it.
+    pub workshop: &'a Workshop,
 }
 
 impl<'a> Seen<'a> {
     /// What these turns leave to see; none without a turn.
-    pub fn of(input: &'a str, turns: &'a [TurnReport]) -> Option<Self> {
+    pub fn of(input: &'a str, turns: &'a [TurnReport], workshop: &'a Workshop) -> Option<Self> {
         let last = turns.last()?;
         let mut usage = Usage::default();
         for turn in turns {
@@ -49,6 +51,7 @@ impl<'a> Seen<'a> {
             cost: turns.iter().map(|turn| turn.cost).sum(),
             latency: turns.iter().map(|turn| turn.latency).sum(),
             json: serde_json::from_str(&last.output).ok(),
+            workshop,
         })
     }
 

@@ -116,7 +116,7 @@ impl Run<'_> {
         let Some(tool) = self.container.tools.get(tool) else { return };
         let untrusted = tool.spec.trust == Trust::Untrusted;
         self.conversation.tainted |= untrusted;
-        self.conversation.flow.returned(&tool.spec, call, untrusted, result);
+        self.conversation.flow.returned(&self.container.spec, &tool.spec, call, untrusted, result);
     }
 
     /// The rules on the flow of data: stops what they forbid, and gives the decision that a person may overrule.

@@ -534,6 +534,7 @@ impl<'a> Run<'a> {
             stale,
             pending,
             streamed,
+            workspace: None,
             events: self.trace.events,
         }
     }

@@ -18,13 +18,38 @@ pub struct TestHosts {
     pub names: BTreeMap<String, Vec<IpAddr>>,
 }
 
+/// An address that tools may not reach, and the name that led there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{} no public address: tools reach public ones only", match name {
+    Some(name) => format!("{name} resolves to {ip}, which is"),
+    None => format!("{ip} is"),
+})]
+pub(super) struct NotPublic {
+    name: Option<String>,
+    ip: IpAddr,
+}
+
+impl NotPublic {
+    /// The refusal behind an error of the HTTP client's, if that is what it is.
+    pub fn behind<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(refused) = error.downcast_ref() {
+                return Some(refused);
+            }
+            next = error.source();
+        }
+        None
+    }
+}
+
 /// Why the host of an address may not be reached, where it is written as a number.
-pub(super) fn refused_literal(host: &str, hosts: &TestHosts) -> Option<String> {
+pub(super) fn refused_literal(host: &str, hosts: &TestHosts) -> Option<NotPublic> {
     let ip: IpAddr = host.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
     if hosts.open.contains(&ip) {
         return None;
     }
-    (!is_public(ip)).then(|| format!("{ip} is no public address, and tools reach public ones only"))
+    (!is_public(ip)).then_some(NotPublic { name: None, ip })
 }
 
 /// Resolves names and lets public addresses through only.
@@ -42,10 +67,7 @@ impl Resolve for PublicOnly {
             };
             // One address that is not public says that the name is not to be trusted with the others either.
             if let Some(ip) = found.iter().find(|ip| !hosts.open.contains(ip) && !is_public(**ip)) {
-                return Err(format!(
-                    "{name} resolves to {ip}, which is no public address: tools reach public ones only"
-                )
-                .into());
+                return Err(NotPublic { name: Some(name), ip: *ip }.into());
             }
             let addresses: Addrs = Box::new(found.into_iter().map(|ip| SocketAddr::new(ip, 0)));
             Ok(addresses)

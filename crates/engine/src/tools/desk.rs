@@ -3,14 +3,16 @@
 use super::fill::Values;
 use super::mcp::{Servers, ToolList};
 use super::rooms::{Ground, Rooms, environment};
-use super::{Done, Job, Tool, http, mcp};
+use super::workshop::{self, Workshop};
+use super::{Done, Job, Tool, http, map_strings, mcp, sql};
 use crate::container::Container;
+use crate::modules::{ModuleJob, answer};
 use crate::options::{Effects, RunOptions};
 use crate::prompt::Variables;
-use crate::scripts::StopOnDrop;
+use crate::report::WorkspaceChanges;
+use crate::scripts::on_thread;
 use aic_model::Scrub;
-use aic_sandbox::Cancel;
-use aic_spec::{Run, Server};
+use aic_spec::{Run, Server, WasmRun};
 use serde_json::{Map, Value};
 use std::sync::{Arc, LazyLock};
 
@@ -66,6 +68,30 @@ impl<'a> Surroundings<'a> {
         }
     }
 
+    /// The workspace as the conversation's programs left it.
+    pub fn workshop(&self) -> Workshop {
+        let (rooms, machine) = (self.desk.rooms.clone(), self.container.backing.machine.clone());
+        Workshop { rooms, ground: self.ground.clone(), machine, cancel: self.options.cancel.clone() }
+    }
+
+    /// What programs changed in the conversation's copy of the workspace, where it has one by now. What a program was
+    /// given as a secret is not shown.
+    pub async fn changes(&self) -> Option<WorkspaceChanges> {
+        let rooms = self.desk.rooms.clone();
+        if !rooms.has_copy() {
+            return None;
+        }
+        let mut scrub = Scrub::default();
+        let variable = |name: &str| self.variable(name);
+        let values = self.values(&variable);
+        for room in self.container.spec.tools.rooms() {
+            // One that cannot be filled was never given to a program.
+            drop(environment(room, &values, &mut scrub));
+        }
+        let found = on_thread(&self.options.cancel, move |_| rooms.changes()).await;
+        Some(workshop::told(found.unwrap_or_else(|why| Err(why.into())), &scrub))
+    }
+
     /// What a server offers now.
     pub async fn list(&self, name: &str, server: &Server) -> Result<ToolList, String> {
         let variable = |name: &str| self.variable(name);
@@ -101,6 +127,7 @@ impl Surroundings<'_> {
                 let within = run.timeout.unwrap_or(self.ground.limits.timeout);
                 http::carry_out(run, &values, &self.container.outside, within).await
             }
+            (Job::Sql(job), _) => sql::ask_server(&job, &values, self.ground.limits.timeout).await.into(),
             (Job::Program(started), _) => {
                 let Some(machine) = self.container.backing.machine.clone() else {
                     return Done::Stop("there is no sandbox here to run programs in; in a test, mock the tool".into());
@@ -110,14 +137,13 @@ impl Surroundings<'_> {
                     Ok(env) => env,
                     Err(why) => return Done::Stop(why),
                 };
-                let (rooms, ground, cancel) = (self.desk.rooms.clone(), self.ground.clone(), Cancel::new());
-                // Dropping this future must stop the program too.
-                let _stop = StopOnDrop(cancel.clone());
-                let work = tokio::task::spawn_blocking(move || {
-                    started.carry_out(&rooms, &machine, &ground, env, &scrub, &cancel)
+                let (rooms, ground) = (self.desk.rooms.clone(), self.ground.clone());
+                let work = on_thread(&self.options.cancel, move |stop| {
+                    started.carry_out(&rooms, &machine, &ground, env, &scrub, stop)
                 });
-                work.await.unwrap_or_else(|_| Done::Failed("the sandbox's thread ended before the program did".into()))
+                work.await.unwrap_or_else(|why| Done::Failed(why.into()))
             }
+            (Job::Wasm(stdin), Some(Run::Wasm(run))) => self.module(run, stdin, &values).await,
             (Job::Mcp, Some(Run::Mcp { server: name, tool: theirs })) => {
                 let Some(server) = self.container.spec.tools.servers.get(name) else {
                     return Done::Stop(format!("`tools.servers` has no `{name}`"));
@@ -128,6 +154,40 @@ impl Surroundings<'_> {
                 self.desk.servers.call((name, server), theirs, self.args, locked, &around).await
             }
             _ => Done::Stop(format!("`{}` has no way of running", tool.spec.name)),
+        }
+    }
+
+    /// Runs a module of the spec's. It sees the workspace only as a reader: nothing it does outlives the call.
+    async fn module(&self, run: &WasmRun, stdin: Vec<u8>, values: &Values<'_>) -> Done {
+        let modules = self.container.scripts.modules().clone();
+        if !modules.has(&run.path) {
+            return Done::Stop(format!(
+                "{}: no WebAssembly module is there: build it; in a test, mock the tool",
+                run.path
+            ));
+        }
+        let mut scrub = Scrub::default();
+        let env = match environment(&run.room, values, &mut scrub) {
+            Ok(env) => env,
+            Err(why) => return Done::Stop(why),
+        };
+        let mut limits = self.ground.limits.clone();
+        limits.memory = run.room.memory.unwrap_or(limits.memory);
+        limits.timeout = run.room.timeout.unwrap_or(limits.timeout);
+        let (rooms, ground) = (self.desk.rooms.clone(), self.ground.clone());
+        let (path, now, seed) = (run.path.clone(), self.options.clock.now(), self.options.seed);
+        let work = on_thread(&self.options.cancel, move |stop| {
+            let workspace = rooms.seen_by_modules(&ground);
+            modules.run(ModuleJob { path, stdin, env, limits, workspace, now, seed }, stop)
+        });
+        match work.await {
+            Ok(Ok(result)) => {
+                let mut result = answer(&result);
+                map_strings(&mut result, &mut |text| scrub.clean(text));
+                Done::Ran { result, changed: None }
+            }
+            Ok(Err(why)) => Done::Failed(scrub.clean(&why)),
+            Err(why) => Done::Failed(format!("{}: {why}", run.path)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Tools that send an HTTP request: to the host that the spec names, and to no other, whoever redirects.
 
 use super::Done;
-use super::address::{PublicOnly, TestHosts, refused_literal};
+use super::address::{NotPublic, PublicOnly, TestHosts, refused_literal};
 use super::fill::{Place, Values, plain, used};
 use aic_model::Scrub;
 use aic_spec::HttpRun;
@@ -50,17 +50,17 @@ impl ToolNetwork {
         body: Option<&[u8]>,
         within: Duration,
     ) -> Result<Response, SendError> {
-        if let Some(why) = url.host_str().and_then(|host| refused_literal(host, &self.hosts)) {
-            return Err(SendError::Refused(why));
+        if let Some(refused) = url.host_str().and_then(|host| refused_literal(host, &self.hosts)) {
+            return Err(SendError::Refused(refused));
         }
         let mut request = self.client().map_err(SendError::Failed)?.request(method, url.clone());
         request = request.headers(headers.clone()).timeout(within);
         if let Some(body) = body {
             request = request.body(body.to_vec());
         }
-        request.send().await.map_err(|error| {
-            let why = chain(&error);
-            if why.contains("public ones only") { SendError::Refused(why) } else { SendError::Failed(why) }
+        request.send().await.map_err(|error| match NotPublic::behind(&error) {
+            Some(refused) => SendError::Refused(refused.clone()),
+            None => SendError::Failed(chain(&error)),
         })
     }
 
@@ -77,7 +77,7 @@ impl ToolNetwork {
 #[derive(Debug)]
 pub(super) enum SendError {
     /// It was not sent, for where it would have gone.
-    Refused(String),
+    Refused(NotPublic),
     /// It did not work.
     Failed(String),
 }
@@ -91,9 +91,6 @@ fn chain(error: &reqwest::Error) -> String {
     let mut next: Option<&dyn std::error::Error> = std::error::Error::source(error);
     while let Some(error) = next {
         text = error.to_string();
-        if text.contains("public ones only") {
-            break;
-        }
         next = error.source();
     }
     if text.is_empty() { "the request could not be sent".into() } else { text.chars().take(300).collect() }
@@ -285,7 +282,7 @@ async fn exchange(ready: &Ready, network: &ToolNetwork, within: Duration) -> Don
         let sent = network.send(ready.method.clone(), &url, &ready.headers, ready.body.as_deref(), within).await;
         let response = match sent {
             Ok(response) => response,
-            Err(SendError::Refused(why)) => return Done::Denied(why),
+            Err(SendError::Refused(refused)) => return Done::Denied(refused.to_string()),
             Err(SendError::Failed(why)) => return Done::Failed(format!("{}: {why}", host(&url))),
         };
         let status = response.status();

@@ -13,26 +13,28 @@ mod mock;
 mod rooms;
 mod shell;
 mod sql;
+mod workshop;
 
 pub use address::TestHosts;
 pub(crate) use desk::{Desk, Surroundings};
 pub(crate) use http::ToolNetwork;
 pub use mcp::{Lock, LockError, ToolList};
 pub use mock::Mocks;
+pub use workshop::{Ended, Workshop};
 
 use crate::container::{Container, ContainerError};
 use crate::data::Data;
 use crate::options::{Effects, RunOptions};
-use crate::scripts::{ScriptJob, Scripts};
+use crate::scripts::{Code, ScriptJob, Scripts};
 use aic_guard::{BlockedPattern, Condition, NameGlob, Place};
 use aic_model::{NoKeys, ToolCall, ToolDef};
-use aic_spec::{Blocked, Effect, Run, Server, ToolSpec, Tools};
+use aic_spec::{Blocked, Database, Effect, Room, Run, Server, Spec, ToolSpec, Tools};
 use fill::Values;
 use indexmap::IndexMap;
 use mock::MockAnswer;
 use rooms::Started;
 use serde_json::{Value, json};
-use sql::{SqlError, SqlJob};
+use sql::{SqlError, SqlJob, SqlOutcome};
 
 /// The most bytes of a result that the model is shown.
 const MAX_RESULT: usize = 256 * 1024;
@@ -62,8 +64,9 @@ pub(crate) enum Job {
     Http,
     Program(Started),
     Mcp,
+    /// A module, and what it reads.
+    Wasm(Vec<u8>),
     HandBack,
-    NotYet(String),
 }
 
 /// What came of a call.
@@ -77,7 +80,7 @@ pub(crate) enum Done {
     Denied(String),
     /// The caller has to carry it out.
     HandedBack,
-    /// The run cannot go on: a missing mock, a kind of tool that this version does not have.
+    /// The run cannot go on: a missing mock, a module that nobody built, a sandbox that is not there.
     Stop(String),
 }
 
@@ -155,7 +158,7 @@ impl Toolbox {
             Some(Run::Command(run)) => Job::Program(rooms::command(run, &arguments_only(&call.args))?),
             Some(Run::Shell(run)) => Job::Program(rooms::shell(run, &arguments_only(&call.args))?),
             Some(Run::Mcp { .. }) => Job::Mcp,
-            Some(Run::NotYet(kind)) => Job::NotYet(kind.clone()),
+            Some(Run::Wasm(run)) => Job::Wasm(rooms::stdin(run.stdin.as_deref(), &arguments_only(&call.args))?),
             Some(Run::Sql(run)) => match sql::judge(&tool.spec, run, &call.args) {
                 Ok(job) => Job::Sql(job),
                 Err(SqlError::Denied(why) | SqlError::Failed(why) | SqlError::NoData(why)) => return Err(why),
@@ -201,15 +204,18 @@ pub(crate) async fn carry_out(
             Err(why) => Done::Stop(why),
         };
     }
+    let room = room(&container.spec, &tool.spec);
+    // Whatever the spec calls its effect: nobody can tell what a program says to the hosts it reaches.
+    let networked = room.is_some_and(|room| !rooms::network(&container.spec.sandbox, room).is_empty());
     // What writes to a private copy, or to nothing that outlives the conversation.
-    let local = match &tool.spec.run {
-        Some(Run::Mcp { server, .. }) => {
-            matches!(container.spec.tools.servers.get(server), Some(Server::Program { .. }))
-        }
-        _ => matches!(job, Job::Sql(_) | Job::Script | Job::Program(_)),
+    let local = match &job {
+        Job::Sql(job) => job.is_local(),
+        job => !networked && (room.is_some() || matches!(job, Job::Script | Job::Wasm(_))),
     };
+    // Nothing of a server's is a test's own, whatever the spec calls the effect.
+    let writes_elsewhere = matches!(&job, Job::Sql(job) if !job.is_local() && !job.judged.reads_only);
     if let Effects::Test { real } = &options.effects
-        && tool.spec.effect != Effect::Read
+        && (tool.spec.effect != Effect::Read || networked || writes_elsewhere)
         && !(local && tool.spec.effect == Effect::Write && options.data.is_private())
         && !real.contains(name)
         && !matches!(job, Job::HandBack)
@@ -223,9 +229,9 @@ pub(crate) async fn carry_out(
             Effects::Live => Done::HandedBack,
             Effects::Test { .. } => Done::Stop(format!("`{name}` has no `run`, so the test needs a mock of it")),
         },
-        Job::Http | Job::Program(_) | Job::Mcp => desk.carry_out(container, options, (tool, job), args).await,
-        Job::NotYet(kind) => {
-            Done::Stop(format!("`{name}`: this version does not run `{kind}` tools yet; in a test, mock it"))
+        Job::Sql(job) if !job.is_local() => desk.carry_out(container, options, (tool, Job::Sql(job)), args).await,
+        Job::Http | Job::Program(_) | Job::Mcp | Job::Wasm(_) => {
+            desk.carry_out(container, options, (tool, job), args).await
         }
         Job::Script => match &tool.spec.run {
             Some(Run::Script { path, timeout, memory }) => {
@@ -237,19 +243,33 @@ pub(crate) async fn carry_out(
             _ => Done::Stop(format!("`{name}` has no script")),
         },
         Job::Sql(job) => {
+            let Database::Sqlite(path) = job.database.clone() else {
+                return Done::Stop(format!("`{name}` has no file"));
+            };
             let (data, timeout, cancel): (Data, _, _) =
                 (options.data.clone(), scripts.limits().timeout, options.cancel.clone());
-            let work = tokio::task::spawn_blocking(move || sql::carry_out(&job, &data, now, timeout, &cancel));
+            let work =
+                tokio::task::spawn_blocking(move || sql::sqlite::carry_out(&job, &path, &data, now, timeout, &cancel));
             match work.await {
-                Ok(Ok(outcome)) => Done::Ran { result: outcome.result, changed: outcome.changed },
-                Ok(Err(SqlError::Denied(why))) => Done::Denied(why),
-                Ok(Err(SqlError::Failed(why))) => Done::Failed(why),
-                Ok(Err(SqlError::NoData(why))) => Done::Stop(why),
+                Ok(came) => came.into(),
                 Err(_) => Done::Failed("the database's thread ended before the statement did".into()),
             }
         }
     }
     .capped()
+}
+
+/// Where the program of a tool runs, or the server's that carries it out.
+fn room<'a>(spec: &'a Spec, tool: &'a ToolSpec) -> Option<&'a Room> {
+    match tool.run.as_ref()? {
+        Run::Command(run) => Some(&run.room),
+        Run::Shell(run) => Some(&run.room),
+        Run::Mcp { server, .. } => match spec.tools.servers.get(server)? {
+            Server::Program { room, .. } => Some(room),
+            Server::Remote { .. } => None,
+        },
+        _ => None,
+    }
 }
 
 async fn run_script(
@@ -267,10 +287,21 @@ async fn run_script(
         "environment": options.environment,
         "user": { "id": options.user.id, "roles": options.user.roles },
     });
-    let job = ScriptJob { path, args: args.clone(), ctx, limits, now, seed: options.seed };
+    let job = ScriptJob { code: Code::Script, path, args: args.clone(), ctx, limits, now, seed: options.seed };
     match scripts.call(job, &options.cancel).await {
         Ok(result) => Done::Ran { result, changed: None },
         Err(why) => Done::Failed(why),
+    }
+}
+
+impl From<Result<SqlOutcome, SqlError>> for Done {
+    fn from(came: Result<SqlOutcome, SqlError>) -> Self {
+        match came {
+            Ok(outcome) => Self::Ran { result: outcome.result, changed: outcome.changed },
+            Err(SqlError::Denied(why)) => Self::Denied(why),
+            Err(SqlError::Failed(why)) => Self::Failed(why),
+            Err(SqlError::NoData(why)) => Self::Stop(why),
+        }
     }
 }
 

@@ -4,17 +4,25 @@ use super::Done;
 use super::fill::{Place, Values};
 use aic_base::{Limits, RelPath};
 use aic_model::Scrub;
+use aic_sandbox::egress::{Contact, HostPort, Network, Outcome};
 use aic_sandbox::runtime::select::{Ask, Fallback, Needs, Security, select};
 use aic_sandbox::runtime::{
-    Access, Choice, Exec, ExecResult, Exit, Program, Rootfs, SandboxId, SandboxSpec, Workspace,
+    Access, Change, Choice, Exec, ExecResult, Exit, Program, Rootfs, SandboxId, SandboxSpec, Workspace, WorkspaceCopy,
 };
 use aic_sandbox::{Cancel, Machine, Runtime, RuntimeKind};
 use aic_spec::{CommandRun, Room, Sandbox, ShellRun, WorkspaceMode};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+/// How many of the hosts that a program did not reach are told.
+const SHOWN_CONTACTS: usize = 20;
+
+/// What stands in a workspace that is the workbench's own.
+const NOT_THEIRS: [&str; 1] = [".aic"];
 
 /// How long a program that is there for the whole conversation may live.
 pub(super) const LONG: Duration = Duration::from_secs(24 * 3600);
@@ -35,7 +43,23 @@ pub(crate) struct Ground {
 /// The sandboxes of one conversation.
 #[derive(Default)]
 pub(crate) struct Rooms {
-    open: Mutex<Vec<Open>>,
+    inside: Mutex<Inside>,
+    /// Whether there is a copy of the workspace: known without waiting for a sandbox that is being made.
+    copied: AtomicBool,
+}
+
+#[derive(Default)]
+struct Inside {
+    open: Vec<Open>,
+    copy: Option<Copied>,
+}
+
+/// The conversation's copy of the workspace. The sandbox that made it holds it; the others share it.
+enum Copied {
+    /// It lies on the host since this moment.
+    Here(WorkspaceCopy, SystemTime),
+    /// It is in the memory of a machine.
+    InMachine,
 }
 
 struct Open {
@@ -62,13 +86,14 @@ pub(super) struct Entered {
 
 impl std::fmt::Debug for Rooms {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rooms").field("open", &self.lock().len()).finish()
+        f.debug_struct("Rooms").field("open", &self.lock().open.len()).finish()
     }
 }
 
 impl Drop for Rooms {
     fn drop(&mut self) {
-        for open in self.lock().drain(..) {
+        // Backwards: the first may hold the copy that the others share.
+        for open in self.lock().open.drain(..).rev() {
             // What cannot be removed here is found by the next start.
             drop(open.runtime.delete(&open.id));
         }
@@ -76,8 +101,8 @@ impl Drop for Rooms {
 }
 
 impl Rooms {
-    fn lock(&self) -> MutexGuard<'_, Vec<Open>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The sandbox for this room, made where there is none yet. Blocks.
@@ -89,42 +114,92 @@ impl Rooms {
         server: Option<&str>,
     ) -> Result<Entered, String> {
         let runtime = room.runtime.clone().or_else(|| ground.sandbox.runtime.clone());
-        let network = if room.network.is_empty() { &ground.sandbox.network } else { &room.network };
-        if !network.is_empty() {
-            return Err("this version gives programs no network: remove `network`, or mock the tool".into());
-        }
+        let network = network(&ground.sandbox, room);
+        let hosts = network.iter().map(|host| host.parse()).collect::<Result<Vec<HostPort>, _>>();
+        let hosts = hosts.map_err(|why| format!("`network`: {why}"))?;
         let mut limits = ground.limits.clone();
         limits.memory = room.memory.unwrap_or(limits.memory);
         if server.is_some() {
             limits.timeout = LONG;
         }
-        let key = Key { runtime, memory: limits.memory, network: network.clone(), server: server.map(str::to_owned) };
+        let key = Key { runtime, memory: limits.memory, network: network.to_vec(), server: server.map(str::to_owned) };
         // Held while one is made: two calls at once share it rather than make two.
-        let mut open = self.lock();
-        if let Some(found) = open.iter().find(|open| open.key == key) {
+        let mut inside = self.lock();
+        if let Some(found) = inside.open.iter().find(|open| open.key == key) {
             return Ok(Entered { runtime: found.runtime.clone(), id: found.id.clone() });
         }
-        let choice = choose(machine, ground, key.runtime.as_deref(), &limits)?;
+        let choice = choose(machine, ground, &key, &limits)?;
         let actual = choice.actual;
         let runtime = machine.runtime(actual).ok_or("the runtime that was chosen is gone")?;
         let spec = SandboxSpec {
             limits,
-            workspace: workspace(ground),
+            workspace: workspace(ground, actual, inside.copy.as_ref()),
             rootfs: rootfs(ground)?,
+            network: Network::to(hosts),
             choice,
             ..SandboxSpec::new(actual, format!("run-{}", std::process::id()))
         };
         let id = runtime.create(&spec).map_err(|error| error.to_string())?;
+        let copy = match runtime.workspace_copy(&id) {
+            Some(copy) => Some(Copied::Here(copy, SystemTime::now())),
+            None if spec.workspace.access == Access::Copy => Some(Copied::InMachine),
+            None => None,
+        };
         if let Err(error) = runtime.start(&id) {
             drop(runtime.delete(&id));
             return Err(error.to_string());
         }
-        open.push(Open { key, runtime: runtime.clone(), id: id.clone() });
+        inside.open.push(Open { key, runtime: runtime.clone(), id: id.clone() });
+        inside.copy = inside.copy.take().or(copy);
+        self.copied.store(inside.copy.is_some(), Ordering::Relaxed);
         Ok(Entered { runtime, id })
+    }
+
+    fn copy(&self) -> Result<Option<(WorkspaceCopy, SystemTime)>, String> {
+        match &self.lock().copy {
+            None => Ok(None),
+            Some(Copied::Here(copy, since)) => Ok(Some((copy.clone(), *since))),
+            Some(Copied::InMachine) => Err("it is in the memory of a microVM".into()),
+        }
+    }
+
+    /// Whether programs have a copy of the workspace by now.
+    pub(super) fn has_copy(&self) -> bool {
+        self.copied.load(Ordering::Relaxed)
+    }
+
+    /// What was changed in the copy. Blocks.
+    pub(super) fn changes(&self) -> Result<Vec<Change>, String> {
+        let Some((copy, since)) = self.copy()? else { return Ok(Vec::new()) };
+        copy.changes(since, &NOT_THEIRS).map_err(|error| error.to_string())
+    }
+
+    /// A file as programs left it, in their copy or in the workspace. Blocks.
+    pub(super) fn file(&self, root: &Path, path: &str, most: u64) -> Result<Option<Vec<u8>>, String> {
+        let copy = match self.copy()? {
+            Some((copy, _)) => copy,
+            None => WorkspaceCopy::none_of(root),
+        };
+        copy.read(path, most).map_err(|error| error.to_string())
+    }
+
+    /// What a module sees of the workspace: the files as they are by now, if anything of it may be seen, and never more
+    /// than to read. Blocks.
+    pub(super) fn seen_by_modules(&self, ground: &Ground) -> Workspace {
+        match (ground.sandbox.workspace, self.copy()) {
+            (WorkspaceMode::None, _) => Workspace::default(),
+            (_, Ok(Some((copy, _)))) => Workspace { access: Access::ReadOnly, path: copy.path().to_owned() },
+            _ => Workspace { access: Access::ReadOnly, path: ground.root.clone() },
+        }
     }
 }
 
-fn workspace(ground: &Ground) -> Workspace {
+/// The hosts that a program may reach: its own, else the spec's.
+pub(super) fn network<'a>(sandbox: &'a Sandbox, room: &'a Room) -> &'a [String] {
+    room.network.as_ref().unwrap_or(&sandbox.network)
+}
+
+fn workspace(ground: &Ground, actual: RuntimeKind, copy: Option<&Copied>) -> Workspace {
     let access = match ground.sandbox.workspace {
         WorkspaceMode::None => return Workspace::default(),
         WorkspaceMode::ReadOnly => Access::ReadOnly,
@@ -132,28 +207,39 @@ fn workspace(ground: &Ground) -> Workspace {
         WorkspaceMode::ReadWrite if ground.harmless => Access::Copy,
         WorkspaceMode::ReadWrite => Access::ReadWrite,
     };
-    Workspace { access, path: ground.root.clone() }
+    match copy {
+        // One copy for the conversation; a machine shares nothing, and has another.
+        Some(Copied::Here(copy, _)) if access == Access::Copy && actual != RuntimeKind::Microvm => {
+            Workspace { access: Access::ReadWrite, path: copy.path().to_owned() }
+        }
+        _ => Workspace { access, path: ground.root.clone() },
+    }
 }
 
 fn rootfs(ground: &Ground) -> Result<Rootfs, String> {
     let Some(text) = &ground.sandbox.rootfs else { return Ok(Rootfs::Host) };
-    if text.starts_with("oci:") {
-        return Err("this version takes no OCI image as `sandbox.rootfs`: unpack it into a folder and name that".into());
-    }
+    let (image, text) = match text.strip_prefix("oci:") {
+        Some(image) => (true, image),
+        None => (false, text.as_str()),
+    };
     let path = ground.folder.join(text).map_err(|error| format!("`sandbox.rootfs`: {error}"))?;
-    let real = inside(&ground.root, &path.under(&ground.root));
-    real.map(Rootfs::Directory).ok_or_else(|| format!("`sandbox.rootfs`: {path} is no folder of this workspace"))
+    match inside(&ground.root, &path.under(&ground.root)) {
+        Some(real) if image => Ok(Rootfs::Oci(real)),
+        Some(real) if real.is_dir() => Ok(Rootfs::Directory(real)),
+        _ if image => Err(format!("`sandbox.rootfs`: {path} is no image of this workspace")),
+        _ => Err(format!("`sandbox.rootfs`: {path} is no folder of this workspace")),
+    }
 }
 
 fn inside(root: &Path, path: &Path) -> Option<PathBuf> {
     let (root, path) = (root.canonicalize().ok()?, path.canonicalize().ok()?);
-    (path.starts_with(root) && path.is_dir()).then_some(path)
+    path.starts_with(root).then_some(path)
 }
 
-fn choose(machine: &Machine, ground: &Ground, runtime: Option<&str>, limits: &Limits) -> Result<Choice, String> {
+fn choose(machine: &Machine, ground: &Ground, key: &Key, limits: &Limits) -> Result<Choice, String> {
     let sandbox = &ground.sandbox;
     let ask = Ask {
-        runtime: runtime.map(str::parse::<RuntimeKind>).transpose()?,
+        runtime: key.runtime.as_deref().map(str::parse::<RuntimeKind>).transpose()?,
         security: if sandbox.high { Security::High } else { Security::Standard },
         fallback: match sandbox.fallback.as_deref() {
             Some("best-effort") => Fallback::BestEffort,
@@ -161,7 +247,12 @@ fn choose(machine: &Machine, ground: &Ground, runtime: Option<&str>, limits: &Li
             _ => Fallback::Strict,
         },
         chain: sandbox.chain.iter().map(|word| word.parse()).collect::<Result<_, _>>()?,
-        needs: Needs { command: true, workspace: sandbox.workspace != WorkspaceMode::None, ..Needs::default() },
+        needs: Needs {
+            command: true,
+            network: !key.network.is_empty(),
+            workspace: sandbox.workspace != WorkspaceMode::None,
+            ..Needs::default()
+        },
     };
     select(&ask, &machine.offers(limits)).map_err(|refusal| refusal.to_string())
 }
@@ -182,11 +273,13 @@ pub(super) fn command(run: &CommandRun, values: &Values<'_>) -> Result<Started, 
     if argv.iter().any(|word| word.contains('\0')) {
         return Err("an argument holds the character 0".into());
     }
-    let stdin = match &run.stdin {
-        Some(text) => values.fill(text, Place::Word, &mut scrub)?,
-        None => values.args.to_string(),
-    };
-    Ok(Started { argv, stdin: stdin.into_bytes(), room: run.room.clone() })
+    Ok(Started { argv, stdin: stdin(run.stdin.as_deref(), values)?, room: run.room.clone() })
+}
+
+/// What a program or a module reads: what the spec says, else the arguments as JSON.
+pub(super) fn stdin(text: Option<&str>, values: &Values<'_>) -> Result<Vec<u8>, String> {
+    let filled = text.map(|text| values.fill(text, Place::Word, &mut Scrub::default())).transpose()?;
+    Ok(filled.unwrap_or_else(|| values.args.to_string()).into_bytes())
 }
 
 /// What a `shell` tool starts for these arguments, if every command in it is allowed.
@@ -207,6 +300,11 @@ pub(super) fn environment(
 }
 
 impl Started {
+    /// A program that reads nothing.
+    pub fn plain(argv: Vec<String>, room: Room) -> Self {
+        Self { argv, stdin: Vec::new(), room }
+    }
+
     /// Where it runs.
     pub const fn room(&self) -> &Room {
         &self.room
@@ -222,11 +320,24 @@ impl Started {
         scrub: &Scrub,
         cancel: &Cancel,
     ) -> Done {
-        let place = match rooms.enter(machine, ground, &self.room, None) {
-            Ok(place) => place,
+        match self.run(rooms, machine, ground, env, cancel) {
+            Ok(result) => told(&result, scrub),
             // The set-up is wrong, and no answer of a model can mend it.
-            Err(why) => return Done::Stop(why),
-        };
+            Err(NotRun::NoRoom(why)) => Done::Stop(why),
+            Err(NotRun::Failed(why)) => Done::Failed(scrub.clean(&why)),
+        }
+    }
+
+    /// The same, with its result as it is. Blocks.
+    pub fn run(
+        self,
+        rooms: &Rooms,
+        machine: &Machine,
+        ground: &Ground,
+        env: BTreeMap<String, String>,
+        cancel: &Cancel,
+    ) -> Result<ExecResult, NotRun> {
+        let place = rooms.enter(machine, ground, &self.room, None).map_err(NotRun::NoRoom)?;
         let exec = Exec {
             program: Program::Command(self.argv.into_iter().map(Into::into).collect()),
             env,
@@ -234,11 +345,19 @@ impl Started {
             stdin: self.stdin,
             timeout: self.room.timeout.unwrap_or(ground.limits.timeout),
         };
-        match place.runtime.exec(&place.id, &exec, cancel) {
-            Ok(result) => told(&result, scrub),
-            Err(error) => Done::Failed(scrub.clean(&error.to_string())),
-        }
+        place.runtime.exec(&place.id, &exec, cancel).map_err(|error| NotRun::Failed(error.to_string()))
     }
+}
+
+/// Why a program did not run to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotRun {
+    /// There is no sandbox for it.
+    #[error("{0}")]
+    NoRoom(String),
+    /// It could not be started, or its sandbox died.
+    #[error("{0}")]
+    Failed(String),
 }
 
 /// What a program did, as the model is told it.
@@ -259,9 +378,22 @@ fn told(result: &ExecResult, scrub: &Scrub) -> Done {
     if result.truncated {
         value["truncated"] = Value::Bool(true);
     }
+    let refused = result.network.iter().filter(|contact| contact.outcome != Outcome::Reached);
+    let refused: Vec<Value> = refused.take(SHOWN_CONTACTS).map(|contact| told_contact(contact).into()).collect();
+    if !refused.is_empty() {
+        value["network"] = refused.into();
+    }
     // Another runtime than was asked for is not kept quiet.
     if let Some(why) = &result.choice.fallback {
         value["ran_in"] = json!({ "runtime": result.choice.actual.name(), "because": why });
     }
     Done::Ran { result: value, changed: None }
+}
+
+/// Why a program did not reach what it asked for.
+fn told_contact(contact: &Contact) -> String {
+    match &contact.target {
+        Some(target) => format!("{target} {}", contact.outcome),
+        None => contact.outcome.to_string(),
+    }
 }

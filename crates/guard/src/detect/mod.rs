@@ -16,6 +16,7 @@ mod secrets;
 mod shell;
 mod signs;
 mod sqli;
+mod stray;
 mod topics;
 
 pub use injection::injection_score;

@@ -9,7 +9,8 @@ use std::ops::Range;
 /// The weights, then nothing.
 static TABLE: &[u8] = include_bytes!("injection.table");
 /// How many weights there are: a power of two.
-pub const BUCKETS: usize = 1 << 18;
+pub const BUCKETS: usize = 1 << BITS;
+const BITS: u32 = 19;
 /// What one step of a weight is worth.
 pub const STEP: f64 = 1.0 / 32.0;
 /// Words of a window, and from one window to the next.
@@ -119,7 +120,7 @@ fn mixed(a: u64, b: u64) -> u64 {
 
 /// Never 0: there the bias stands.
 fn bucket(hash: u64) -> u32 {
-    let spread = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 46;
+    let spread = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - BITS);
     (spread as u32 % (BUCKETS as u32 - 1)) + 1
 }
 

@@ -53,14 +53,19 @@ impl Weighed {
 /// Weighs a folded text; nothing if no sign is in it.
 pub(super) fn weigh(signs: &[Sign], prefilter: &Prefilter, text: &str) -> Option<Weighed> {
     let candidates = prefilter.candidates(signs.iter().map(|sign| &sign.pattern), text);
-    let mut score = 0.0;
     let mut best: Option<(f64, Range<usize>, &'static str)> = None;
+    // Signs of one kind count once: different spellings of one thing are not two things.
+    let mut kinds: Vec<(&'static str, f64)> = Vec::new();
     for (sign, _) in signs.iter().zip(candidates).filter(|(_, candidate)| *candidate) {
         let Some(hit) = sign.pattern.find(text) else { continue };
-        score += sign.weight;
+        match kinds.iter_mut().find(|(what, _)| *what == sign.what) {
+            Some((_, weight)) => *weight = weight.max(sign.weight),
+            None => kinds.push((sign.what, sign.weight)),
+        }
         if best.as_ref().is_none_or(|(weight, ..)| sign.weight > *weight) {
             best = Some((sign.weight, hit.range(), sign.what));
         }
     }
+    let score = kinds.iter().map(|(_, weight)| weight).sum();
     best.map(|(_, range, what)| Weighed { score, range, what })
 }

@@ -3,13 +3,16 @@
 //! What is not understood is denied. Names of common table expressions count as such only where the database would read
 //! them so, and never as the target of a write.
 
+use super::functions::FUNCTIONS;
 use super::tokens::Reading;
-use super::{Dialect, parse};
+use super::{Dialect, parse, postgres};
 use crate::distance::nearest;
 use aic_base::Span;
 use sqlparser::ast::{
-    DataType, Expr, FromTable, Insert, ObjectName, ObjectType, OnInsert, Query, Select, SetExpr, SqliteOnConflict,
-    Statement, TableFactor, TableObject, TableWithJoins, Visit as _, Visitor,
+    AlterTableOperation, ArrayElemTypeDef, BinaryOperator, CascadeOption, ColumnDef, ColumnOption, DataType,
+    DropBehavior, Expr, FromTable, Insert, ObjectName, ObjectType, OnInsert, Query, RenameTableNameKind, Select,
+    SelectItem, SetExpr, SqliteOnConflict, Statement, TableConstraint, TableFactor, TableObject, TableWithJoins,
+    Truncate, TypedString, Visit as _, Visitor,
 };
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -50,147 +53,11 @@ fn denied<T>(reason: impl Into<String>) -> Result<T, Denied> {
     Err(Denied { reason: reason.into(), span: None })
 }
 
-/// The functions that a policy without a list allows: they compute on values, and read no file, no setting and no other
-/// table.
-pub const fn default_functions() -> &'static [&'static str] {
-    FUNCTIONS
-}
-
-const FUNCTIONS: &[&str] = &[
-    // aggregates and windows
-    "count",
-    "sum",
-    "avg",
-    "min",
-    "max",
-    "total",
-    "group_concat",
-    "string_agg",
-    "array_agg",
-    "bool_and",
-    "bool_or",
-    "every",
-    "stddev",
-    "variance",
-    "row_number",
-    "rank",
-    "dense_rank",
-    "percent_rank",
-    "cume_dist",
-    "ntile",
-    "lag",
-    "lead",
-    "first_value",
-    "last_value",
-    "nth_value",
-    "percentile_cont",
-    "percentile_disc",
-    "mode",
-    // numbers
-    "abs",
-    "ceil",
-    "ceiling",
-    "floor",
-    "round",
-    "trunc",
-    "mod",
-    "power",
-    "pow",
-    "sqrt",
-    "exp",
-    "ln",
-    "log",
-    "log10",
-    "log2",
-    "sign",
-    "greatest",
-    "least",
-    // text
-    "lower",
-    "upper",
-    "length",
-    "char_length",
-    "character_length",
-    "octet_length",
-    "substr",
-    "substring",
-    "trim",
-    "ltrim",
-    "rtrim",
-    "btrim",
-    "replace",
-    "instr",
-    "strpos",
-    "position",
-    "left",
-    "right",
-    "concat",
-    "concat_ws",
-    "initcap",
-    "reverse",
-    "split_part",
-    "hex",
-    "quote",
-    "unicode",
-    "char",
-    "chr",
-    "ascii",
-    "printf",
-    "format",
-    // choice
-    "coalesce",
-    "nullif",
-    "ifnull",
-    "iif",
-    "typeof",
-    "likely",
-    "unlikely",
-    // time
-    "date",
-    "time",
-    "datetime",
-    "julianday",
-    "unixepoch",
-    "strftime",
-    "timediff",
-    "now",
-    "current_date",
-    "current_time",
-    "current_timestamp",
-    "localtime",
-    "localtimestamp",
-    "date_trunc",
-    "date_part",
-    "age",
-    "to_char",
-    "to_date",
-    "to_timestamp",
-    "make_date",
-    "extract",
-    // JSON
-    "json",
-    "json_extract",
-    "json_array",
-    "json_array_length",
-    "json_object",
-    "json_type",
-    "json_valid",
-    "json_group_array",
-    "json_group_object",
-    "json_quote",
-    "jsonb_build_object",
-    "json_build_object",
-    "json_agg",
-    "jsonb_agg",
-    "jsonb_array_length",
-    "json_extract_path_text",
-    "jsonb_extract_path_text",
-];
-
 /// Verbs that a policy can allow at all; everything else (`ATTACH`, `PRAGMA`, `COPY`, `PREPARE`, triggers…) never runs.
 const VERBS: [&str; 9] = ["SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "CREATE", "ALTER", "DROP", "TRUNCATE"];
 
-/// Judges a text that must be exactly one statement.
+/// Judges a text that must be exactly one statement. PostgreSQL's is judged in its [`super::plain`] spelling, and must be
+/// sent in it.
 ///
 /// # Errors
 /// [`Denied`], if it does not parse, is more than one statement, or does anything the policy does not allow.
@@ -208,6 +75,13 @@ pub fn judge_statement(sql: &str, policy: &SqlPolicy, dialect: Dialect) -> Resul
             "the statement's strings or comments mean different things to different databases: write it without backslashes, `#` and nested comments",
         );
     }
+    let plain = match dialect {
+        Dialect::Postgres => {
+            Some(postgres::plain(sql).or_else(|why| denied(format!("the statement is denied because {why}")))?.text)
+        }
+        _ => None,
+    };
+    let sql = plain.as_deref().unwrap_or(sql);
     let statements = parse(sql, dialect).or_else(|why| denied(format!("the statement is denied because {why}")))?;
     let [statement] = statements.as_slice() else {
         return denied(match statements.len() {
@@ -397,8 +271,22 @@ impl Judge<'_> {
             .collect()
     }
 
+    /// Refuses what PostgreSQL would read as a word of its own.
+    fn is_name(&self, name: &ObjectName) -> Flow {
+        let idents = name.0.iter().filter_map(|part| part.as_ident());
+        let reserved =
+            idents.filter(|ident| ident.quote_style.is_none()).find(|ident| postgres::is_reserved(&ident.value));
+        match reserved.filter(|_| self.dialect == Dialect::Postgres) {
+            Some(ident) => {
+                stop(format!("`{}` is a word of PostgreSQL's own: quote it where it is a name", shown(&ident.value)))
+            }
+            None => ControlFlow::Continue(()),
+        }
+    }
+
     /// Allows a table, which is no common table expression.
     fn table(&mut self, name: &ObjectName) -> Flow {
+        self.is_name(name)?;
         let Some(parts) = self.parts(name) else { return stop("the name of a table is computed") };
         let full = parts.join(".");
         let schema = parts.len().checked_sub(2).and_then(|at| parts.get(at)).map(String::as_str);
@@ -445,6 +333,33 @@ impl Judge<'_> {
         ControlFlow::Continue(())
     }
 
+    /// Allows what changes a table's own columns, and nothing that changes its owner, its triggers or its place.
+    fn alteration(&mut self, operation: &AlterTableOperation) -> Flow {
+        use AlterTableOperation as Alter;
+        match operation {
+            Alter::AddColumn { column_def, .. } => {
+                referenced(&[], std::slice::from_ref(column_def)).try_for_each(|name| self.table(name))
+            }
+            Alter::AddConstraint { constraint, .. } => {
+                referenced(std::slice::from_ref(constraint), &[]).try_for_each(|name| self.table(name))
+            }
+            Alter::DropColumn { drop_behavior: Some(DropBehavior::Cascade), .. }
+            | Alter::DropConstraint { drop_behavior: Some(DropBehavior::Cascade), .. } => {
+                stop("CASCADE reaches what the statement does not name, and is not permitted")
+            }
+            Alter::RenameTable { table_name } => {
+                let (RenameTableNameKind::To(name) | RenameTableNameKind::As(name)) = table_name;
+                self.table(name)
+            }
+            Alter::DropColumn { .. }
+            | Alter::DropConstraint { .. }
+            | Alter::AlterColumn { .. }
+            | Alter::RenameColumn { .. }
+            | Alter::RenameConstraint { .. } => ControlFlow::Continue(()),
+            _ => stop("ALTER TABLE may change columns and constraints only"),
+        }
+    }
+
     fn function(&mut self, name: &ObjectName, table: bool) -> Flow {
         self.functions += 1;
         let Some(parts) = self.parts(name) else { return stop("the name of a function is computed") };
@@ -464,6 +379,53 @@ impl Judge<'_> {
         let hint = nearest(&full, known).map(|near| format!(" (`{near}` is)")).unwrap_or_default();
         stop(format!("the function `{}` is not permitted{hint}: `functions:` lists what is", shown(&full)))
     }
+}
+
+/// Types whose values are only values. An enumeration needs no cast: a plain string is read as one.
+fn is_plain_type(data_type: &DataType) -> bool {
+    const PLAIN: [&str; 12] = [
+        "money",
+        "inet",
+        "cidr",
+        "macaddr",
+        "citext",
+        "bpchar",
+        "daterange",
+        "tsrange",
+        "tstzrange",
+        "int4range",
+        "int8range",
+        "numrange",
+    ];
+    match data_type {
+        DataType::Regclass => false,
+        DataType::Custom(name, _) => match name.0.as_slice() {
+            [only] => only.as_ident().is_some_and(|ident| PLAIN.contains(&ident.value.to_lowercase().as_str())),
+            _ => false,
+        },
+        DataType::Array(
+            ArrayElemTypeDef::AngleBracket(inside)
+            | ArrayElemTypeDef::SquareBracket(inside, _)
+            | ArrayElemTypeDef::Parenthesis(inside),
+        ) => is_plain_type(inside),
+        _ => true,
+    }
+}
+
+/// The tables that constraints point to.
+fn referenced<'a>(
+    constraints: &'a [TableConstraint],
+    columns: &'a [ColumnDef],
+) -> impl Iterator<Item = &'a ObjectName> {
+    let of_columns = columns.iter().flat_map(|column| &column.options).filter_map(|option| match &option.option {
+        ColumnOption::ForeignKey(key) => Some(&key.foreign_table),
+        _ => None,
+    });
+    let of_table = constraints.iter().filter_map(|constraint| match constraint {
+        TableConstraint::ForeignKey(key) => Some(&key.foreign_table),
+        _ => None,
+    });
+    of_table.chain(of_columns)
 }
 
 /// Names come from the statement; a refusal shows a short piece of them only.
@@ -553,6 +515,10 @@ impl Visitor for Judge<'_> {
                 if create.location.is_some() || create.external {
                     return stop("a table over files is not permitted");
                 }
+                if create.inherits.is_some() || create.partition_of.is_some() {
+                    return stop("a table that is part of another is not permitted");
+                }
+                referenced(&create.constraints, &create.columns).try_for_each(|name| self.table(name))?;
                 self.table(&create.name)
             }
             Statement::CreateView(view) => {
@@ -560,7 +526,14 @@ impl Visitor for Judge<'_> {
                 self.table(&view.name)
             }
             Statement::CreateIndex(index) => self.table(&index.table_name),
-            Statement::AlterTable(alter) => self.table(&alter.name),
+            Statement::AlterTable(alter) => {
+                alter.operations.iter().try_for_each(|operation| self.alteration(operation))?;
+                self.table(&alter.name)
+            }
+            Statement::Drop { cascade: true, .. }
+            | Statement::Truncate(Truncate { cascade: Some(CascadeOption::Cascade), .. }) => {
+                stop("CASCADE reaches what the statement does not name, and is not permitted")
+            }
             Statement::Drop {
                 object_type: ObjectType::Table | ObjectType::Index | ObjectType::View, names, ..
             } => names.iter().try_for_each(|name| self.table(name)),
@@ -624,6 +597,11 @@ impl Visitor for Judge<'_> {
         if select.into.is_some() {
             return stop("SELECT … INTO makes a table and is not permitted");
         }
+        let string = |item: &SelectItem| matches!(item, SelectItem::ExprWithAlias { alias, .. } if alias.quote_style == Some('\''));
+        if self.dialect == Dialect::Postgres && select.projection.iter().any(string) {
+            // To PostgreSQL `regproc 'x'` is a cast, and no column under another name.
+            return stop("a cast to a type of the database's own is not permitted");
+        }
         if !select.lateral_views.is_empty() || !select.connect_by.is_empty() || select.value_table_mode.is_some() {
             return stop("the query has clauses that are not judged");
         }
@@ -638,7 +616,7 @@ impl Visitor for Judge<'_> {
             TableFactor::Table { json_path: Some(_), .. } | TableFactor::Table { version: Some(_), .. } => {
                 stop("the table has clauses that are not judged")
             }
-            TableFactor::Table { name, .. } if self.is_cte(name) => ControlFlow::Continue(()),
+            TableFactor::Table { name, .. } if self.is_cte(name) => self.is_name(name),
             TableFactor::Table { name, .. } => self.table(name),
             TableFactor::Derived { .. } | TableFactor::NestedJoin { .. } | TableFactor::UNNEST { .. } => {
                 ControlFlow::Continue(())
@@ -650,8 +628,13 @@ impl Visitor for Judge<'_> {
     fn pre_visit_expr(&mut self, expr: &Expr) -> Flow {
         match expr {
             Expr::Function(function) => self.function(&function.name, false),
-            Expr::Cast { data_type: DataType::Custom(..) | DataType::Regclass, .. } => {
+            Expr::Cast { data_type, .. } | Expr::TypedString(TypedString { data_type, .. })
+                if !is_plain_type(data_type) =>
+            {
                 stop("a cast to a type of the database's own is not permitted")
+            }
+            Expr::BinaryOp { op: BinaryOperator::PGCustomBinaryOperator(_), .. } => {
+                stop("`OPERATOR(…)` is not permitted: write the operator itself")
             }
             _ => ControlFlow::Continue(()),
         }

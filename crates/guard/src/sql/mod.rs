@@ -1,11 +1,15 @@
 //! SQL: the judgement of a parsed statement, patterns on tokens, and what conditions ask of a text.
 
 mod blocked;
+mod functions;
 mod judge;
+mod postgres;
 pub(crate) mod tokens;
 
 pub use blocked::{BlockedPattern, NameGlob, tool_glob};
-pub use judge::{Denied, Judged, SqlPolicy, default_functions, judge_statement};
+pub use functions::default_functions;
+pub use judge::{Denied, Judged, SqlPolicy, judge_statement};
+pub use postgres::{Plain, plain};
 
 use sqlparser::ast::{ObjectName, Statement, Visit as _, Visitor};
 use sqlparser::dialect::{Dialect as SqlDialect, GenericDialect, PostgreSqlDialect, SQLiteDialect};

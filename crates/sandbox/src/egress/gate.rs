@@ -26,6 +26,11 @@ pub(crate) type Questions = Arc<Mutex<Option<Sender<Question>>>>;
 /// A frame on its way to the agent.
 pub(crate) struct Question {
     pub(crate) bytes: Vec<u8>,
+    /// Whether it lets others pass: programs' input and connections, which may be much, while a word to end a program
+    /// must not wait behind it.
+    pub(crate) patient: bool,
+    /// The execution whose input it is; what is left of it is of no use once that is over.
+    pub(crate) input_of: Option<u32>,
     /// Counts what waits of connections, which others decide on.
     weight: Option<Arc<AtomicUsize>>,
 }
@@ -33,7 +38,12 @@ pub(crate) struct Question {
 impl Question {
     /// A frame that the host itself wants to send.
     pub(crate) fn own(bytes: Vec<u8>) -> Self {
-        Self { bytes, weight: None }
+        Self { bytes, patient: false, input_of: None, weight: None }
+    }
+
+    /// Input of a program's.
+    pub(crate) fn input(bytes: Vec<u8>, id: u32) -> Self {
+        Self { bytes, patient: true, input_of: Some(id), weight: None }
     }
 }
 
@@ -54,9 +64,17 @@ pub(crate) struct Gate {
 #[derive(Default)]
 struct Lines {
     open: Mutex<HashMap<u32, Arc<Line>>>,
-    voice: OnceLock<(Questions, Nonce)>,
+    voice: OnceLock<Voice>,
     /// Bytes that wait to be written to the agent.
     waiting: Arc<AtomicUsize>,
+}
+
+/// How to speak to the agent.
+struct Voice {
+    questions: Questions,
+    nonce: Nonce,
+    /// The most of a connection in one frame, in bytes.
+    most: usize,
 }
 
 /// One connection.
@@ -89,9 +107,9 @@ impl Gate {
         Self { proxy: Arc::new(Proxy::new(network, guide)), lines: Arc::default(), served: Arc::default() }
     }
 
-    /// How to speak to the agent; before anything is heard.
-    pub(crate) fn open(&self, questions: Questions, nonce: Nonce) {
-        drop(self.lines.voice.set((questions, nonce)));
+    /// How to speak to the agent, in frames that carry no more than `most` bytes; before anything is heard.
+    pub(crate) fn open(&self, questions: Questions, nonce: Nonce, most: usize) {
+        drop(self.lines.voice.set(Voice { questions, nonce, most }));
     }
 
     /// Ends every connection.
@@ -153,10 +171,7 @@ impl Gate {
             if open.len() >= MOST_CONNECTIONS || open.contains_key(&id) {
                 return None;
             }
-            let state =
-                State { arrived: VecDeque::new(), owed: 0, silent: false, credit: WINDOW, told: false, gone: false };
-            let lines = Arc::clone(&self.lines);
-            let line = Arc::new(Line { id, lines, state: Mutex::new(state), changed: Condvar::new() });
+            let line = Line::new(id, &self.lines);
             open.insert(id, Arc::clone(&line));
             line
         };
@@ -202,14 +217,20 @@ impl Drop for Seat {
 }
 
 impl Line {
+    fn new(id: u32, lines: &Arc<Lines>) -> Arc<Self> {
+        let state =
+            State { arrived: VecDeque::new(), owed: 0, silent: false, credit: WINDOW, told: false, gone: false };
+        Arc::new(Self { id, lines: Arc::clone(lines), state: Mutex::new(state), changed: Condvar::new() })
+    }
+
     fn say(&self, kind: Kind, payload: &[u8]) -> io::Result<()> {
         let gone = || io::Error::from(ErrorKind::BrokenPipe);
-        let (questions, nonce) = self.lines.voice.get().ok_or_else(gone)?;
+        let Voice { questions, nonce, .. } = self.lines.voice.get().ok_or_else(gone)?;
         let mut bytes = Vec::new();
         protocol::write(&mut bytes, kind, nonce, self.id, payload)?;
         let weight = Arc::clone(&self.lines.waiting);
         weight.fetch_add(bytes.len(), Ordering::SeqCst);
-        let question = Question { bytes, weight: Some(weight) };
+        let question = Question { bytes, patient: true, input_of: None, weight: Some(weight) };
         lock(questions).as_ref().ok_or_else(gone)?.send(question).map_err(|_| gone())
     }
 
@@ -280,6 +301,7 @@ impl Program for Line {
 
     fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
         let mut bytes = bytes;
+        let most = self.lines.voice.get().map_or(CHUNK, |voice| voice.most);
         while !bytes.is_empty() {
             let count = {
                 let mut state = lock(&self.state);
@@ -289,7 +311,7 @@ impl Program for Line {
                 if state.gone || state.told {
                     return Err(ErrorKind::ConnectionReset.into());
                 }
-                let count = bytes.len().min(state.credit).min(CHUNK);
+                let count = bytes.len().min(state.credit).min(most);
                 state.credit -= count;
                 count
             };
@@ -359,7 +381,7 @@ mod tests {
         let (sender, said) = channel();
         let questions: Questions = Arc::new(Mutex::new(Some(sender)));
         let gate = Gate::new(Network { allow, most_bytes }, Arc::new(guide));
-        gate.open(questions, [7; 16]);
+        gate.open(questions, [7; 16], CHUNK);
         Scene { gate, said, port }
     }
 
@@ -497,7 +519,9 @@ mod tests {
         assert!(!says(Kind::Drained, 1, &1u32.to_le_bytes()), "more than was sent");
         assert!(!says(Kind::Drained, 77, &u32::MAX.to_le_bytes()) && !says(Kind::Drained, 1, &[1]));
         assert!(!says(Kind::Hung, 1, &[2]) && !says(Kind::Hung, 1, &[]));
-        assert!(says(Kind::Hung, 1, &[0]) && !says(Kind::Sent, 1, b"x") && !says(Kind::Hung, 1, &[0]));
+        // One that is not served, and so is not over before it is spoken of again.
+        lock(&scene.gate.lines.open).insert(5, Line::new(5, &scene.gate.lines));
+        assert!(says(Kind::Hung, 5, &[0]) && !says(Kind::Sent, 5, b"x") && !says(Kind::Hung, 5, &[0]));
         assert!(says(Kind::Sent, 99, b"x") && says(Kind::Hung, 99, &[1]), "it cannot know yet that this one is over");
         assert!(!says(Kind::Stdout, 1, b"x"));
     }

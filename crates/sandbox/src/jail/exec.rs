@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 /// How long a program that was killed may take to be gone, before its whole sandbox is ended.
 const GRACE: Duration = Duration::from_secs(2);
+/// The same at the end of a serial line, whose processor may be an emulated one.
+const SLOW_GRACE: Duration = Duration::from_secs(10);
 /// How often limits are looked at that nothing enforces.
 const LOOK: Duration = Duration::from_millis(100);
 /// How long a copied workspace may take to come out of a machine's memory.
@@ -206,7 +208,7 @@ fn explain(number: i32, why: &str, exec: &Exec) -> String {
 /// Kills a program, and its sandbox where that does not help.
 fn put_down(jail: &Jail, session: &Session, mailbox: &Mailbox, got: &mut Got) {
     session.ask(Kind::Kill, mailbox.id, &[9]);
-    let until = Instant::now().checked_add(GRACE);
+    let until = Instant::now().checked_add(if session.serial() { SLOW_GRACE } else { GRACE });
     loop {
         match mailbox.wait(until) {
             Ok(Event::Exit(ended)) => {

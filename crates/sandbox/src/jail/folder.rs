@@ -121,6 +121,11 @@ impl StateDir {
         orphans.into_iter().filter(|record| self.destroy(record).is_ok()).map(|record| record.id).collect()
     }
 
+    /// Removes unpacked images that no sandbox uses. How many there were.
+    pub fn remove_images(&self) -> usize {
+        super::images::remove(&self.path, 0)
+    }
+
     /// Ends and removes a sandbox, whoever's it is.
     pub(crate) fn destroy(&self, record: &Record) -> io::Result<()> {
         let folder = self.folder(&record.id);

@@ -3,11 +3,13 @@
 
 mod bubble;
 mod cgroup;
+mod changes;
 mod cpio;
 mod exec;
 mod folder;
 mod gvisor;
 mod image;
+mod images;
 mod keeper;
 mod microvm;
 mod oci;
@@ -29,9 +31,10 @@ use crate::kvm::Kvm;
 use crate::process::WorkerCommand;
 use crate::runtime::{
     Access, Attached, Capabilities, Cleaned, Exec, ExecResult, Kept, Rootfs, Runtime, RuntimeError, RuntimeKind,
-    SandboxId, SandboxSpec, State, Stats, Status,
+    SandboxId, SandboxSpec, State, Stats, Status, WorkspaceCopy,
 };
 use aic_base::Limits;
+pub(crate) use changes::{changes, read};
 pub use folder::StateDir;
 pub(crate) use keeper::{KEEPER, keeper_main};
 use session::Session;
@@ -80,6 +83,8 @@ struct Jail {
     workspace: crate::runtime::Workspace,
     /// Its programs: the folder, where they came as an image.
     rootfs: Rootfs,
+    /// Keeps that folder from being removed.
+    _image: Option<images::Unpacked>,
     owner: Option<u32>,
     /// What was no file in the workspace before it was shared.
     special: Vec<workspace::Known>,
@@ -445,6 +450,14 @@ impl Runtime for Jails {
         exec::attach(self.name(), &jail, session, exec, terminal)
     }
 
+    fn workspace_copy(&self, id: &SandboxId) -> Option<WorkspaceCopy> {
+        let jail = self.jail(id).ok()?;
+        // A machine has its copy in its memory until it is stopped.
+        let here = jail.workspace.access == Access::Copy && self.wall.packer().is_none();
+        let original = lock(&jail.record).spec.workspace.path.clone();
+        here.then(|| WorkspaceCopy { original, path: jail.workspace.path.clone() })
+    }
+
     fn stats(&self, id: &SandboxId) -> Result<Stats, RuntimeError> {
         let (_, session) = self.session(id)?;
         let below = session.process().map(|keeper| proc::descendants(keeper.pid)).unwrap_or_default();
@@ -514,17 +527,19 @@ impl Jails {
             Access::ReadWrite => special = workspace::special(&workspace.path),
             Access::None | Access::ReadOnly => {}
         }
-        let rootfs = match &spec.rootfs {
+        let image = match &spec.rootfs {
             Rootfs::Oci(image) => {
-                let root = oci::unpacked(image, self.state.path());
-                Rootfs::Directory(root.map_err(|error| RuntimeError::file(image, error))?)
+                let unpacked = oci::unpacked(image, self.state.path());
+                Some(unpacked.map_err(|error| RuntimeError::file(image, error))?)
             }
-            other => other.clone(),
+            Rootfs::Host | Rootfs::Directory(_) => None,
         };
+        let unpacked = image.as_ref().map(|image| Rootfs::Directory(image.path().to_owned()));
+        let rootfs = unpacked.unwrap_or_else(|| spec.rootfs.clone());
         let kept = self.keeps(&spec.limits);
         let (overhead, _) = self.wall.overhead(&spec.limits);
         let life = Mutex::new(Life { state: State::Created, why: None, session: None });
-        Ok(Jail { record: Mutex::new(record), workspace, rootfs, owner, special, kept, overhead, life })
+        Ok(Jail { record: Mutex::new(record), workspace, rootfs, _image: image, owner, special, kept, overhead, life })
     }
 }
 

@@ -4,6 +4,7 @@
 //! folder (the kernel resolves them with that folder as root), devices and set-user-ID bits are left out, and there are
 //! caps on everything. Of the image's settings none is used: what runs, as whom and with what environment is ours to say.
 
+use super::images::{self, Unpacked, WORK};
 use super::tar::{Archive, What};
 use super::workspace::{enter, look, names};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, fchmod, linkat, mkdirat, openat, openat2, symlinkat, unlinkat};
@@ -57,16 +58,15 @@ fn bad(what: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.into())
 }
 
-/// The folder below `home` that holds this image unpacked. It is unpacked if it is not there yet, once for all
-/// sandboxes.
+/// This image unpacked, in a folder below `home`. It is unpacked if it is not there yet, once for all sandboxes.
 ///
 /// # Errors
 /// When the image cannot be read, is none, or is too large.
-pub(crate) fn unpacked(image: &Path, home: &Path) -> io::Result<PathBuf> {
+pub(crate) fn unpacked(image: &Path, home: &Path) -> io::Result<Unpacked> {
     if image.is_dir() {
         return from_layout(image, home);
     }
-    let layout = tempfile::Builder::new().prefix(".oci-").tempdir_in(home)?;
+    let layout = tempfile::Builder::new().prefix(WORK).tempdir_in(home)?;
     open_archive(image, layout.path())?;
     from_layout(layout.path(), home)
 }
@@ -136,7 +136,7 @@ fn json(path: &Path) -> io::Result<Document> {
     serde_json::from_slice(&text).map_err(|error| bad(format!("an index or manifest: {error}")))
 }
 
-fn from_layout(layout: &Path, home: &Path) -> io::Result<PathBuf> {
+fn from_layout(layout: &Path, home: &Path) -> io::Result<Unpacked> {
     let index = layout.join("index.json");
     let mut document = json(&index).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => bad("no OCI image: it has no index.json"),
@@ -156,11 +156,10 @@ fn from_layout(layout: &Path, home: &Path) -> io::Result<PathBuf> {
         return Err(bad(format!("{} layers in its manifest", layers.len())));
     }
     let short: String = name.chars().skip("sha256:".len()).take(24).collect();
-    let target = home.join(format!(".rootfs-{short}"));
-    if target.is_dir() {
-        return Ok(target);
+    if let Some(known) = images::take(home, &short)? {
+        return Ok(known);
     }
-    let work = tempfile::Builder::new().prefix(".oci-").tempdir_in(home)?;
+    let work = tempfile::Builder::new().prefix(WORK).tempdir_in(home)?;
     let room = work.path().join("root");
     fs::create_dir(&room)?;
     let mut unpacker = Unpacker::new(&room)?;
@@ -176,11 +175,7 @@ fn from_layout(layout: &Path, home: &Path) -> io::Result<PathBuf> {
     }
     // Everybody reads it, whoever programs are.
     fs::set_permissions(&room, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-    match fs::rename(&room, &target) {
-        // Somebody else was quicker.
-        Err(_) if target.is_dir() => Ok(target),
-        result => result.map(|()| target),
-    }
+    images::put(home, &short, &room, MOST_BYTES - unpacker.left)
 }
 
 /// The manifest for this machine: the only one, or the one that names its platform.
@@ -390,7 +385,7 @@ mod tests {
 
     fn unpack(layers: &[&[Made<'_>]]) -> (tempfile::TempDir, io::Result<PathBuf>) {
         let (layout, home) = (layout(layers), tempfile::tempdir().unwrap());
-        let root = unpacked(layout.path(), home.path());
+        let root = unpacked(layout.path(), home.path()).map(|image| image.path().to_owned());
         (home, root)
     }
 
@@ -489,9 +484,10 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let archive = home.path().join("image.tar");
         fs::write(&archive, tar(&entries)).unwrap();
-        let root = unpacked(&archive, home.path()).unwrap();
+        let image = unpacked(&archive, home.path()).unwrap();
+        let root = image.path();
         fs::write(root.join("mark"), "").unwrap();
-        assert_eq!(unpacked(layout.path(), home.path()).unwrap(), root);
+        assert_eq!(unpacked(layout.path(), home.path()).unwrap().path(), root);
         assert!(root.join("mark").exists() && root.join("bin/sh").exists());
     }
 

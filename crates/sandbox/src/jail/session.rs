@@ -10,7 +10,7 @@ use super::protocol::{self, CHUNK, Ended, Frame, Kind, Nonce, ReadError, Setup, 
 use super::serial::Credit;
 use crate::egress::gate::{Gate, Question, Questions};
 use crate::process::WorkerCommand;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::process::CommandExt;
@@ -27,6 +27,8 @@ const MOST_WAITING: usize = 64;
 const MOST_COMPLAINT: u64 = 2000;
 /// In the sandbox's folder: what a virtual machine's kernel says.
 pub(crate) const CONSOLE: &str = "console";
+/// The most input of programs in one frame on a serial line, which is slow: so long a word to end a program waits.
+const SERIAL_CHUNK: usize = 2 << 10;
 /// How long a sandbox gets to end by itself once its agent was told to.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// How long a keeper gets to clear everything away.
@@ -121,7 +123,8 @@ impl Session {
         let mailboxes = Arc::new(Mutex::new(Mailboxes::default()));
         let (questions, queue) = mpsc::channel::<Question>();
         let questions: Questions = Arc::new(Mutex::new(Some(questions)));
-        gate.iter().for_each(|gate| gate.open(Arc::clone(&questions), nonce));
+        let most = if serial { SERIAL_CHUNK } else { CHUNK };
+        gate.iter().for_each(|gate| gate.open(Arc::clone(&questions), nonce, most));
         let heard_by = gate.clone();
         let mut session = Self {
             nonce,
@@ -140,7 +143,9 @@ impl Session {
         let thread = |name: &str| std::thread::Builder::new().name(name.into());
         let credit = serial.then(|| Arc::new(Credit::default()));
         let given = credit.clone();
-        let writing = thread("sandbox-in").spawn(move || write_all(input, &queue, credit.as_deref()));
+        let waiting = Arc::clone(&mailboxes);
+        let is_over = move |id: u32| !lock(&waiting).open.contains_key(&id);
+        let writing = thread("sandbox-in").spawn(move || write_all(input, &queue, is_over, credit.as_deref()));
         let reading = thread("sandbox-out")
             .spawn(move || read_all(output, nonce, &mailboxes, heard_by.as_deref(), given.as_deref()));
         writing.and(reading).map_err(|error| format!("no thread: {error}"))?;
@@ -190,7 +195,8 @@ impl Session {
     }
 
     pub(crate) fn feed(&self, id: u32, bytes: &[u8]) {
-        bytes.chunks(CHUNK).for_each(|chunk| self.ask(Kind::Stdin, id, chunk));
+        let most = if self.serial { SERIAL_CHUNK } else { CHUNK };
+        bytes.chunks(most).for_each(|chunk| self.ask(Kind::Stdin, id, chunk));
     }
 
     pub(crate) fn ask(&self, kind: Kind, id: u32, payload: &[u8]) {
@@ -199,7 +205,8 @@ impl Session {
         if protocol::write(&mut bytes, kind, &self.nonce, id, payload).is_ok()
             && let Some(questions) = &*lock(&self.questions)
         {
-            let _ = questions.send(Question::own(bytes));
+            let input = matches!(kind, Kind::Stdin | Kind::Eof);
+            let _ = questions.send(if input { Question::input(bytes, id) } else { Question::own(bytes) });
         }
     }
 
@@ -238,6 +245,11 @@ impl Session {
     /// Ends the sandbox without asking it.
     pub(crate) fn kill(&self, stay: bool) {
         lock(&self.keeper).end(stay, Duration::ZERO);
+    }
+
+    /// Whether the agent is at the end of a serial line.
+    pub(crate) fn serial(&self) -> bool {
+        self.serial
     }
 
     /// Which limits its control groups had met when it ended.
@@ -343,9 +355,30 @@ impl Mailbox {
     }
 }
 
+/// Takes what there is to say, the patient after the others; nothing when nobody asks any more.
+fn next(queue: &Receiver<Question>, waiting: &mut [VecDeque<Question>; 2]) -> Option<Question> {
+    if waiting.iter().all(VecDeque::is_empty) {
+        let question = queue.recv().ok()?;
+        waiting[usize::from(question.patient)].push_back(question);
+    }
+    while let Ok(question) = queue.try_recv() {
+        waiting[usize::from(question.patient)].push_back(question);
+    }
+    waiting.iter_mut().find_map(VecDeque::pop_front)
+}
+
 /// Writes until nobody asks any more or nobody reads; then the pipe closes.
-fn write_all(mut input: ChildStdin, queue: &Receiver<Question>, credit: Option<&Credit>) {
-    for question in queue {
+fn write_all(
+    mut input: ChildStdin,
+    queue: &Receiver<Question>,
+    is_over: impl Fn(u32) -> bool,
+    credit: Option<&Credit>,
+) {
+    let mut waiting = [VecDeque::new(), VecDeque::new()];
+    while let Some(question) = next(queue, &mut waiting) {
+        if question.input_of.is_some_and(&is_over) {
+            continue;
+        }
         let sent = match credit {
             Some(credit) => credit.send(&mut input, &question.bytes),
             None => input.write_all(&question.bytes),
@@ -432,6 +465,19 @@ fn event_of(frame: Frame) -> Option<Event> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_to_end_a_program_passes_its_input_which_stays_in_order() {
+        let (say, queue) = mpsc::channel();
+        for (byte, patient) in [(1, true), (2, false), (3, true), (4, false)] {
+            let bytes = vec![byte];
+            say.send(if patient { Question::input(bytes, 1) } else { Question::own(bytes) }).unwrap();
+        }
+        drop(say);
+        let mut waiting = [VecDeque::new(), VecDeque::new()];
+        let order: Vec<_> = std::iter::from_fn(|| next(&queue, &mut waiting)).map(|one| one.bytes[0]).collect();
+        assert_eq!(order, [2, 4, 1, 3]);
+    }
 
     /// A program that is no keeper at all, and what a session makes of it.
     fn session_with(script: &str) -> String {

@@ -3,6 +3,7 @@
 //! A result never says more than is true: it names the runtime that was asked for and the one that ran, and for each
 //! limit whether something enforces it.
 
+mod copy;
 mod kept;
 pub mod pool;
 pub mod select;
@@ -12,6 +13,7 @@ use crate::cancel::Cancel;
 use crate::egress::{Contact, Network};
 use crate::guests::ModuleFile;
 use aic_base::{Limits, Timestamp};
+pub use copy::{Change, MOST_CHANGES, Side, WorkspaceCopy};
 pub use kept::{Hold, Kept, Limit};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -582,6 +584,11 @@ pub trait Runtime: Send + Sync {
         exec: &Exec,
         terminal: Option<(u16, u16)>,
     ) -> Result<Box<dyn Attached>, RuntimeError>;
+
+    /// The copy of its workspace, where it has one and that lies on the host.
+    fn workspace_copy(&self, _: &SandboxId) -> Option<WorkspaceCopy> {
+        None
+    }
 
     /// What it uses now.
     ///

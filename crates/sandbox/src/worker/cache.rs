@@ -6,20 +6,25 @@
 //!   user already, and could as well replace this program.
 //! - It is written under another name, flushed to the disk and renamed, and never changed afterwards, by a worker that
 //!   runs no guest and ends; workers that run guests cannot open files.
-//! - A SHA-256 in front of the code catches what honest disks do: cut, stale and rotten files. The bytes that were
-//!   checked are the bytes that are loaded.
+//! - A checksum behind the code catches what honest disks do: cut and rotten files. It is a CRC, because nobody but the
+//!   user can write there, who could write a better sum as well, and because a digest would take longer than all the
+//!   rest of a worker's start.
+//! - The file is mapped, not copied, so that workers share its pages; where that is not allowed it is copied.
 //! - Its name is a digest over the module, wasmtime's version and the engine's configuration and processor features, so
 //!   that code for another engine is never found; wasmtime checks the same again.
 
-use aic_base::{Digest, DigestBuilder};
+use aic_base::DigestBuilder;
+use flate2::Crc;
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::hash::{Hash, Hasher};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use wasmtime::{Engine, Module};
 
-const MAGIC: &[u8; 16] = b"aic guest code 1";
+/// What a file of code ends with: this, and the checksum of everything before it.
+const MAGIC: &[u8; 16] = b"aic guest code 2";
+const TRAILER: u64 = MAGIC.len() as u64 + 4;
 const MOST: u64 = 256 << 20;
 /// What the code of users' modules is called, and how much of it is kept.
 pub(super) const MODULE: &str = "module";
@@ -32,13 +37,13 @@ pub(super) struct Cache {
 
 impl Cache {
     /// The cache of one module in this folder, given as the bytes of its path. The code lies in a subfolder that is
-    /// made for it.
-    pub(super) fn new(path: Vec<u8>, engine: &Engine, name: &str, wasm: &[u8]) -> Self {
+    /// made for it. `sum` is a digest that stands for the module.
+    pub(super) fn new(path: Vec<u8>, engine: &Engine, name: &str, sum: &[u8]) -> Self {
         let folder = path_from(path).join("guests");
         let mut hasher = DigestHasher(DigestBuilder::new("precompiled guest"));
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let mut key = hasher.0;
-        let digest = key.part("wasm", wasm).part("engine", "wasmtime 48.0").finish();
+        let digest = key.part("wasm", sum).part("engine", "wasmtime 48.0").finish();
         Self { file: folder.join(format!("{name}-{digest}.code")), folder }
     }
 
@@ -48,25 +53,32 @@ impl Cache {
     /// Why what is there is not used.
     pub(super) fn load(&self, engine: &Engine) -> Result<Option<Module>, String> {
         let refused = |why: String| format!("{} is not used: {why}", self.file.display());
-        let bytes = match self.read() {
-            Ok(bytes) => bytes,
+        let file = match self.open() {
+            Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(refused(error.to_string())),
         };
-        let code = verified(&bytes).ok_or_else(|| refused("it is damaged".into()))?;
-        // SAFETY: the bytes are what `Engine::precompile_module` gave for an engine of this version, configuration and
-        // processor, as far as anyone but this very user can have a say: see the head of this file.
+        let length = verified(&file).map_err(|error| refused(error.to_string()))?;
+        let mapped = file.try_clone().map_err(|error| refused(error.to_string()))?;
+        // SAFETY: the file is what `Engine::precompile_module` gave for an engine of this version, configuration and
+        // processor, and stays so, as far as anyone but this very user can have a say: see the head of this file.
         #[expect(unsafe_code, reason = "loads machine code that this module has written")]
-        let module = unsafe { Module::deserialize(engine, code) };
+        let module = unsafe { Module::deserialize_open_file(engine, mapped) };
+        let module = module.or_else(|_| {
+            // A file system from which nothing may be executed can still be read.
+            let code = code(&file, length)?;
+            // SAFETY: the same.
+            #[expect(unsafe_code, reason = "loads machine code that this module has written")]
+            unsafe {
+                Module::deserialize(engine, code)
+            }
+        });
         module.map(Some).map_err(|error| refused(format!("{error:#}")))
     }
 
-    fn read(&self) -> io::Result<Vec<u8>> {
+    fn open(&self) -> io::Result<File> {
         private_folder(&self.folder)?;
-        let file = open_own_file(&self.file)?;
-        let mut bytes = Vec::new();
-        file.take(MOST).read_to_end(&mut bytes)?;
-        Ok(bytes)
+        open_own_file(&self.file)
     }
 
     /// Compiles the guest and puts it in place.
@@ -79,9 +91,11 @@ impl Cache {
             make_private_folder(&self.folder)?;
             private_folder(&self.folder)?;
             let mut file = tempfile::Builder::new().prefix(".new").tempfile_in(&self.folder)?;
-            file.write_all(MAGIC)?;
-            file.write_all(Digest::of(&code).as_bytes())?;
+            let mut sum = Crc::new();
+            sum.update(&code);
             file.write_all(&code)?;
+            file.write_all(MAGIC)?;
+            file.write_all(&sum.sum().to_le_bytes())?;
             file.as_file().sync_all()?;
             file.persist(&self.file).map_err(|error| error.error)?;
             self.tidy();
@@ -106,10 +120,31 @@ impl Cache {
     }
 }
 
-/// The code behind a header that fits it.
-fn verified(bytes: &[u8]) -> Option<&[u8]> {
-    let (digest, code) = bytes.strip_prefix(MAGIC)?.split_first_chunk::<32>()?;
-    (Digest::of(code).as_bytes() == digest).then_some(code)
+/// How many bytes of code there are before a trailer that fits them.
+fn verified(mut file: &File) -> io::Result<u64> {
+    let damaged = || io::Error::other("it is damaged");
+    let length = file.metadata()?.len().min(MOST).checked_sub(TRAILER).ok_or_else(damaged)?;
+    let (mut sum, mut piece, mut left) = (Crc::new(), vec![0; 256 << 10], length);
+    while left > 0 {
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len());
+        let count = file.read(&mut piece[..most])?;
+        if count == 0 {
+            return Err(damaged());
+        }
+        sum.update(&piece[..count]);
+        left -= count as u64;
+    }
+    let mut trailer = [0; TRAILER as usize];
+    file.read_exact(&mut trailer)?;
+    let whole = trailer.strip_prefix(MAGIC).is_some_and(|rest| *rest == sum.sum().to_le_bytes());
+    whole.then_some(length).ok_or_else(damaged)
+}
+
+fn code(mut file: &File, length: u64) -> io::Result<Vec<u8>> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+    file.take(length).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 struct DigestHasher(DigestBuilder);

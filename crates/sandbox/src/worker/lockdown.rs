@@ -24,7 +24,8 @@ pub struct WorkerReport {
     pub landlock: Landlock,
     /// The process can gain no rights by starting another program.
     pub no_new_privs: bool,
-    /// No new descriptors, no files written, no core dumps, 3 GiB of address space at most.
+    /// No new descriptors, no files written, no core dumps, 7 GiB of address space at most, of
+    /// which 4 are reserved for the guest and cannot all be used.
     pub rlimits: bool,
     /// The kernel kills the process when its parent dies. (It also ends by itself when its stdin closes.)
     pub dies_with_parent: bool,
@@ -73,6 +74,7 @@ pub(crate) use system::close_inherited;
 #[cfg(target_os = "linux")]
 mod system {
     use super::{Landlock, WorkerReport};
+    use crate::worker::guest::RESERVATION;
     use landlock::{
         ABI, Access, AccessFs, AccessNet, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus,
         Scope,
@@ -80,8 +82,9 @@ mod system {
     use rustix::process::{Resource, Rlimit, Signal, setrlimit};
     use std::path::Path;
 
-    /// Room for the pool's 1 GiB, the program, thread stacks and the allocator's arenas.
-    const ADDRESS_SPACE: u64 = 3 << 30;
+    /// Room for what is reserved for the guest's memory, of which it can use a part only, and 3 GiB for everything
+    /// else: exceptions, the program, thread stacks and the allocator's arenas.
+    const ADDRESS_SPACE: u64 = RESERVATION + (3 << 30);
 
     pub(super) fn at_start(report: &mut WorkerReport) {
         let noted = |report: &mut WorkerReport, what: &str, result: Result<(), String>| match result {

@@ -103,7 +103,7 @@ fn get_ready(frame: &Frame, report: &mut WorkerReport) -> Result<Option<Runner>,
         };
     }
     let engine = guest::engine().map_err(|error| format!("no engine for WASM: {error:#}"))?;
-    let cache = open.cache.map(|path| cache::Cache::new(path, &engine, "quickjs", guest::QUICKJS));
+    let cache = open.cache.map(|path| cache::Cache::new(path, &engine, "quickjs", guest::QUICKJS_IS));
     let loaded = match &cache {
         None => None,
         Some(cache) => cache.load(&engine).map_err(|why| report.notes.push(why)).ok().flatten(),

@@ -5,7 +5,7 @@
 //! nothing.
 
 use super::cache::{Cache, MODULE};
-use super::guest::{Answer, MAX_MEMORY, WASM_STACK};
+use super::guest::{Answer, GUARD, MAX_MEMORY, RESERVATION, WASM_STACK};
 use super::link::{self, Exit};
 use super::lockdown::{self, WorkerReport};
 use super::random::SplitMix64;
@@ -32,14 +32,26 @@ const WORKSPACE: [&str; 2] = ["/workspace", "."];
 fn engine() -> Result<Engine> {
     let mut config = Config::new();
     config
+        // Exceptions lie in a heap of the engine's own, which it collects, and which counts as the module's memory. They
+        // are all that is offered of it: no structures, arrays and references to functions.
+        .gc_support(true)
+        .wasm_exceptions(true)
+        .wasm_gc(false)
+        .wasm_function_references(false)
         .epoch_interruption(true)
         // An image shared between instances takes a descriptor, and there is one instance only.
         .memory_init_cow(false)
-        .memory_reservation(MAX_MEMORY)
-        .memory_guard_size(64 << 10)
+        .memory_reservation(RESERVATION)
+        .memory_guard_size(GUARD)
+        // Where there are exceptions at all; it does not grow beyond.
+        .gc_heap_reservation(MAX_MEMORY)
+        .gc_heap_guard_size(64 << 10)
+        .gc_heap_may_move(false)
         .max_wasm_stack(WASM_STACK)
         .async_stack_size(WASM_STACK + (1 << 20))
-        .wasm_backtrace_max_frames(None);
+        .wasm_backtrace_max_frames(None)
+        .generate_address_map(false)
+        .native_unwind_info(false);
     Engine::new(&config)
 }
 
@@ -63,7 +75,7 @@ pub(super) fn get_ready(
     }
     check(&wasm).map_err(|why| format!("{} {why}", path.display()))?;
     let engine = engine().map_err(|error| format!("no engine for WASM: {error:#}"))?;
-    let cache = cache.map(|folder| Cache::new(folder, &engine, MODULE, &wasm));
+    let cache = cache.map(|folder| Cache::new(folder, &engine, MODULE, wanted.digest.as_bytes()));
     let loaded = match &cache {
         None => None,
         Some(cache) => cache.load(&engine).map_err(|why| report.notes.push(why)).ok().flatten(),
@@ -154,14 +166,16 @@ fn facts(engine: &Engine, module: &Module) -> Result<Facts> {
 
 /// What one run has and what it did.
 struct Run {
+    /// The most that its memory and the engine's heap of its exceptions may have together, and what they have.
     memory: usize,
+    used: usize,
     memory_denied: bool,
     wasi: Wasi,
 }
 
 impl Run {
     fn new(memory: u64, wasi: Wasi) -> Self {
-        Self { memory: memory.min(MAX_MEMORY) as usize, memory_denied: false, wasi }
+        Self { memory: memory.min(MAX_MEMORY) as usize, used: 0, memory_denied: false, wasi }
     }
 }
 
@@ -172,8 +186,18 @@ impl link::Holds for Run {
 }
 
 impl ResourceLimiter for Run {
-    fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
-        let fits = desired <= self.memory;
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        // Beyond its own maximum it does not grow; that is no matter of ours.
+        if maximum.is_some_and(|most| desired > most) {
+            return Ok(false);
+        }
+        // What the engine then does not get stays counted: its word that growing failed also comes for what it never
+        // asked, so that taking off on that word would let a module grow without end.
+        let sum = self.used.saturating_add(desired.saturating_sub(current));
+        let fits = sum <= self.memory;
+        if fits {
+            self.used = sum;
+        }
         self.memory_denied |= !fits;
         Ok(fits)
     }
@@ -327,4 +351,24 @@ fn path_of(bytes: Vec<u8>) -> PathBuf {
 #[cfg(not(unix))]
 fn path_of(bytes: Vec<u8>) -> PathBuf {
     String::from_utf8_lossy(&bytes).into_owned().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_memories_together_stay_within_the_limit_whatever_the_engine_says_of_growing() {
+        let mut run = Run::new(10, wasi_of(&ModuleInput::default(), &[], 0, 0, Limits::default()));
+        assert!(run.memory_growing(0, 6, None).unwrap());
+        assert!(run.memory_growing(0, 3, None).unwrap());
+        // As for `memory.grow(-1)`, about which it does not ask first.
+        run.memory_grow_failed(format_err!("beyond the memory's type")).unwrap();
+        assert!(!run.memory_growing(6, 8, None).unwrap());
+        // Its own maximum is no limit of ours, and costs nothing.
+        run.memory_denied = false;
+        assert!(!run.memory_growing(6, 7, Some(6)).unwrap() && !run.memory_denied);
+        assert!(run.memory_growing(6, 7, Some(7)).unwrap());
+        assert!(!run.memory_growing(3, usize::MAX, None).unwrap() && run.memory_denied);
+    }
 }

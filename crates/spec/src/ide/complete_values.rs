@@ -122,6 +122,11 @@ impl Offers<'_> {
                         CompletionKind::Word,
                         "An SQLite file, as seen from this one: `sqlite:data/x.db`",
                     );
+                    self.offer(
+                        "postgres://",
+                        CompletionKind::Word,
+                        "A PostgreSQL server: `postgres://USER@HOST:PORT/NAME`, its password under `env` as `PGPASSWORD`",
+                    );
                     self.files("", key, "sqlite:");
                 }
             },

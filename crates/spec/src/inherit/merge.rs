@@ -385,7 +385,7 @@ fn without_what_the_child_replaces(base: &Node, child: &Node, path: &[String]) -
                 |node: &Node| RUN_KINDS.into_iter().find(|kind| node.get(kind).is_some_and(|node| !node.is_null()));
             if kind(child).is_some() && kind(child) != kind(&base) {
                 keep(&mut base, &[]);
-            } else if differs(&base, "http") {
+            } else if differs(&base, "http") || differs(&base, "sql") {
                 for key in ["headers", "env"] {
                     long::take(&mut base, key);
                 }

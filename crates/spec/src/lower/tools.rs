@@ -12,10 +12,10 @@ use crate::schema::{self, RUN_KINDS};
 use crate::tree::{Kind, Node};
 use crate::typed::{
     Approver, Blocked, CommandRun, Confirm, Effect, HttpRun, Origin, Room, Run, Sandbox, Server, ShellRun, SqlRun,
-    ToolSpec, Tools, Trust, WorkspaceMode,
+    ToolSpec, Tools, Trust, WasmRun, WorkspaceMode,
 };
 use crate::words::{did_you_mean, nearest, shown};
-use aic_base::{Action, RelPath, Span};
+use aic_base::{Action, Span};
 use aic_guard::{BlockedPattern, Dialect, Place, SqlPolicy, judge_statement, tool_glob};
 use indexmap::IndexMap;
 use serde_json::json;
@@ -39,7 +39,7 @@ const BELONGS: [(&str, &[&str]); 11] = [
     ("headers", &["http"]),
     ("body", &["http"]),
     ("stdin", &["command", "shell", "wasm"]),
-    ("env", &["command", "shell", "wasm", "script"]),
+    ("env", &["command", "shell", "wasm", "script", "sql"]),
     ("allow", &["shell"]),
     ("deny", &["shell"]),
     ("tool", &["mcp"]),
@@ -86,16 +86,20 @@ fn is_remote(run: Option<&Run>, tools: &Node) -> bool {
     tools.get("servers").and_then(|servers| servers.get(server)).is_some_and(|server| server.get("url").is_some())
 }
 
-/// Whether a program of this tool's has a network, by the spec's `sandbox` or by its server.
+/// Whether a program of this tool's has a network: its own or its server's, else that of the spec's `sandbox`.
 fn reaches_out(tool: &ToolSpec, root: &Node, tools: &Node) -> bool {
-    let everywhere = || !network(root.get("sandbox").and_then(|sandbox| sandbox.get("network"))).is_empty();
+    let or_everywhere = |own: Option<Vec<String>>| {
+        let everywhere = || network(root.get("sandbox").and_then(|sandbox| sandbox.get("network")));
+        own.or_else(everywhere).is_some_and(|hosts| !hosts.is_empty())
+    };
     match &tool.run {
-        Some(Run::Command(_) | Run::Shell(_)) => everywhere(),
+        Some(Run::Command(CommandRun { room, .. }) | Run::Shell(ShellRun { room, .. })) => {
+            or_everywhere(room.network.clone())
+        }
         Some(Run::Mcp { server, .. }) => {
             let server = tools.get("servers").and_then(|servers| servers.get(server));
-            let own =
-                server.is_some_and(|server| server.get("url").is_some() || !network(server.get("network")).is_empty());
-            own || everywhere()
+            let elsewhere = server.is_some_and(|server| server.get("url").is_some());
+            elsewhere || or_everywhere(server.and_then(|server| network(server.get("network"))))
         }
         _ => false,
     }
@@ -119,9 +123,9 @@ fn tool(cx: &mut Cx<'_>, doc: &Doc, node: &Node, all: &Node) -> Option<ToolSpec>
     }
     let run_node = node.get("run").filter(|run| matches!(run.kind, Kind::Map(_)));
     let run = run_node.and_then(|run| self::run(cx, doc, run, all));
-    let statement = match &run {
-        Some(Run::Sql(sql)) => sql.statement.as_deref(),
-        _ => None,
+    let (statement, dialect) = match &run {
+        Some(Run::Sql(sql)) => (sql.statement.as_deref(), super::database::dialect(&sql.database)),
+        _ => (None, Dialect::Generic),
     };
     let mut permissions: Vec<String> =
         node.get("permissions").map(texts).unwrap_or_default().iter().map(|verb| verb.to_uppercase()).collect();
@@ -149,7 +153,7 @@ fn tool(cx: &mut Cx<'_>, doc: &Doc, node: &Node, all: &Node) -> Option<ToolSpec>
         }
     }
     parameters_fit(cx, doc, node);
-    sql_fits(cx, doc, node, &permissions, statement);
+    sql_fits(cx, doc, node, &permissions, statement.map(|statement| (statement, dialect)));
     let parameters = match node.get("parameters").map(Node::to_json) {
         Some(parameters @ serde_json::Value::Object(_)) => parameters,
         _ => match (&run, statement) {
@@ -241,7 +245,7 @@ pub(super) fn args_are_known(cx: &mut Cx<'_>, doc: &Doc, condition: &Node, known
 }
 
 /// Verbs that there are, and a fixed statement that its own tool would let through.
-fn sql_fits(cx: &mut Cx<'_>, doc: &Doc, tool: &Node, permissions: &[String], statement: Option<&str>) {
+fn sql_fits(cx: &mut Cx<'_>, doc: &Doc, tool: &Node, permissions: &[String], statement: Option<(&str, Dialect)>) {
     let mut known = true;
     for node in tool.get("permissions").map(Node::items).unwrap_or_default() {
         let Some(verb) = node.text().filter(|verb| !SQL_VERBS.contains(&verb.to_uppercase().as_str())) else {
@@ -259,10 +263,10 @@ fn sql_fits(cx: &mut Cx<'_>, doc: &Doc, tool: &Node, permissions: &[String], sta
         cx.report(found.fix(meant.map(|meant| doc.replacing(node, meant))));
     }
     let node = tool.at(&["run", "statement"]);
-    let (Some(sql), Some(node), true) = (statement, node, known) else { return };
+    let (Some((sql, dialect)), Some(node), true) = (statement, node, known) else { return };
     let list = |key: &str| tool.get(key).filter(|node| !node.is_null()).map(texts);
     let policy = SqlPolicy { verbs: permissions.to_vec(), tables: list("tables"), functions: list("functions") };
-    if let Err(denied) = judge_statement(sql, &policy, Dialect::Sqlite) {
+    if let Err(denied) = judge_statement(sql, &policy, dialect) {
         let message = format!("this tool may not run its own statement: {}", denied.reason);
         cx.report(doc.find(BAD_TOOL, node.span, message));
         return;
@@ -330,6 +334,12 @@ fn run(cx: &mut Cx<'_>, doc: &Doc, node: &Node, tools: &Node) -> Option<Run> {
             cx.report(doc.find(BAD_TOOL, entry.key.span, message));
         }
     }
+    if let (Some(word), "script" | "wasm") = (node.get("sandbox"), kind)
+        && word.text().is_some_and(|word| !matches!(word, "auto" | "wasm"))
+    {
+        let message = format!("what runs by `{kind}` runs in `wasm` and nowhere else: remove `sandbox` here");
+        cx.report(doc.find(BAD_TOOL, word.span, message));
+    }
     if let Some(list) = node.get("command").filter(|list| matches!(&list.kind, Kind::Seq(items) if items.is_empty())) {
         cx.report(doc.find(BAD_VALUE, list.span, "a command names its program first: `[git, status]`"));
     }
@@ -344,7 +354,7 @@ fn run(cx: &mut Cx<'_>, doc: &Doc, node: &Node, tools: &Node) -> Option<Run> {
     }
     match kind {
         "sql" => Some(Run::Sql(SqlRun {
-            database: database(cx, doc, node.get("sql")?)?,
+            database: super::database::database(cx, doc, node)?,
             statement: text(node, "statement"),
         })),
         "script" => {
@@ -390,7 +400,16 @@ fn run(cx: &mut Cx<'_>, doc: &Doc, node: &Node, tools: &Node) -> Option<Run> {
             deny: node.get("deny").map(texts).unwrap_or_default(),
             room: room(node),
         })),
-        other => Some(Run::NotYet(other.to_owned())),
+        "wasm" => {
+            let module = node.get("wasm")?;
+            let text = module.as_str()?;
+            // One that is not there yet is somebody's to build: a call says so.
+            let path = cx
+                .behaviour_file(doc, module, text, false)
+                .or_else(|| doc.file_of(module.span).parent().join(text).ok())?;
+            Some(Run::Wasm(WasmRun { path, stdin: self::text(node, "stdin"), room: room(node) }))
+        }
+        _ => None,
     }
 }
 
@@ -420,9 +439,10 @@ fn named(node: Option<&Node>) -> IndexMap<String, String> {
     entries.filter_map(|entry| Some((entry.key.text()?.to_owned(), entry.value.text()?.to_owned()))).collect()
 }
 
-/// `none`, or a list of `host:port`.
-fn network(node: Option<&Node>) -> Vec<String> {
-    node.filter(|node| node.as_str() != Some("none")).map(texts).unwrap_or_default()
+/// `none`, which is an empty list, or a list of `host:port`; nothing where nothing is said.
+fn network(node: Option<&Node>) -> Option<Vec<String>> {
+    let node = node.filter(|node| !node.is_null())?;
+    Some(if node.as_str() == Some("none") { Vec::new() } else { texts(node) })
 }
 
 fn room(node: &Node) -> Room {
@@ -495,7 +515,7 @@ pub(super) fn sandbox(root: &Node) -> Sandbox {
         fallback: text(node, "fallback"),
         chain: node.get("chain").map(texts).unwrap_or_default(),
         rootfs: text(node, "rootfs").filter(|rootfs| rootfs != "host"),
-        network: network(node.get("network")),
+        network: network(node.get("network")).unwrap_or_default(),
         workspace: match node.get("workspace").and_then(Node::as_str) {
             Some("read_only") => WorkspaceMode::ReadOnly,
             Some("copy") => WorkspaceMode::Copy,
@@ -505,32 +525,16 @@ pub(super) fn sandbox(root: &Node) -> Sandbox {
     }
 }
 
-/// `sqlite:PATH`.
-fn database(cx: &mut Cx<'_>, doc: &Doc, node: &Node) -> Option<RelPath> {
-    let text = node.as_str()?;
-    match text.split_once(':') {
-        Some(("sqlite", path)) if !path.is_empty() => cx.data_file(doc, node, path),
-        _ => {
-            let shown: String = shown(text.split(':').next().unwrap_or(""));
-            let message =
-                format!("`{shown}` is no database that this version knows: write `sqlite:PATH`, relative to this file");
-            cx.report(doc.find(BAD_VALUE, node.span, message));
-            None
-        }
-    }
-}
-
 /// The effect of a tool that says none, by the kind of its `run`.
 fn default_effect(run: Option<&Run>, node: Option<&Node>, permissions: &[String], method: Option<&str>) -> Effect {
-    let has_network = node.and_then(|node| node.get("network")).is_some_and(|network| network.as_str() != Some("none"));
+    let has_network = network(node.and_then(|node| node.get("network"))).is_some_and(|hosts| !hosts.is_empty());
     match run {
         Some(Run::Sql(_)) if permissions.iter().all(|verb| verb == "SELECT") => Effect::Read,
         Some(Run::Sql(_)) => Effect::Write,
-        Some(Run::Script { .. }) if !has_network => Effect::Read,
-        Some(Run::Script { .. }) => Effect::Egress,
+        Some(Run::Script { .. } | Run::Wasm(_)) if !has_network => Effect::Read,
+        Some(Run::Script { .. } | Run::Wasm(_)) => Effect::Egress,
         Some(Run::Http(_)) if method.is_none_or(|method| method.eq_ignore_ascii_case("get")) => Effect::Read,
-        Some(Run::NotYet(_)) if !has_network => Effect::Read,
-        Some(Run::Http(_) | Run::NotYet(_)) => Effect::Egress,
+        Some(Run::Http(_)) => Effect::Egress,
         Some(Run::Command(_) | Run::Shell(_) | Run::Mcp { .. }) if has_network => Effect::Egress,
         Some(Run::Command(_) | Run::Shell(_) | Run::Mcp { .. }) => Effect::Write,
         // What the caller does with a call is not known here.

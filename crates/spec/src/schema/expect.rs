@@ -126,7 +126,7 @@ static FILE: Record = Record {
     keys: &[&[
         key("path", "The file, in the sandbox's workspace", Shape::Text).required(),
         key("contains", "A text in it", Shape::Text),
-        key("exists", "Whether it is there", Shape::Bool),
+        key("exists", "Whether it is there", Shape::Bool).default("true"),
     ]],
     open: None,
 };
@@ -135,7 +135,7 @@ static COMMAND: Record = Record {
     title: "a command",
     keys: &[&[
         key("run", "What runs: the program and its arguments", Shape::List(&Shape::Text)).required(),
-        key("exit", "Its exit code", Shape::Integer(0, 255)),
+        key("exit", "Its exit code", Shape::Integer(0, 255)).default("0"),
         key("stdout", "What it prints", Shape::Matcher),
     ]],
     open: None,
@@ -144,8 +144,8 @@ static COMMAND: Record = Record {
 static SCRIPT: Record = Record {
     title: "a grader",
     keys: &[&[
-        key("file", "The script", Shape::Path).required(),
-        key("min_score", "The least score", Shape::Number(0.0, 1.0)).default("0.7"),
+        key("file", "The script or module", Shape::Path).required(),
+        key("min_score", "The least score; without, what it says of `pass`", Shape::Number(0.0, 1.0)),
     ]],
     open: None,
 };
@@ -189,10 +189,10 @@ static KEYS: &[Key] = &[
     key("judge", "A model grades the output", Shape::Either(&[Shape::Record(&JUDGE), Shape::Text])).not_yet(),
     key("cites", "The output cites these documents", Shape::OneOrMore(&Shape::Text)).not_yet(),
     key("retrieved", "This was found in documents", Shape::Record(&RETRIEVED)).not_yet(),
-    key("file", "A file of the sandbox's workspace", Shape::Record(&FILE)).not_yet(),
-    key("command", "A command in the sandbox's workspace", Shape::Record(&COMMAND)).not_yet(),
+    key("file", "A file of the sandbox's workspace", Shape::Record(&FILE)),
+    key("command", "A command in the sandbox's workspace", Shape::Record(&COMMAND)),
     key("script", "A grader of the user's own", Shape::Either(&[Shape::Path, Shape::Record(&SCRIPT)])),
-    key("wasm", "A grader of the user's own", Shape::Either(&[Shape::Path, Shape::Record(&SCRIPT)])).not_yet(),
+    key("wasm", "A grader of the user's own, a module", Shape::Either(&[Shape::Path, Shape::Record(&SCRIPT)])),
     key("not", "This does not hold", Shape::Expectation),
     key("any_of", "At least one of these holds", Shape::List(&Shape::Expectation)),
     key("all_of", "All of these hold", Shape::List(&Shape::Expectation)),

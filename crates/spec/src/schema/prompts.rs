@@ -114,7 +114,7 @@ static GUARD_KEYS: &[Key] = &[
     key("action", "What is to happen", Shape::Words(ACTIONS)),
     key("message", "The reason that is given", Shape::Text),
     key("script", "A script of the user's own, in the sandbox", Shape::Path),
-    key("wasm", "A WebAssembly module of the user's own, in the sandbox", Shape::Path).not_safe_yet(),
+    key("wasm", "A WebAssembly module of the user's own, in the sandbox", Shape::Path),
     key("final", "Whether an inheriting spec may only tighten it", Shape::Bool),
 ];
 

@@ -41,16 +41,19 @@ const METHODS: &[Word] = &[
     word("OPTIONS", "Asks what is possible"),
 ];
 
+/// What a way of running is called.
+pub(crate) const RUN_TITLE: &str = "a way of running";
+
 static RUN: Record = Record {
-    title: "a way of running",
+    title: RUN_TITLE,
     keys: &[&[
-        key("sql", "A database: sqlite:PATH", Shape::Text),
+        key("sql", "A database: sqlite:PATH, or postgres://USER@HOST/NAME", Shape::Text),
         key("statement", "A fixed statement; `:names` are bound to arguments", Shape::Text),
         key("script", "A script in the sandbox", Shape::Path),
         key("network", "none, or a list of host:port", NETWORK),
         key("timeout", "How long it may take", Shape::Duration),
         key("memory", "How much memory it may use", Shape::Size),
-        key("wasm", "A WebAssembly module", Shape::Path).not_yet(),
+        key("wasm", "A WebAssembly module", Shape::Path),
         key("http", "A URL; `${args.x}` are path-encoded, `*` lets the model give the URL", Shape::Url),
         key("method", "The HTTP method; without, GET", Shape::Words(METHODS)),
         key("headers", "HTTP headers; `${secret:NAME}` is allowed here", Shape::Named(&Shape::Text)),
@@ -58,7 +61,11 @@ static RUN: Record = Record {
         key("command", "A program and its arguments; never a shell", Shape::List(&Shape::Text)),
         key("stdin", "What it reads; without, the arguments as JSON", Shape::Text),
         key("sandbox", "The runtime it runs in", Shape::Words(RUNTIMES)),
-        key("env", "Its environment; `${secret:NAME}` is allowed here", Shape::Named(&Shape::Text)),
+        key(
+            "env",
+            "Its environment, or a database's PGPASSWORD; `${secret:NAME}` is allowed here",
+            Shape::Named(&Shape::Text),
+        ),
         key("shell", "A command line; every simple command in it is judged", Shape::Text),
         key("allow", "Commands that may run", Shape::List(&Shape::Text)),
         key("deny", "Commands that may not", Shape::List(&Shape::Text)),

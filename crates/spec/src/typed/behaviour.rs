@@ -53,6 +53,30 @@ pub struct TestDef {
     pub not_yet: Vec<String>,
 }
 
+impl TestDef {
+    /// Whether one of its expectations runs a program in the sandbox's workspace.
+    pub fn starts_programs(&self) -> bool {
+        let turns = match &self.input {
+            TestInput::Turns(turns) => turns.as_slice(),
+            TestInput::Cases(_) => &[],
+        };
+        let mut all = self.expect.iter().chain(turns.iter().flat_map(|turn| &turn.expect));
+        all.any(|expect| runs_command(&expect.kind, &expect.value))
+    }
+}
+
+fn runs_command(kind: &str, value: &Value) -> bool {
+    if !matches!(kind, "not" | "any_of" | "all_of") {
+        return kind == "command";
+    }
+    let items = match value {
+        Value::Array(items) => items.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let mut all = items.iter().filter_map(Value::as_object).flatten();
+    all.any(|(kind, value)| runs_command(kind, value))
+}
+
 /// What a test is run with.
 #[derive(Debug, Clone)]
 pub enum TestInput {

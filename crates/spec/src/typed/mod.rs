@@ -11,8 +11,8 @@ pub use context::{Context, Memory, MemoryKind, Persistence, Retention, VectorSto
 pub use model::{As, ModelSpec, Models, Pricing, Provider, Replay, Timeouts};
 pub use prompt::{Message, PromptVariant, Prompts, Role, Text, ValueFrom, Variable};
 pub use tool::{
-    Approver, Blocked, CommandRun, Confirm, Effect, HttpRun, Origin, Room, Run, Sandbox, Server, ShellRun, SqlRun,
-    ToolSpec, Tools, Trust, WorkspaceMode,
+    Approver, Blocked, CommandRun, Confirm, Database, Effect, HttpRun, Origin, Room, Run, Sandbox, Server, ShellRun,
+    SqlRun, ToolSpec, Tools, Trust, WasmRun, WorkspaceMode,
 };
 
 use aic_base::{Digest, Limits, RelPath, Tokens, Usd};

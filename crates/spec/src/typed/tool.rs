@@ -19,6 +19,21 @@ pub struct Tools {
 }
 
 impl Tools {
+    /// Where programs and modules run, of tools and of servers.
+    pub fn rooms(&self) -> impl Iterator<Item = &Room> {
+        let of_tools = self.allowed.iter().filter_map(|tool| match tool.run.as_ref()? {
+            Run::Command(run) => Some(&run.room),
+            Run::Shell(run) => Some(&run.room),
+            Run::Wasm(run) => Some(&run.room),
+            Run::Sql(_) | Run::Script { .. } | Run::Http(_) | Run::Mcp { .. } => None,
+        });
+        let of_servers = self.servers.values().filter_map(|server| match server {
+            Server::Program { room, .. } => Some(room),
+            Server::Remote { .. } => None,
+        });
+        of_tools.chain(of_servers)
+    }
+
     /// Whether any of them needs a sandbox for programs.
     pub fn starts_programs(&self) -> bool {
         self.allowed.iter().any(|tool| matches!(tool.run, Some(Run::Command(_) | Run::Shell(_))))
@@ -82,8 +97,19 @@ pub enum Run {
         /// The server's name for the tool; without, the tool's own.
         tool: Option<String>,
     },
-    /// A kind that this version reads but does not carry out (`wasm`).
-    NotYet(String),
+    /// A WebAssembly module in the sandbox.
+    Wasm(WasmRun),
+}
+
+/// A tool that runs a WebAssembly module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WasmRun {
+    /// The file; its bytes are in `Spec::files`, where it is there.
+    pub path: RelPath,
+    /// What it reads; without, the arguments as JSON.
+    pub stdin: Option<String>,
+    /// Where it runs.
+    pub room: Room,
 }
 
 /// A tool that sends an HTTP request.
@@ -132,8 +158,8 @@ pub struct Room {
     pub runtime: Option<String>,
     /// Its environment; `${secret:NAME}` is allowed here.
     pub env: IndexMap<String, String>,
-    /// `host:port` it may reach; empty means no network.
-    pub network: Vec<String>,
+    /// `host:port` it may reach, an empty list for no network; none means the spec's.
+    pub network: Option<Vec<String>>,
     /// How long one call may take.
     pub timeout: Option<Duration>,
     /// How much memory it may use, in bytes.
@@ -222,10 +248,24 @@ impl Origin {
 /// A tool on a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqlRun {
-    /// The SQLite file.
-    pub database: RelPath,
+    /// Which.
+    pub database: Database,
     /// A fixed statement with `:named` arguments; without, the model writes it into the argument `query`.
     pub statement: Option<String>,
+}
+
+/// Where the rows are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Database {
+    /// A SQLite file.
+    Sqlite(RelPath),
+    /// A PostgreSQL server.
+    Postgres {
+        /// Its address with user and database, a template without secrets.
+        url: String,
+        /// The password, a template; `${secret:NAME}` is allowed here.
+        password: Option<String>,
+    },
 }
 
 /// What a tool does to the world.

@@ -64,7 +64,8 @@ impl Remote {
         let body = body.to_string();
         let sent = network.send(Method::POST, &self.url, &self.headers, Some(body.as_bytes()), within).await;
         let response = sent.map_err(|error| match error {
-            SendError::Refused(why) | SendError::Failed(why) => why,
+            SendError::Refused(refused) => refused.to_string(),
+            SendError::Failed(why) => why,
         })?;
         if !response.status().is_success() {
             return Err(format!("it answered {}", response.status().as_u16()));

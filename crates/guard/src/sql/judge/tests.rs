@@ -268,6 +268,74 @@ fn a_refusal_says_what_would_be_allowed() {
     assert_eq!(why.to_string(), "the table `orders` is not permitted: the tool's tables are users");
 }
 
+#[test]
+fn what_postgresql_reads_differently_is_judged_as_it_reads_it() {
+    let any = SqlPolicy { verbs: vec!["SELECT".into(), "UPDATE".into(), "DELETE".into()], ..SqlPolicy::default() };
+    for sql in [
+        "select * from only pg_shadow",
+        "with \"only\" as (select 1) select * from only pg_shadow",
+        "update only pg_authid set rolsuper = true",
+        "delete from users using only pg_shadow",
+        "select $’$,'$’$, passwd from pg_shadow --'",
+        "select '\\', passwd from pg_shadow -- '\r, 1 from pg_shadow",
+        "select 1 -- x\r, (select passwd from pg_shadow)",
+        "select regproc 'lower'",
+        "select '{}'::regclass[]",
+        "select cast('1' as xid8)",
+        "select 1 operator(public.+) 2",
+        "select * from user",
+    ] {
+        assert!(judge_statement(sql, &any, Dialect::Postgres).is_err(), "{sql}");
+    }
+    for sql in [
+        "select $$it's$$, E'a\\'b', \"only\" from \"only\" /* /* */ */",
+        "select * from \"user\" where id = $$7$$::int",
+        "select mail::citext, price::money, ip::inet, ids::int[] from users",
+        "select date '2025-06-01' + interval '1 day', now() at time zone 'UTC'",
+        "select data->>'a', data #>> '{a,b}', data @> '{}' from users where tags && array['x']",
+        "select distinct on (a) a, b from users order by a, b desc nulls last",
+        "select count(*) filter (where a) over (partition by b) from users",
+    ] {
+        judge_statement(sql, &any, Dialect::Postgres).unwrap_or_else(|why| panic!("{sql}: {why}"));
+    }
+}
+
+#[test]
+fn structure_is_changed_in_listed_tables_only_and_reaches_no_other() {
+    let all = ["SELECT", "CREATE", "ALTER", "DROP", "TRUNCATE"];
+    let judged = |sql: &str| judge_statement(sql, &policy(&all, &["users"]), Dialect::Postgres);
+    for sql in [
+        "create table users (id int references payroll(id))",
+        "create table users (id int, foreign key (id) references payroll(id))",
+        "create table users () inherits (payroll)",
+        "create table users partition of payroll default",
+        "alter table users add column p int references payroll(id)",
+        "alter table users add constraint f foreign key (id) references payroll(id)",
+        "alter table users rename to payroll",
+        "alter table users owner to mallory",
+        "alter table users disable row level security",
+        "alter table users disable trigger audit",
+        "alter table users attach partition payroll default",
+        "alter table users drop column a cascade",
+        "drop table users cascade",
+        "truncate table users cascade",
+        "truncate users, payroll",
+    ] {
+        assert!(judged(sql).is_err(), "{sql}");
+    }
+    for sql in [
+        "create table users (id int primary key, boss int references users(id))",
+        "alter table users add column a text not null default 'x'",
+        "alter table users drop column a",
+        "alter table users rename column a to b",
+        "alter table users alter column a set not null",
+        "drop table users",
+        "truncate table users",
+    ] {
+        judged(sql).unwrap_or_else(|why| panic!("{sql}: {why}"));
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn no_text_makes_a_judgement_panic(words in proptest::collection::vec(proptest::sample::select(vec![

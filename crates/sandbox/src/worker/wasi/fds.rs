@@ -1,7 +1,8 @@
 //! The calls of WASI about open descriptors.
 
 use super::errno::Errno;
-use super::folder::{About, set_times};
+use super::files::{About, Entry};
+use super::folder::set_times;
 use super::mem::Mem;
 use super::nodes::{FOLDER, Node, REGULAR, UNKNOWN};
 use super::{Done, Wasi};
@@ -223,7 +224,7 @@ impl Wasi {
         used: u32,
     ) -> Done {
         let script = self.table.script.as_ref().map(|(name, _)| name.clone());
-        let alone: Vec<super::folder::Entry>;
+        let alone: Vec<Entry>;
         let entries = match self.table.node(fd)? {
             Node::Folder { folder, entries } => {
                 if cookie == 0 {
@@ -232,7 +233,7 @@ impl Wasi {
                 &*entries
             }
             Node::Shelf => {
-                let entry = |name: String| super::folder::Entry { inode: 1, kind: REGULAR, name: name.into_bytes() };
+                let entry = |name: String| Entry { inode: 1, kind: REGULAR, name: name.into_bytes() };
                 alone = script.into_iter().map(entry).collect();
                 &alone
             }

@@ -5,8 +5,8 @@
 //! sockets, which are doors to elsewhere. Links are read and never made.
 
 use super::errno::Errno;
+use super::files::{About, Entry, How, Opened};
 use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps};
-use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// Entries of one folder that are listed; a folder with more is cut.
@@ -17,45 +17,6 @@ const MOST_ENTRIES: usize = 50_000;
 pub(crate) struct Folder {
     fd: OwnedFd,
     pub(crate) writable: bool,
-}
-
-/// How to open a path.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct How {
-    pub(crate) read: bool,
-    pub(crate) write: bool,
-    pub(crate) create: bool,
-    pub(crate) exclusive: bool,
-    pub(crate) truncate: bool,
-    pub(crate) append: bool,
-    pub(crate) folder: bool,
-    pub(crate) follow: bool,
-}
-
-pub(crate) enum Opened {
-    Folder(Folder),
-    File(File),
-}
-
-/// What is known of a file.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct About {
-    pub(crate) device: u64,
-    pub(crate) inode: u64,
-    pub(crate) kind: u8,
-    pub(crate) links: u64,
-    pub(crate) size: u64,
-    pub(crate) accessed: u64,
-    pub(crate) modified: u64,
-    pub(crate) changed: u64,
-}
-
-/// One entry of a folder.
-#[derive(Debug, Clone)]
-pub(crate) struct Entry {
-    pub(crate) inode: u64,
-    pub(crate) kind: u8,
-    pub(crate) name: Vec<u8>,
 }
 
 fn kind_of(kind: FileType) -> u8 {

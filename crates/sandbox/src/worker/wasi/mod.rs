@@ -6,6 +6,7 @@
 
 mod errno;
 mod fds;
+mod files;
 #[cfg(target_os = "linux")]
 mod folder;
 #[cfg(not(target_os = "linux"))]

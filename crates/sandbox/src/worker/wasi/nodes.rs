@@ -1,7 +1,8 @@
 //! What a guest's descriptors stand for, and reading and writing through them.
 
 use super::errno::Errno;
-use super::folder::{About, Entry, Folder};
+use super::files::{About, Entry};
+use super::folder::Folder;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};

@@ -1,49 +1,12 @@
 //! In place of a folder where this version can resolve no path safely: guests see no files there.
 
 use super::errno::Errno;
+use super::files::{About, Entry, How, Opened};
 use std::fs::File;
 
 #[derive(Debug)]
 pub(crate) struct Folder {
     pub(crate) writable: bool,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-#[allow(dead_code, reason = "as it is where there are folders")]
-pub(crate) struct How {
-    pub(crate) read: bool,
-    pub(crate) write: bool,
-    pub(crate) create: bool,
-    pub(crate) exclusive: bool,
-    pub(crate) truncate: bool,
-    pub(crate) append: bool,
-    pub(crate) folder: bool,
-    pub(crate) follow: bool,
-}
-
-#[allow(dead_code, reason = "nothing is ever opened")]
-pub(crate) enum Opened {
-    Folder(Folder),
-    File(File),
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct About {
-    pub(crate) device: u64,
-    pub(crate) inode: u64,
-    pub(crate) kind: u8,
-    pub(crate) links: u64,
-    pub(crate) size: u64,
-    pub(crate) accessed: u64,
-    pub(crate) modified: u64,
-    pub(crate) changed: u64,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct Entry {
-    pub(crate) inode: u64,
-    pub(crate) kind: u8,
-    pub(crate) name: Vec<u8>,
 }
 
 pub(crate) fn about_file(_: &File) -> Result<About, Errno> {

@@ -4,7 +4,8 @@
 
 use super::errno::Errno;
 use super::fds::{put_about, times};
-use super::folder::{Folder, How, Opened};
+use super::files::{How, Opened};
+use super::folder::Folder;
 use super::mem::Mem;
 use super::nodes::{FOLDER, Node, REGULAR, plain};
 use super::{Done, Wasi};

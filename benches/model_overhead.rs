@@ -1,11 +1,14 @@
 //! What the model layer costs over a plain HTTP request, and what a thousand streams at once weigh.
 //!
-//! `cargo run -p aic-model --example overhead` (one profile for all; no optimised build of our crates). A server on
-//! loopback, in this process, answers at once. Both sides read the whole answer; ours also parses and assembles it.
-#![allow(clippy::print_stdout, reason = "this is what it is for")]
+//! `cargo bench --bench model_overhead`. A server on loopback, in this process, answers at once. Both sides read the whole
+//! answer; ours also parses and assembles it.
+#![allow(clippy::print_stdout, reason = "a table is what a bench is for")]
+
+mod common;
 
 use aic_base::SystemClock;
 use aic_model::{Endpoint, HttpModel, Kind, Message, Model, Network, NoKeys, Piece, Request, Role, Timeouts};
+use common::{head, row};
 use futures_util::StreamExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -60,12 +63,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             ours.push(layered);
         }
     }
-    plain.sort_unstable();
-    ours.sort_unstable();
-    for (name, at) in [("p50", ROUNDS / 2), ("p90", ROUNDS * 9 / 10), ("p99", ROUNDS * 99 / 100)] {
-        let over = ours[at].saturating_sub(plain[at]);
-        println!("{name}: direct {:?}, through the layer {:?}, over {over:?}", plain[at], ours[at]);
-    }
+    let over = plain.iter().zip(&ours).map(|(plain, ours)| ours.saturating_sub(*plain)).collect();
+    head("A call to a model on loopback that answers at once");
+    row("direct, by reqwest", plain, "");
+    row("through the model layer", ours, "");
+    row("what the layer adds, call by call", over, "");
 
     let before = resident();
     let began = Instant::now();
@@ -99,7 +101,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         whole += usize::from(stream.await?);
     }
     println!(
-        "{whole} of {STREAMS} streams open at once, whole in {:?}; resident {} MB before, {} MB with all open \
+        "\n{whole} of {STREAMS} streams open at once, whole in {:?}; resident {} MB before, {} MB with all open \
          (the server's side of each included)",
         began.elapsed(),
         before / 1024,

@@ -1,13 +1,11 @@
-//! Tools on a SQLite database: judged as a parsed statement first, then carried out behind a second wall.
-//!
-//! The first wall is the guard crate's judgement of the statement. The second is SQLite's own authorizer, which sees what
-//! the statement really does, so that a misunderstanding of the parser cannot open more than the spec allows.
+//! Tools on a SQLite database, behind a second wall: SQLite's own authorizer, which sees what the statement really does, so
+//! that a misunderstanding of the parser cannot open more than the spec allows.
 
-use super::clock_functions;
+use super::{MAX_BYTES, MAX_ROWS, SqlError, SqlJob, SqlOutcome};
 use crate::data::Data;
-use aic_base::Timestamp;
-use aic_guard::{Dialect, Judged, SqlPolicy, judge_statement};
-use aic_spec::{SqlRun, ToolSpec};
+use crate::tools::clock_functions;
+use aic_base::{RelPath, Timestamp};
+use aic_guard::SqlPolicy;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
@@ -17,67 +15,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-/// The most rows a call returns; the result says when there were more.
-pub(super) const MAX_ROWS: usize = 1000;
-/// The most bytes of text a call returns.
-const MAX_BYTES: usize = 1_000_000;
 /// How many steps of SQLite's machine run between two looks at the deadline.
 const STEPS_BETWEEN_LOOKS: i32 = 2000;
 
-/// What a call did.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct SqlOutcome {
-    pub result: Value,
-    pub changed: Option<u64>,
-}
-
-/// Why a statement was not carried out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum SqlError {
-    /// The spec does not allow it.
-    Denied(String),
-    /// It was tried, and failed.
-    Failed(String),
-    /// There is no database to try it on: the set-up is wrong, and no answer of a model can mend it.
-    NoData(String),
-}
-
-/// A statement that passed the first wall.
-#[derive(Debug, Clone)]
-pub(crate) struct SqlJob {
-    pub(super) run: SqlRun,
-    pub sql: String,
-    pub judged: Judged,
-    policy: Arc<SqlPolicy>,
-    binds: Vec<(String, rusqlite::types::Value)>,
-}
-
-/// Judges the statement of a call.
-pub(super) fn judge(tool: &ToolSpec, run: &SqlRun, args: &Value) -> Result<SqlJob, SqlError> {
-    let policy =
-        SqlPolicy { verbs: tool.permissions.clone(), tables: tool.tables.clone(), functions: tool.functions.clone() };
-    let (sql, binds) = match &run.statement {
-        Some(statement) => (statement.clone(), binds(args)),
-        None => match args.get("query").and_then(Value::as_str) {
-            Some(sql) => (sql.to_owned(), Vec::new()),
-            None => return Err(SqlError::Denied("the argument `query` with the statement is missing".into())),
-        },
-    };
-    let judged = judge_statement(&sql, &policy, Dialect::Sqlite).map_err(|denied| SqlError::Denied(denied.reason))?;
-    Ok(SqlJob { run: run.clone(), sql, judged, policy: Arc::new(policy), binds })
-}
-
 /// Carries a judged statement out. Blocks; call it where blocking is allowed.
-pub(super) fn carry_out(
+pub(in crate::tools) fn carry_out(
     job: &SqlJob,
+    path: &RelPath,
     data: &Data,
     now: Timestamp,
     timeout: Duration,
     cancel: &CancellationToken,
 ) -> Result<SqlOutcome, SqlError> {
-    let failed = |error: rusqlite::Error| told(&error, job, timeout);
+    let failed = |error: rusqlite::Error| told(&error, path, timeout);
     let writes = !job.judged.reads_only;
-    let file = data.file(&job.run.database, writes).map_err(|error| SqlError::NoData(error.to_string()))?;
+    let file = data.file(path, writes).map_err(|error| SqlError::NoData(error.to_string()))?;
     let mode = if writes { OpenFlags::SQLITE_OPEN_READ_WRITE } else { OpenFlags::SQLITE_OPEN_READ_ONLY };
     let mut connection = Connection::open_with_flags(file, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
     connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
@@ -96,13 +48,13 @@ pub(super) fn carry_out(
 }
 
 /// What an error of SQLite is to whoever asked.
-fn told(error: &rusqlite::Error, job: &SqlJob, timeout: Duration) -> SqlError {
+fn told(error: &rusqlite::Error, path: &RelPath, timeout: Duration) -> SqlError {
     match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::AuthorizationForStatementDenied) => {
             SqlError::Denied(format!("the database refused it: {}", plain(error)))
         }
         Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
-            SqlError::NoData(format!("{}: not a readable SQLite database: {}", job.run.database, plain(error)))
+            SqlError::NoData(format!("{path}: not a readable SQLite database: {}", plain(error)))
         }
         Some(rusqlite::ErrorCode::OperationInterrupted) => {
             SqlError::Failed(format!("stopped after {} ms", timeout.as_millis()))
@@ -114,9 +66,9 @@ fn told(error: &rusqlite::Error, job: &SqlJob, timeout: Duration) -> SqlError {
 fn query(connection: &Connection, job: &SqlJob) -> rusqlite::Result<SqlOutcome> {
     let mut statement = connection.prepare(&job.sql)?;
     let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
-    for (name, value) in &job.binds {
-        if let Some(index) = statement.parameter_index(name)? {
-            statement.raw_bind_parameter(index, value)?;
+    for (name, value) in &job.arguments {
+        if let Some(index) = statement.parameter_index(&format!(":{name}"))? {
+            statement.raw_bind_parameter(index, bound(value))?;
         }
     }
     let before = connection.total_changes();
@@ -199,25 +151,19 @@ impl Wall {
     }
 }
 
-/// Arguments as `:name` parameters.
-fn binds(args: &Value) -> Vec<(String, rusqlite::types::Value)> {
+/// An argument as SQLite stores it.
+fn bound(value: &Value) -> rusqlite::types::Value {
     use rusqlite::types::Value as Sql;
-    let Value::Object(map) = args else { return Vec::new() };
-    map.iter()
-        .map(|(name, value)| {
-            let value = match value {
-                Value::Null => Sql::Null,
-                Value::Bool(is) => Sql::Integer(i64::from(*is)),
-                Value::Number(number) => match number.as_i64() {
-                    Some(whole) => Sql::Integer(whole),
-                    None => Sql::Real(number.as_f64().unwrap_or(f64::NAN)),
-                },
-                Value::String(text) => Sql::Text(text.clone()),
-                other => Sql::Text(other.to_string()),
-            };
-            (format!(":{name}"), value)
-        })
-        .collect()
+    match value {
+        Value::Null => Sql::Null,
+        Value::Bool(is) => Sql::Integer(i64::from(*is)),
+        Value::Number(number) => match number.as_i64() {
+            Some(whole) => Sql::Integer(whole),
+            None => Sql::Real(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Value::String(text) => Sql::Text(text.clone()),
+        other => Sql::Text(other.to_string()),
+    }
 }
 
 fn json_of(value: ValueRef<'_>) -> Value {
@@ -243,7 +189,8 @@ fn plain(error: &rusqlite::Error) -> String {
 mod tests {
     use super::*;
     use crate::data::Snapshots;
-    use aic_base::RelPath;
+    use aic_guard::Judged;
+    use aic_spec::Database;
 
     /// What the second wall says where the first was fooled into calling this a read of `users`.
     fn behind_the_first_wall(sql: &str) -> Result<SqlOutcome, SqlError> {
@@ -251,11 +198,12 @@ mod tests {
         let setup = "CREATE TABLE users (id); INSERT INTO users VALUES (1); CREATE TABLE payroll (salary)";
         Connection::open(root.path().join("a.db")).unwrap().execute_batch(setup).unwrap();
         let policy = SqlPolicy { verbs: vec!["SELECT".into()], tables: Some(vec!["users".into()]), functions: None };
-        let run = SqlRun { database: RelPath::new("a.db").unwrap(), statement: None };
+        let path = RelPath::new("a.db").unwrap();
         let judged = Judged { verb: "SELECT".into(), tables: vec!["users".into()], reads_only: true };
-        let job = SqlJob { run, sql: sql.into(), judged, policy: Arc::new(policy), binds: Vec::new() };
+        let database = Database::Sqlite(path.clone());
+        let job = SqlJob { database, sql: sql.into(), judged, policy: Arc::new(policy), arguments: Vec::new() };
         let data = Arc::new(Snapshots::new(root.path()).unwrap()).case();
-        carry_out(&job, &data, Timestamp::default(), Duration::from_secs(5), &CancellationToken::new())
+        carry_out(&job, &path, &data, Timestamp::default(), Duration::from_secs(5), &CancellationToken::new())
     }
 
     #[test]

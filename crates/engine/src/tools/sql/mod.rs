@@ -1,0 +1,118 @@
+//! Tools on a database: judged as a parsed statement first, then carried out behind a second wall of the database's own.
+
+#[cfg(feature = "postgres")]
+pub(super) mod postgres;
+pub(super) mod sqlite;
+
+use super::fill::Values;
+use aic_guard::{Dialect, Judged, SqlPolicy, judge_statement};
+use aic_spec::{Database, SqlRun, ToolSpec};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The most rows a call returns; the result says when there were more.
+pub(super) const MAX_ROWS: usize = 1000;
+/// The most bytes of text a call returns.
+const MAX_BYTES: usize = 1_000_000;
+
+/// What a call did.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct SqlOutcome {
+    pub result: Value,
+    pub changed: Option<u64>,
+}
+
+/// Why a statement was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SqlError {
+    /// The spec does not allow it.
+    Denied(String),
+    /// It was tried, and failed.
+    Failed(String),
+    /// There is no database to try it on: the set-up is wrong, and no answer of a model can mend it.
+    NoData(String),
+}
+
+/// A statement that passed the first wall.
+#[derive(Debug, Clone)]
+pub(crate) struct SqlJob {
+    pub(super) database: Database,
+    /// As it is sent.
+    sql: String,
+    pub judged: Judged,
+    policy: Arc<SqlPolicy>,
+    /// What is bound: by name, and for PostgreSQL in the order of its numbers.
+    arguments: Vec<(String, Value)>,
+}
+
+impl SqlJob {
+    /// Whether a test can have a copy of the database to itself.
+    pub(super) const fn is_local(&self) -> bool {
+        matches!(self.database, Database::Sqlite(_))
+    }
+}
+
+/// Judges the statement of a call.
+pub(super) fn judge(tool: &ToolSpec, run: &SqlRun, args: &Value) -> Result<SqlJob, SqlError> {
+    let policy =
+        SqlPolicy { verbs: tool.permissions.clone(), tables: tool.tables.clone(), functions: tool.functions.clone() };
+    let sql = match &run.statement {
+        Some(statement) => statement,
+        None => match args.get("query").and_then(Value::as_str) {
+            Some(sql) => sql,
+            None => return Err(SqlError::Denied("the argument `query` with the statement is missing".into())),
+        },
+    };
+    let denied = |denied: aic_guard::Denied| SqlError::Denied(denied.reason);
+    let fixed = args.as_object().filter(|_| run.statement.is_some());
+    let (judged, sql, arguments) = match &run.database {
+        Database::Sqlite(_) => {
+            let judged = judge_statement(sql, &policy, Dialect::Sqlite).map_err(denied)?;
+            let all = fixed.into_iter().flatten().map(|(name, value)| (name.clone(), value.clone()));
+            (judged, sql.to_owned(), all.collect())
+        }
+        Database::Postgres { .. } => {
+            let judged = judge_statement(sql, &policy, Dialect::Postgres).map_err(denied)?;
+            let plain = aic_guard::sql::plain(sql).map_err(SqlError::Denied)?;
+            if let (None, Some(name)) = (&run.statement, plain.parameters.first()) {
+                let why = format!("the statement has a parameter `:{name}`, and nothing fills it: write the value");
+                return Err(SqlError::Denied(why));
+            }
+            let value = |name: &String| fixed.and_then(|args| args.get(name)).cloned().unwrap_or_default();
+            let in_order = plain.parameters.iter().map(|name| (name.clone(), value(name)));
+            (judged, plain.text, in_order.collect())
+        }
+    };
+    Ok(SqlJob { database: run.database.clone(), sql, judged, policy: Arc::new(policy), arguments })
+}
+
+/// Carries a judged statement out on a database server.
+#[cfg(feature = "postgres")]
+pub(super) async fn ask_server(job: &SqlJob, values: &Values<'_>, timeout: Duration) -> Result<SqlOutcome, SqlError> {
+    use super::fill::Place;
+    let Database::Postgres { url, password } = &job.database else {
+        return Err(SqlError::NoData("the database is no server".into()));
+    };
+    let mut scrub = aic_model::Scrub::default();
+    let server = values.fill(url, Place::Word, &mut scrub).and_then(|url| {
+        let password = password.as_ref().map(|text| values.fill(text, Place::Secret, &mut scrub)).transpose()?;
+        postgres::Server::parse(&url, password.as_deref())
+    });
+    let came = match server {
+        Ok(server) => postgres::carry_out(job, &server, timeout).await,
+        Err(why) => Err(SqlError::NoData(why)),
+    };
+    came.map_err(|error| match error {
+        SqlError::Denied(why) => SqlError::Denied(scrub.clean(&why)),
+        SqlError::Failed(why) => SqlError::Failed(scrub.clean(&why)),
+        SqlError::NoData(why) => SqlError::NoData(scrub.clean(&why)),
+    })
+}
+
+/// The same where the program was built without.
+#[cfg(not(feature = "postgres"))]
+pub(super) async fn ask_server(_: &SqlJob, _: &Values<'_>, _: Duration) -> Result<SqlOutcome, SqlError> {
+    let why = "this program was built without PostgreSQL: build it with `--features postgres`";
+    Err(SqlError::NoData(why.into()))
+}
