@@ -69,7 +69,12 @@ fn broken(text: &str) -> Vec<Range<usize>> {
         let chunk = |end: usize| line.start..lines.get(end).map_or(text.len(), |line| line.start);
         let short = end;
         // A text or list of several lines may hold lines that look like others.
-        while !reads(chunk(end)) && end < lines.len() && end - first < MOST_LINES && tried < MAX_TRIED && chunk(end).len() < LONGEST {
+        while !reads(chunk(end))
+            && end < lines.len()
+            && end - first < MOST_LINES
+            && tried < MAX_TRIED
+            && chunk(end).len() < LONGEST
+        {
             tried += 1;
             end = next(end + 1).unwrap_or(lines.len());
         }

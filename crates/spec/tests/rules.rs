@@ -41,7 +41,7 @@ fn a_guardrail_is_shadowed_only_by_one_that_stops_all_it_would() {
 fn expectations_that_contradict_can_never_pass() {
     let never = |expect: &str| {
         let text = format!(
-            "tools: {{allowed: [a], blocked: [\"drop_*\"]}}\ntests: [{{name: t, input: x, expect: {expect}}}]\n"
+            "guardrails: [confirm_destructive]\ntools: {{allowed: [a], blocked: [\"drop_*\"]}}\ntests: [{{name: t, input: x, expect: {expect}}}]\n"
         );
         !at("ABS077", &text).is_empty()
     };
@@ -79,7 +79,7 @@ fn expectations_that_contradict_can_never_pass() {
 
 #[test]
 fn each_turn_is_judged_by_itself() {
-    let text = "tests: [{name: t, turns: [{input: a, expect: [{equals: x}]}, {input: b, expect: [{equals: y}]}, {input: c, expect: [blocked, not_blocked]}]}]\n";
+    let text = "guardrails: [max_length]\ntests: [{name: t, turns: [{input: a, expect: [{equals: x}]}, {input: b, expect: [{equals: y}]}, {input: c, expect: [blocked, not_blocked]}]}]\n";
     assert_eq!(at("ABS077", text), ["not_blocked"]);
 }
 

@@ -165,6 +165,7 @@ async fn a_failure_says_why_and_a_client_without_progress_is_told_all_the_same()
     let kept = ["one", "two"].map(|name| (name.to_owned(), result(3, 0.002)));
     *runner.history.lock().unwrap() = Some(History { tests: kept.into(), runs: 3, fired: Default::default() });
     // Saving has what is kept read again.
+    std::fs::write(folder.path().join("a.ai.yml"), SPEC.replace("Hi}}", "Ho}}")).unwrap();
     client.notify("textDocument/didSave", json!({"textDocument": {"uri": spec}})).await;
     assert_eq!(titles(&mut client, &spec).await[0], "2: ▶ run all · last 6/6 · $0.004");
     client.leave().await;

@@ -1,7 +1,7 @@
 //! Anchors and aliases as names: from `*x` to the `&x` that it stands for.
 
 use super::host::Doc;
-use crate::tree::{Node, Style};
+use crate::tree::{Kind, Node, Style};
 use aic_base::Span;
 
 /// An alias or anchor, and the anchor that it leads to.
@@ -22,7 +22,7 @@ pub(super) fn at(doc: &Doc, offset: usize) -> Option<Anchored> {
     }
     let here = alias(doc.root()?, &doc.text, offset)?;
     let name = here.of(&doc.text).strip_prefix('*')?.to_owned();
-    let anchor = anchor(&doc.text, &name, here.start as usize)?;
+    let anchor = anchor(doc.root()?, &doc.text, &name, here.start as usize)?;
     Some(Anchored { name, here, anchor })
 }
 
@@ -65,7 +65,7 @@ fn of_name(c: char) -> bool {
 }
 
 /// The last anchor of this name above a byte: a name may be given anew, and then the later one counts.
-fn anchor(text: &str, name: &str, before: usize) -> Option<Span> {
+fn anchor(root: &Node, text: &str, name: &str, before: usize) -> Option<Span> {
     let above = text.get(..before)?;
     let written = format!("&{name}");
     let fits = |at: &usize| {
@@ -75,8 +75,29 @@ fn anchor(text: &str, name: &str, before: usize) -> Option<Span> {
         let line = above[..*at].rsplit('\n').next().unwrap_or("");
         lead && ends && !line.trim_start().starts_with('#') && !line.contains(" #")
     };
-    let at = above.match_indices(&written).map(|(at, _)| at).filter(fits).last()?;
+    let at = above.rmatch_indices(&written).map(|(at, _)| at).filter(fits).take(MAX_TRIED);
+    let at = at.into_iter().find(|at| !in_a_text(root, *at))?;
     Some(Span::new(at + 1, at + written.len()))
+}
+
+/// How many places are looked at that could be the anchor: for each the tree is gone through.
+const MAX_TRIED: usize = 20;
+
+/// Whether a byte is one of a text's: what looks like an anchor there is none.
+fn in_a_text(root: &Node, at: usize) -> bool {
+    let mut open = vec![root];
+    while let Some(node) = open.pop() {
+        let within = (node.span.start as usize..node.span.end as usize).contains(&at);
+        match node.kind {
+            Kind::Map(_) | Kind::Seq(_) => {
+                open.extend(node.items());
+                open.extend(node.entries().iter().flat_map(|entry| [&entry.key, &entry.value]));
+            }
+            _ if within => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// The value that an anchor names, in a few words.

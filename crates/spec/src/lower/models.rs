@@ -29,7 +29,11 @@ pub(super) fn models(cx: &mut Cx<'_>, doc: &Doc, root: &Node, inherits: bool) ->
             models.named.insert(name.to_owned(), model);
         }
     }
-    if !models.named.contains_key("primary") && !inherits && !was_meant(root) && matches!(root.kind, Kind::Map(_)) {
+    if !models.named.contains_key("primary")
+        && !inherits
+        && !was_meant(cx, doc, root)
+        && matches!(root.kind, Kind::Map(_))
+    {
         let span =
             root.entry("models").map_or_else(|| super::super::check::head(root, &doc.text), |entry| entry.key.span);
         let message = "no model answers: add `model: NAME`, or `models` with a `primary`";
@@ -39,8 +43,9 @@ pub(super) fn models(cx: &mut Cx<'_>, doc: &Doc, root: &Node, inherits: bool) ->
 }
 
 /// A `primary` that is there and broken was reported for what is wrong with it.
-fn was_meant(root: &Node) -> bool {
-    root.get("model").is_some_and(|node| !node.is_null())
+fn was_meant(cx: &Cx<'_>, doc: &Doc, root: &Node) -> bool {
+    ["model", "models", "inherits"].into_iter().any(|key| cx.was_misspelt(doc, root, key))
+        || root.get("model").is_some_and(|node| !node.is_null())
         || root.get("models").and_then(|models| models.get("primary")).is_some_and(|node| !node.is_null())
 }
 

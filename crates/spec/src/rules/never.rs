@@ -28,6 +28,8 @@ struct Ends {
     can_block: bool,
     /// Whether anything can ask for a confirmation.
     can_ask: bool,
+    /// The guardrails and tools there are.
+    known: HashSet<String>,
     /// Guardrails that never stop, and what they do instead.
     harmless: HashMap<String, Action>,
     /// Tools whose calls nobody is asked about.
@@ -58,6 +60,11 @@ impl Ends {
             blocked: blocked.collect(),
             can_block: can_ask || !tools.blocked.is_empty() || guards.iter().any(stops),
             can_ask,
+            known: guards
+                .iter()
+                .map(|guard| guard.name.clone())
+                .chain(tools.allowed.iter().map(|tool| tool.name.clone()))
+                .collect(),
             harmless: guards
                 .iter()
                 .filter(|guard| !stops(guard) && !whole.open)
@@ -162,9 +169,11 @@ fn alone(expect: &Expect, ends: &Ends) -> Option<String> {
             Some("nothing in this spec asks for a confirmation".into())
         }
         "outcome" if value == "blocked" && !ends.can_block => Some("nothing in this spec blocks a run".into()),
+        // A name that is unknown is a finding of its own.
+        "blocked" if by(value).is_some_and(|by| !ends.known.contains(by)) => None,
         "blocked" if stops(value) && !ends.can_block => Some("nothing in this spec blocks a run".into()),
         "blocked" => {
-            let by = value.as_str().or_else(|| value.get("by")?.as_str())?;
+            let by = by(value)?;
             let action = ends.harmless.get(by)?;
             Some(format!("`{}` does not stop a run, its action is `{}`", shown(by), action.as_str()))
         }
@@ -176,6 +185,11 @@ fn alone(expect: &Expect, ends: &Ends) -> Option<String> {
         "tools_in_order" => value.as_array()?.iter().find_map(|tool| ran(tool, blocked)),
         _ => None,
     }
+}
+
+/// Who is to have stopped the run, where an expectation says so.
+fn by(value: &Value) -> Option<&str> {
+    value.as_str().or_else(|| value.get("by")?.as_str())
 }
 
 fn name(value: &Value) -> Option<&str> {
