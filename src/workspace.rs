@@ -28,7 +28,7 @@ pub enum WorkspaceError {
     },
     /// There is no spec in the folder.
     #[error(
-        "{path}: no spec here. A spec is called .aicontainer.yml, NAME.aicontainer.yml or NAME.ai.yml; `aic init` makes one"
+        "{path}: no spec here. A spec is called .aicontainer.yml, NAME.aicontainer.yml or NAME.ai.yml, a workflow NAME.compose.ai.yml, a file of tests NAME.aictest.yml; `aic init` makes a spec"
     )]
     NoSpec {
         /// The folder.

@@ -2,6 +2,7 @@
 
 use crate::analysis::{Found, Mend};
 use crate::features::workspace_edit;
+use crate::position::Lines;
 use crate::shared::{Merged, Shared, Snapshot};
 use std::sync::Arc;
 use tower_lsp_server::ls_types::*;
@@ -33,6 +34,13 @@ fn actions(snapshot: &Snapshot, merged: &Merged, params: &CodeActionParams) -> C
             is_preferred: preferred.then_some(true),
             ..CodeAction::default()
         };
+    let document = &snapshot.document;
+    let lines = Lines::new(&document.text, snapshot.can.encoding);
+    // A change that breaks the file is none that mends it.
+    let sound = |edits: &[TextEdit]| {
+        let after = changed(&document.text, edits, &lines);
+        aic_spec::keeps_form(&document.home.path, &document.text, &after)
+    };
     let mended = || merged.found.iter().filter_map(|found| Some((found, found.mend.as_ref()?)));
     let mut actions = Vec::new();
     if wants(&CodeActionKind::QUICKFIX) {
@@ -40,6 +48,9 @@ fn actions(snapshot: &Snapshot, merged: &Merged, params: &CodeActionParams) -> C
             mended().filter(|(found, _)| meets(found.diagnostic.range, params.range))
         {
             let Mend { title, edits, safe } = mend;
+            if !sound(edits) {
+                continue;
+            }
             let diagnostics = vec![diagnostic.clone()];
             actions.push(action(title.clone(), CodeActionKind::QUICKFIX, diagnostics, edits.clone(), *safe));
         }
@@ -55,12 +66,25 @@ fn actions(snapshot: &Snapshot, merged: &Merged, params: &CodeActionParams) -> C
                 diagnostics.push(found.diagnostic.clone());
             }
         }
-        if !edits.is_empty() {
+        if !edits.is_empty() && sound(&edits) {
             let title = format!("Mend all that is safe to mend ({})", diagnostics.len());
             actions.push(action(title, FIX_ALL, diagnostics, edits, false));
         }
     }
     actions.into_iter().map(CodeActionOrCommand::CodeAction).collect()
+}
+
+/// The text with edits applied that do not overlap.
+fn changed(text: &str, edits: &[TextEdit], lines: &Lines<'_>) -> String {
+    let mut edits: Vec<_> = edits.iter().map(|edit| (lines.bytes(edit.range), edit.new_text.as_str())).collect();
+    edits.sort_by_key(|(range, _)| std::cmp::Reverse(range.start));
+    let mut text = text.to_owned();
+    for (range, with) in edits {
+        if text.get(range.clone()).is_some() {
+            text.replace_range(range, with);
+        }
+    }
+    text
 }
 
 /// Whether a kind that is asked for covers another: `source` covers `source.fixAll`.

@@ -34,6 +34,8 @@ pub(crate) struct Job {
     pub(crate) encoding: Encoding,
     /// Whether the client shows other places that matter.
     pub(crate) related: bool,
+    /// Whether the client greys out what nothing uses and strikes out what comes to an end.
+    pub(crate) tags: bool,
     /// The environment that specs are checked as.
     pub(crate) environment: Option<String>,
     /// The day against which the retirement of models is judged.
@@ -160,7 +162,7 @@ fn findings(job: &Job, home: &Home, source: &dyn Source, alone: bool) -> Finding
     for found in &loaded.diagnostics {
         let Some(lines) = lines.get(&found.file) else { continue };
         by_file.entry(found.file.clone()).or_default().push(Found {
-            diagnostic: convert::diagnostic(found, lines, job.related, &mut locate),
+            diagnostic: convert::diagnostic(found, lines, (job.related, job.tags), &mut locate),
             mend: found.fix.as_ref().map(|fix| convert::mend(fix, lines)),
         });
     }

@@ -17,6 +17,8 @@ pub(crate) struct Can {
     pub(crate) encoding: Encoding,
     /// It shows other places that matter to a finding.
     pub(crate) related: bool,
+    /// It greys out what nothing uses and strikes out what comes to an end.
+    pub(crate) tags: bool,
     /// It asks for findings, so that none are pushed.
     pub(crate) pull: bool,
     /// It asks for findings again when told so.
@@ -73,6 +75,8 @@ impl Can {
         Self {
             encoding: Encoding::choose(client.general.as_ref().and_then(|can| can.position_encodings.as_deref())),
             related: is("/textDocument/publishDiagnostics/relatedInformation"),
+            tags: some("/textDocument/publishDiagnostics/tagSupport/valueSet")
+                || some("/textDocument/diagnostic/tagSupport/valueSet"),
             pull: has("/textDocument/diagnostic"),
             refresh_findings: is("/workspace/diagnostics/refreshSupport") || is("/workspace/diagnostic/refreshSupport"),
             watch: is("/workspace/didChangeWatchedFiles/dynamicRegistration"),

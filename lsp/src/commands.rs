@@ -121,7 +121,12 @@ fn told(what: &str, test: Option<&str>, ran: &Ran) -> (MessageType, String) {
         (passed, cases, cost) = (passed + result.passed, cases + result.cases, cost + result.cost);
     }
     if cases == 0 {
-        return (MessageType::WARNING, format!("{what}: no case was run; is the document saved?"));
+        let known = tests().next().is_some();
+        return match (test, known) {
+            (Some(_), false) => (MessageType::WARNING, format!("{what}: what is saved has no test of this name")),
+            (_, true) => (MessageType::INFO, format!("{what}: skipped")),
+            (None, false) => (MessageType::WARNING, format!("{what}: what is saved has no test")),
+        };
     }
     let problem = tests().find_map(|result| result.problem.as_deref());
     match problem {

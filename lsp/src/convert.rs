@@ -3,6 +3,7 @@
 use crate::analysis::Mend;
 use crate::client::Can;
 use crate::position::Lines;
+use aic_spec::codes::{RETIRED_MODEL, SHADOWED, UNREACHABLE_RULE, UNUSED_VARIABLE};
 use aic_spec::ide::{Completion, CompletionKind, Hover, SymbolKind, TokenKind};
 use aic_spec::{Diagnostic, Fix, Severity};
 use tower_lsp_server::ls_types as lsp;
@@ -11,7 +12,7 @@ use tower_lsp_server::ls_types as lsp;
 pub(crate) fn diagnostic(
     found: &Diagnostic,
     lines: &Lines<'_>,
-    related: bool,
+    (related, tagged): (bool, bool),
     mut locate: impl FnMut(&aic_base::RelPath, aic_base::Span) -> Option<lsp::Location>,
 ) -> lsp::Diagnostic {
     let mut message = found.message.clone();
@@ -28,7 +29,13 @@ pub(crate) fn diagnostic(
             );
         }
     }
+    let tag = match found.code {
+        UNUSED_VARIABLE | SHADOWED | UNREACHABLE_RULE => Some(lsp::DiagnosticTag::UNNECESSARY),
+        RETIRED_MODEL => Some(lsp::DiagnosticTag::DEPRECATED),
+        _ => None,
+    };
     lsp::Diagnostic {
+        tags: tag.filter(|_| tagged).map(|tag| vec![tag]),
         range: lines.range(found.span),
         severity: Some(match found.severity {
             Severity::Error => lsp::DiagnosticSeverity::ERROR,

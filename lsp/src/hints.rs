@@ -6,7 +6,8 @@ use crate::position::Lines;
 use crate::runner::{History, TestResult};
 use crate::shared::{Shared, Snapshot};
 use aic_base::{RelPath, Usd};
-use aic_spec::{FileKind, file_kind};
+use aic_spec::ide::Host;
+use aic_spec::{FileKind, LoadOptions, Spec, file_kind};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -65,7 +66,9 @@ pub(crate) async fn lenses(shared: &Arc<Shared>, uri: Uri) -> Option<Vec<CodeLen
     let spec = spec_of(&snapshot).await?;
     let history = history(shared, &snapshot, spec.clone()).await;
     let session = shared.results(&snapshot.document.home.root, &spec);
+    let options = shared.load_options();
     let work = move || {
+        let edited = Edited::of(&snapshot, &spec, &options);
         let Snapshot { document, host, can, .. } = &snapshot;
         let lines = Lines::new(&document.text, can.encoding);
         let (all, tests) = host.tests(&document.home.path, &document.text);
@@ -79,7 +82,8 @@ pub(crate) async fn lenses(shared: &Arc<Shared>, uri: Uri) -> Option<Vec<CodeLen
             data: None,
         };
         let nothing = BTreeMap::new();
-        let last = Last { kept: history.as_ref().map_or(&nothing, |history| &history.tests), session: &session };
+        let kept = history.as_ref().map_or(&nothing, |history| &history.tests);
+        let last = Last { kept, session: &session, edited: &edited };
         let mut found = Vec::new();
         if let Some(span) = all {
             let names = tests.iter().map(|test| test.name.as_str());
@@ -99,14 +103,54 @@ struct Last<'a> {
     kept: &'a BTreeMap<String, TestResult>,
     /// What this session ran. Where nothing vouches for it any more, it was before the last change.
     session: &'a BTreeMap<String, TestResult>,
+    /// What was changed and not saved.
+    edited: &'a Edited,
+}
+
+/// Which tests say or mean something else than on disk, which is what was tested.
+enum Edited {
+    /// All of them: what they are about was changed, or cannot be read.
+    All,
+    /// Those of these names.
+    Some(BTreeSet<String>),
+}
+
+impl Edited {
+    fn of(snapshot: &Snapshot, spec: &RelPath, options: &LoadOptions) -> Self {
+        let Snapshot { document, source, host, documents, .. } = snapshot;
+        let disk = &document.home.disk;
+        let here = documents.iter().map(|(_, open)| open).filter(|open| open.home.root == document.home.root);
+        let mut unsaved = here.filter(|open| disk.read_text(&open.home.path).ok().as_deref() != Some(&*open.text));
+        if unsaved.next().is_none() {
+            return Self::Some(BTreeSet::new());
+        }
+        // A host of its own: the other one keeps what is being typed.
+        let (now, then) = (host.load(&**source, spec, options), Host::new().load(&**disk, spec, options));
+        let (Some(now), Some(then)) = (now.spec, then.spec) else { return Self::All };
+        if now.behaviour != then.behaviour {
+            return Self::All;
+        }
+        let digests = |spec: &Spec, name: &str| {
+            spec.tests.iter().filter(|test| test.name == name).map(|test| test.digest).collect::<Vec<_>>()
+        };
+        let names = now.tests.iter().chain(&then.tests).map(|test| test.name.clone());
+        Self::Some(names.filter(|name| digests(&now, name) != digests(&then, name)).collect())
+    }
+
+    fn has(&self, test: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some(names) => names.contains(test),
+        }
+    }
 }
 
 impl Last<'_> {
     /// ` · last 3/3 · $0.004`; nothing where the test never ran.
     fn of(&self, test: &str) -> String {
         match (self.kept.get(test), self.session.get(test)) {
-            (Some(result), _) => format!(" · last {}", brief(result)),
-            (None, Some(result)) => format!(" · last {} · changed since", brief(result)),
+            (Some(result), _) if !self.edited.has(test) => format!(" · last {}", brief(result)),
+            (Some(result), _) | (None, Some(result)) => format!(" · last {} · changed since", brief(result)),
             (None, None) => String::new(),
         }
     }
@@ -123,7 +167,9 @@ impl Last<'_> {
             total.cases += result.cases;
             total.cost += result.cost;
         }
-        let changed = names.iter().any(|name| !self.kept.contains_key(*name) && self.session.contains_key(*name));
+        let holds = |name: &str| self.kept.contains_key(name) && !self.edited.has(name);
+        let ran_once = |name: &str| self.kept.contains_key(name) || self.session.contains_key(name);
+        let changed = names.iter().any(|name| ran_once(name) && !holds(name));
         match (ran, names.len() - ran) {
             (0, _) => String::new(),
             (_, 0) if changed => format!(" · last {} · changed since", brief(&total)),
@@ -135,6 +181,9 @@ impl Last<'_> {
 
 /// `3/3 · $0.004`.
 pub(crate) fn brief(result: &TestResult) -> String {
+    if result.cases == 0 {
+        return "skipped".to_owned();
+    }
     format!("{}/{} · {}", result.passed, result.cases, dollars(result.cost))
 }
 

@@ -13,6 +13,7 @@ mod convert;
 mod documents;
 mod features;
 mod formatting;
+mod frames;
 mod hints;
 mod home;
 mod lane;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// Who runs behaviour tests. Without one, a server shows no lenses.
 pub trait Runner: Debug + Send + Sync + 'static {
     /// Runs the tests of a spec as they are on disk. Dropping what is returned ends the run. `ended` is called as cases
-    /// end, in any order.
+    /// end, in any order; not for those that are skipped.
     ///
     /// # Errors
     /// Why nothing ran, for a person to read.

@@ -7,7 +7,7 @@ use crate::home::Home;
 use crate::runner::Runner;
 use crate::settings::{SECTION, Settings};
 use crate::shared::{Shared, Snapshot};
-use crate::{actions, commands, convert, formatting, hints, pull, tokens};
+use crate::{actions, commands, convert, formatting, frames, hints, pull, tokens};
 use aic_base::{Clock, SystemClock};
 use aic_spec::is_ignore_file;
 use serde_json::{Value, json};
@@ -15,12 +15,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tower_lsp_server::jsonrpc::Result;
+use tower_lsp_server::jsonrpc::{Error, ErrorCode, Result};
 use tower_lsp_server::ls_types::*;
 use tower_lsp_server::{LanguageServer, LspService};
 
 /// How many requests are under way at once. Each is short: what takes time is on the blocking pool.
 const CONCURRENCY: usize = 32;
+
+/// How many bytes wait between the stream and the server.
+const BUFFER: usize = 64 * 1024;
 
 /// The files whose changes on disk matter to a spec.
 const WATCHED: &str = "**/*.{yml,yaml,toml,md,txt,js,csv,json,jsonl,wasm,db}";
@@ -50,6 +53,8 @@ pub enum Ended {
     Orderly,
     /// The stream ended, or `exit` came first.
     Abrupt,
+    /// The stream could not be followed any more, and why.
+    Unreadable(&'static str),
 }
 
 /// Serves one client until it says `exit` or closes the stream. Needs a Tokio runtime, for the worker and the blocking
@@ -61,10 +66,34 @@ where
 {
     let (service, socket) = LspService::build(|client| Server(Arc::new(Shared::new(client, config))))
         .custom_method("window/workDoneProgress/cancel", Server::cancel_progress)
+        .custom_method(frames::UNREADABLE, Server::unreadable)
         .finish();
     let shared = service.inner().0.clone();
-    tower_lsp_server::Server::new(input, output, socket).concurrency_level(CONCURRENCY).serve(service).await;
-    if shared.shut_down.load(Ordering::Acquire) { Ended::Orderly } else { Ended::Abrupt }
+    let (mut feed, messages) = tokio::io::duplex(BUFFER);
+    let sifting = async {
+        let why = frames::sift(input, &mut feed).await.err();
+        if let Some(why) = why {
+            shared.client.log_message(MessageType::ERROR, format!("the session ends: {why}")).await;
+        }
+        // Only now: with the end of its messages the server says nothing more.
+        drop(feed);
+        why
+    };
+    let serving = tower_lsp_server::Server::new(messages, output, socket).concurrency_level(CONCURRENCY).serve(service);
+    tokio::pin!(serving);
+    let why = tokio::select! {
+        // After `exit` nobody waits for the client to close its side.
+        () = &mut serving => None,
+        why = sifting => {
+            serving.await;
+            why
+        }
+    };
+    match (shared.shut_down.load(Ordering::Acquire), why) {
+        (true, _) => Ended::Orderly,
+        (false, None) => Ended::Abrupt,
+        (false, Some(why)) => Ended::Unreadable(why),
+    }
 }
 
 struct Server(Arc<Shared>);
@@ -72,6 +101,15 @@ struct Server(Arc<Shared>);
 impl Server {
     async fn cancel_progress(&self, params: WorkDoneProgressCancelParams) {
         commands::cancel(&self.0, &params.token);
+    }
+
+    /// What is said of a message that could not be read: an error without the number of a request, and a line of the log.
+    async fn unreadable(&self, params: Value) -> Result<()> {
+        let why = params.get("why").and_then(Value::as_str).unwrap_or("").to_owned();
+        let message = format!("a message of the client is left out: {why}");
+        self.0.client.log_message(MessageType::WARNING, &message).await;
+        let code = ErrorCode::from(params.get("code").and_then(Value::as_i64).unwrap_or(-32600));
+        Err(Error { code, message: message.into(), data: None })
     }
 
     /// The edits that lay a document out, or a part of it. Where it cannot be read, the log says why: most editors format

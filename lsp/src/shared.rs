@@ -9,8 +9,8 @@ use crate::runner::{History, Ran, TestResult};
 use crate::server::Config;
 use crate::settings::Settings;
 use aic_base::{RelPath, Source};
-use aic_spec::file_kind;
 use aic_spec::ide::Host;
+use aic_spec::{LoadOptions, file_kind};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -195,9 +195,15 @@ impl Shared {
             generation: state.generation,
             encoding: state.can.encoding,
             related: state.can.related,
+            tags: state.can.tags,
             environment: state.settings.environment.clone(),
             today: self.config.clock.now(),
         })
+    }
+
+    /// As what specs are read.
+    pub(crate) fn load_options(&self) -> LoadOptions {
+        LoadOptions { environment: self.state().settings.environment.clone(), today: self.config.clock.now() }
     }
 
     /// The document of a request and the files around it; none if it is not open.

@@ -9,7 +9,9 @@ use crate::watch::{Files, LONGEST_BURST, QUIET};
 use crate::workspace::{Target, Workspace, WorkspaceError, now};
 use aic_base::{Digest, RelPath};
 use aic_spec::{
-    Diagnostic, FileKind, Fix, LoadOptions, Loaded, Severity, apply_counted, file_kind, ide::load_tests, resolved,
+    Diagnostic, FileKind, Fix, LoadOptions, Loaded, Severity, apply_sound, file_kind, find_files,
+    ide::{load_tests, specs_of_tests},
+    resolved,
 };
 use clap::ValueEnum;
 use serde_json::json;
@@ -96,7 +98,7 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
     report(args, &all, context)
 }
 
-/// The specs that the arguments mean.
+/// The specs that the arguments mean, and below folders the files of tests that none of them includes.
 fn load_all(args: &Args) -> Result<Vec<Checked>, WorkspaceError> {
     let mut all = Vec::new();
     for path in &args.paths {
@@ -104,13 +106,45 @@ fn load_all(args: &Args) -> Result<Vec<Checked>, WorkspaceError> {
             all.push(checked);
             continue;
         }
-        let target = Target::read(path)?;
+        let target = match Target::read(path) {
+            Ok(target) => target,
+            // A folder may hold nothing but tests.
+            Err(error @ WorkspaceError::NoSpec { .. }) => {
+                let tests = if args.resolved { Vec::new() } else { tests_of_nobody(path, &[])? };
+                if tests.is_empty() {
+                    return Err(error);
+                }
+                all.extend(tests);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let mut specs = Vec::new();
         for spec in &target.specs {
             let loaded = target.workspace.load(spec, args.environment.as_deref());
-            all.push(Checked { workspace: target.workspace.clone(), loaded });
+            specs.push(Checked { workspace: target.workspace.clone(), loaded });
         }
+        let tests = if args.resolved || !path.is_dir() { Vec::new() } else { tests_of_nobody(path, &specs)? };
+        all.extend(specs);
+        all.extend(tests);
     }
     Ok(all)
+}
+
+/// The files of tests below a folder that no spec includes: they never run, and what is wrong with them would be said
+/// nowhere.
+fn tests_of_nobody(folder: &Path, specs: &[Checked]) -> Result<Vec<Checked>, WorkspaceError> {
+    let io = |source| WorkspaceError::Io { path: folder.display().to_string(), source };
+    let full = folder.canonicalize().map_err(io)?;
+    let workspace = Workspace::of(&full)?;
+    let rel = RelPath::below(&workspace.root, &full)?;
+    let source = workspace.source();
+    let tests = find_files(&**source, &rel).into_iter().filter(|path| {
+        file_kind(path.file_name()) == Some(FileKind::Tests)
+            && !specs.iter().any(|spec| spec.loaded.files.contains_key(path))
+            && specs_of_tests(&**source, path).is_empty()
+    });
+    Ok(tests.map(|path| reload_tests(workspace.clone(), &path)).collect())
 }
 
 /// A file of tests, which no command runs by itself, but which can be checked.
@@ -133,7 +167,7 @@ fn reload_tests(workspace: Workspace, path: &RelPath) -> Checked {
 
 fn reload(args: &Args, checked: &Checked) -> Checked {
     let (workspace, path) = (checked.workspace.clone(), &checked.loaded.path);
-    if file_kind(path.file_name()) == Some(FileKind::Tests) {
+    if is_of_tests(path) {
         return reload_tests(workspace, path);
     }
     let loaded = workspace.load(path, args.environment.as_deref());
@@ -149,7 +183,7 @@ fn report(args: &Args, all: &[Checked], context: &mut Context) -> u8 {
             }
             let words = diagnostics::tally(&all.iter().map(|checked| &checked.loaded).collect::<Vec<_>>());
             let words = context.out.styled(if failed { Style::Bad } else { Style::Good }, words);
-            context.out.line(format_args!("{words} in {}", count(all.len(), "spec")));
+            context.out.line(format_args!("{words} in {}", counted(all)));
         }
         // Under watch a document is a line, so that a reader knows where it ends.
         CheckFormat::Json if args.watch => context.out.line(json::with_schema(document(all, failed))),
@@ -159,6 +193,21 @@ fn report(args: &Args, all: &[Checked], context: &mut Context) -> u8 {
         CheckFormat::Junit => context.out.text(junit::document(all, &|found| fails(args, found))),
     }
     if failed { FINDINGS } else { FINE }
+}
+
+/// `1 spec`, `2 specs and 1 file of tests`.
+fn counted(all: &[Checked]) -> String {
+    let tests = all.iter().filter(|checked| is_of_tests(&checked.loaded.path)).count();
+    let files = format!("{tests} {} of tests", if tests == 1 { "file" } else { "files" });
+    match (all.len() - tests, tests) {
+        (specs, 0) => count(specs, "spec"),
+        (0, _) => files,
+        (specs, _) => format!("{} and {files}", count(specs, "spec")),
+    }
+}
+
+fn is_of_tests(path: &RelPath) -> bool {
+    file_kind(path.file_name()) == Some(FileKind::Tests)
 }
 
 fn fails(args: &Args, found: &Diagnostic) -> bool {
@@ -196,7 +245,7 @@ fn mend(args: &Args, all: &mut [Checked]) -> Result<Mended, String> {
             let mut applied = 0;
             for (file, fixes) in by_file {
                 let Some(text) = checked.loaded.text(file) else { continue };
-                let (with, count) = apply_counted(text, fixes);
+                let (with, count) = apply_sound(file, text, &fixes);
                 if count == 0 || with == text {
                     continue;
                 }

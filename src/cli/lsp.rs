@@ -37,6 +37,10 @@ pub async fn run(_: &Args, context: &mut Context) -> u8 {
     match ended {
         Ended::Orderly => FINE,
         Ended::Abrupt => FINDINGS,
+        Ended::Unreadable(why) => {
+            context.warn(format_args!("the session ends: {why}"));
+            FINDINGS
+        }
     }
 }
 
@@ -78,8 +82,11 @@ impl Runner for Sessions {
                 let store = Workspace::of(&root).ok().and_then(|workspace| workspace.store().ok());
                 let session = self.session(&root, &spec, store)?;
                 let options = TestOptions { test, ..TestOptions::new(cancel) };
+                // As in the result at the end: what is skipped is no case that ran.
                 let mut told = |case: &CaseReport| {
-                    ended(CaseEnded { id: case.id.clone(), passed: case.verdict.is_fine() });
+                    if case.verdict != Verdict::Skipped {
+                        ended(CaseEnded { id: case.id.clone(), passed: case.verdict == Verdict::Pass });
+                    }
                 };
                 let tested = runtime.block_on(session.test(&options, &mut told));
                 match &tested.result {

@@ -3,6 +3,7 @@
 use super::places::Places;
 use crate::output::Out;
 use crate::workspace::Workspace;
+use aic_base::{RelPath, Span};
 use aic_behavior::{CaseReport, TestReport};
 use aic_engine::TurnReport;
 use aic_spec::{Diagnostic, Loaded};
@@ -35,10 +36,18 @@ pub fn diagnostics(loaded: &Loaded) -> Vec<Value> {
 }
 
 fn one<'l>(loaded: &Loaded, places: &mut Places<'l>, diagnostic: &'l Diagnostic) -> Value {
-    let at = loaded.text(&diagnostic.file).map(|_| {
-        let (start, end) = places.of(&diagnostic.file, diagnostic.span);
-        json!({ "start": start, "end": end })
+    let mut place = |file: &'l RelPath, span: Span| {
+        loaded.text(file).map(|_| {
+            let (start, end) = places.of(file, span);
+            json!({ "start": start, "end": end })
+        })
+    };
+    let at = place(&diagnostic.file, diagnostic.span);
+    let related = diagnostic.related.iter().map(|related| {
+        let at = place(&related.file, related.span);
+        json!({ "file": related.file, "span": related.span, "place": at, "message": related.message })
     });
+    let related: Vec<Value> = related.collect();
     json!({
         "code": diagnostic.code.to_string(),
         "severity": diagnostic.severity.as_str(),
@@ -47,6 +56,7 @@ fn one<'l>(loaded: &Loaded, places: &mut Places<'l>, diagnostic: &'l Diagnostic)
         "place": at,
         "message": diagnostic.message,
         "help": diagnostic.help,
+        "related": related,
         "fix": diagnostic.fix.as_ref().map(|fix| json!({
             "title": fix.title,
             "safe": fix.safe,

@@ -128,3 +128,40 @@ fn a_wrong_argument_is_2_and_help_is_0() {
     workspace.aic(&["check", "--format", "xml"]).exits(2);
     workspace.aic(&["--help"]).exits(0).says(&["rollback", "Exit codes"]);
 }
+
+#[test]
+fn tests_that_no_spec_includes_are_checked_too() {
+    let misspelt = "tests:\n  - {name: a, input: x, expect: [{contians: y}]}\n";
+    let workspace = Workspace::mini();
+    workspace.write("more/x.aictest.yml", misspelt);
+    workspace.aic(&["check"]).exits(1).says(&["error[ABS071]", "contians", "in 1 spec and 1 file of tests"]);
+    workspace.aic(&["check", "more"]).exits(1).says(&["error[ABS071]", "in 1 file of tests"]);
+    workspace.write("more/x.aictest.yml", &misspelt.replace("contians", "contains"));
+    workspace.aic(&["check", "."]).exits(0).says(&["no findings in 1 spec and 1 file of tests"]);
+    workspace.write("more/x.aictest.yml", "- {name: a, inptu: x}\n");
+    workspace.aic(&["check", "more"]).exits(1).says(&["inptu"]);
+    workspace.write("none/readme.md", "");
+    workspace.aic(&["check", "none"]).exits(2).says(&["NAME.aictest.yml"]);
+}
+
+#[test]
+fn fixing_toml_leaves_toml() {
+    let text =
+        "[model]\nprovider = \"scripted\"\nrules = [{match = {}, reply = {text = \"hi\"}}]\n[budget]\ntime = 90\n";
+    let workspace = Workspace::with(&[("a.aicontainer.toml", text)]);
+    workspace.aic(&["check", "--fix"]).exits(0).says(&["mended 1 finding in 1 file", "no findings"]);
+    assert!(workspace.read("a.aicontainer.toml").ends_with("time = \"90s\"\n"));
+}
+
+#[test]
+fn other_places_that_matter_are_in_the_json_too() {
+    let text = format!("{MINI}guardrails: [{{name: rate_limit}}, {{name: rate_limit}}]\n");
+    let workspace = Workspace::with(&[(SPEC, &text), ("prompts/system.md", POLITE)]);
+    let found = workspace.aic(&["check", "--format", "json"]).exits(1).json();
+    let all = found["specs"][0]["diagnostics"].as_array().unwrap();
+    let twice = all.iter().find(|found| found["code"] == "ABS043").unwrap();
+    let related = &twice["related"][0];
+    assert_eq!((&related["message"], &related["file"]), (&"the first one".into(), &SPEC.into()));
+    assert_eq!(related["place"]["start"]["line"], twice["place"]["start"]["line"]);
+    assert!(related["place"]["start"]["column"].as_u64() < twice["place"]["start"]["column"].as_u64());
+}

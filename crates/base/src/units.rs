@@ -11,6 +11,14 @@ pub struct UnitError {
     wanted: &'static str,
 }
 
+/// A hundred years, in seconds: nothing that a spec means is longer.
+const LONGEST: f64 = 36_500.0 * 86_400.0;
+const TOO_LONG: &str = "a duration that is meant: 36500d at most";
+/// A million GB, in bytes.
+const LARGEST: f64 = 1e15;
+/// In US dollars.
+const DEAREST: f64 = 1e9;
+
 fn wrong(text: &str, wanted: &'static str) -> UnitError {
     UnitError { text: text.chars().take(60).collect(), wanted }
 }
@@ -38,7 +46,7 @@ pub fn duration(text: &str) -> Result<Duration, UnitError> {
         "d" => 86_400.0,
         _ => return Err(wrong(text, WANTED)),
     };
-    Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong(text, WANTED))
+    bounded(number * seconds).ok_or_else(|| wrong(text, TOO_LONG))
 }
 
 /// Reads a bare number as seconds, as the language does with a hint to write the unit.
@@ -46,7 +54,12 @@ pub fn duration(text: &str) -> Result<Duration, UnitError> {
 /// # Errors
 /// A negative, undefined or absurdly large number.
 pub fn bare_seconds(number: f64) -> Result<Duration, UnitError> {
-    Duration::try_from_secs_f64(number).map_err(|_| wrong(&number.to_string(), "a number of seconds"))
+    let wanted = if number > LONGEST { TOO_LONG } else { "a number of seconds" };
+    bounded(number).ok_or_else(|| wrong(&number.to_string(), wanted))
+}
+
+fn bounded(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds).ok().filter(|_| seconds <= LONGEST)
 }
 
 /// Reads `64MB` (10⁶) or `64MiB` (2²⁰) as bytes.
@@ -66,7 +79,11 @@ pub fn size(text: &str) -> Result<u64, UnitError> {
         "GiB" => 1 << 30,
         _ => return Err(wrong(text, WANTED)),
     };
-    Ok((number * factor as f64).round() as u64)
+    let bytes = (number * factor as f64).round();
+    if bytes > LARGEST {
+        return Err(wrong(text, "a size that is meant: 1000000GB at most"));
+    }
+    Ok(bytes as u64)
 }
 
 /// Reads `10%` or `0.1` as a share from 0 to 1.
@@ -112,6 +129,9 @@ pub fn money(text: &str) -> Result<Rate, UnitError> {
         }
     };
     match number_and_unit(amount.strip_prefix('$').unwrap_or(amount)) {
+        Some((dollars, "")) if dollars > DEAREST => {
+            Err(wrong(text, "an amount that is meant: 1000000000 US dollars at most"))
+        }
         Some((dollars, "")) => Ok(Rate { amount: Usd::from_dollars(dollars), per }),
         _ => Err(wrong(text, WANTED)),
     }
@@ -139,6 +159,12 @@ mod tests {
         for text in ["", "5", "5 minutes", "-5s", "1e9s", "99999999999999999999d", "s", "..s"] {
             assert!(duration(text).is_err(), "{text}");
         }
+        for text in ["99999999999999999999d", "36501d"] {
+            assert!(duration(text).unwrap_err().to_string().contains("36500d at most"), "{text}");
+        }
+        assert!(bare_seconds(1e20).is_err() && bare_seconds(f64::NAN).is_err() && bare_seconds(3e9).is_ok());
+        assert!(size("99999999999999999999GB").is_err() && size("1000000GB").is_ok());
+        assert!(money("99999999999999999999999").is_err() && money("$1000000000").is_ok());
         assert!(size("64 potatoes").is_err() && share("110%").is_err() && money("10€").is_err());
         assert_eq!(size("x").unwrap_err().to_string(), "`x` is not a size: write it like 512kB, 64MB, 64MiB or 1GB");
     }

@@ -9,7 +9,7 @@ use crate::codes::{
     BAD_EXPECTATION, MISSING_KEY, NOT_ENFORCED, NOT_SAFE, UNKNOWN_KEY, UNKNOWN_PROVIDER, UNKNOWN_WORD, WRONG_TYPE,
 };
 use crate::cx::{Cx, Doc};
-use crate::schema::{Enforced, RUN_TITLE, Record, Shape, Word};
+use crate::schema::{CONTAINER, Enforced, RUN_TITLE, Record, Shape, Word};
 use crate::tree::{Entry, Kind, Node, Style};
 use crate::words::{did_you_mean, elsewhere, nearest, shown};
 use crate::{Code, Fix};
@@ -165,7 +165,10 @@ impl Checker<'_, '_> {
             return self.cx.report(self.doc.find(UNKNOWN_KEY, entry.key.span, message));
         }
         // Nobody writes maps so long by hand, and looking through them for each of their keys takes its time.
-        let absent = |key: &&str| siblings.len() > 200 || !siblings.iter().any(|entry| entry.key.text() == Some(key));
+        // What a merge brings is not written here: a slip of it is still one.
+        let own = |entry: &&Entry| map.span.start <= entry.key.span.start && entry.key.span.end <= map.span.end;
+        let there = |key: &str| siblings.iter().filter(own).any(|entry| entry.key.text() == Some(key));
+        let absent = |key: &&str| siblings.len() > 200 || !there(key);
         let meant = nearest(name, record.keys().map(|key| key.name).filter(absent))
             .or_else(|| elsewhere(name, record.keys().map(|key| key.name).filter(absent)));
         let message = format!("`{}` is no key of {}{}", shown(name), record.title, did_you_mean(meant));
@@ -174,6 +177,9 @@ impl Checker<'_, '_> {
             Some(meant) => {
                 self.cx.note_misspelt(self.doc, map, meant);
                 finding = finding.fix(Some(self.doc.replacing(&entry.key, meant)));
+            }
+            None if record.title == CONTAINER.title && matches!(name, "services" | "workflow") => {
+                finding = finding.help("a workflow is a file of its own, called NAME.compose.ai.yml or compose.ai.yml");
             }
             None => {
                 let known: Vec<_> = record.keys().map(|key| key.name).collect();

@@ -1,7 +1,7 @@
 //! What reading a spec gathers: findings, the files it names, and what is not there.
 
 use crate::codes::{BAD_PATH, MISSING_FILE, UNREADABLE_FILE};
-use crate::tree::{Node, Parsed, parse, place_in_scalar};
+use crate::tree::{Kind, Node, Parsed, Style, parse, place_in_scalar, place_inside};
 use crate::words::{nearest, shown};
 use crate::{Code, Diagnostic, Fix, LoadOptions, Severity, toml};
 use aic_base::{RelPath, Source, SourceErrorKind, Span};
@@ -82,11 +82,59 @@ impl Doc {
         self.find(code, place_in_scalar(&self.text, node, inside), message)
     }
 
-    /// The edit that puts `with` in the place of a scalar, in the quotes it has.
+    /// The edit that puts `with` in the place of a scalar, in the quotes it has, or in quotes where it needs them.
     pub(crate) fn replacing(&self, node: &Node, with: &str) -> Fix {
-        let whole = Span::new(0, node.text().map_or(0, str::len));
-        let inner = place_in_scalar(&self.text, node, whole);
-        Fix::replace(if inner.is_empty() { node.span } else { inner }, with)
+        let text = node.text().unwrap_or("").trim_end_matches('\n');
+        let inner = place_inside(&self.text, node, Span::new(0, text.len()));
+        let quoted = !matches!(node.style, Style::Plain | Style::Alias);
+        let edit = match inner.filter(|inner| quoted && !inner.is_empty()) {
+            Some(inner) => self.escaped(node, with).map(|with| (inner, with)),
+            None => None,
+        };
+        let edit = edit.unwrap_or_else(|| (node.span, self.bare(node, with)));
+        Fix { edits: vec![edit], ..Fix::replace(node.span, with) }
+    }
+
+    /// The edit that puts `with` in the place of some bytes of a scalar's value; none where it cannot be told which these
+    /// are, for then the rest of the text would go with them.
+    pub(crate) fn replacing_inside(&self, node: &Node, inside: Span, with: &str) -> Option<Fix> {
+        let span = place_inside(&self.text, node, inside)?;
+        Some(Fix { edits: vec![(span, self.escaped(node, with)?)], ..Fix::replace(span, with) })
+    }
+
+    fn is_toml(&self, node: &Node) -> bool {
+        self.file_of(node.span).as_str().ends_with(".toml")
+    }
+
+    /// A text as it is written inside the quotes of a scalar; none where these cannot hold it.
+    fn escaped(&self, node: &Node, with: &str) -> Option<String> {
+        match node.style {
+            Style::DoubleQuoted | Style::TripleQuoted => {
+                let quoted = serde_json::Value::from(with).to_string();
+                Some(quoted.trim_start_matches('"').strip_suffix('"').unwrap_or(&quoted).to_owned())
+            }
+            Style::SingleQuoted if self.is_toml(node) => (!with.contains('\'')).then(|| with.to_owned()),
+            Style::SingleQuoted => Some(with.replace('\'', "''")),
+            Style::TripleLiteral => (!with.contains("'''")).then(|| with.to_owned()),
+            _ => Some(with.to_owned()),
+        }
+    }
+
+    /// A text as a scalar of its own: as it is where it is read as this text or is what stood there too, else in quotes.
+    fn bare(&self, node: &Node, with: &str) -> String {
+        let plain = match self.is_toml(node) {
+            // A bare key takes these characters only; values but numbers, truths and moments are in quotes.
+            true if matches!(node.kind, Kind::Str(_)) && node.style == Style::Plain => {
+                with.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ':'))
+            }
+            true => matches!(with, "true" | "false") || with.parse::<f64>().is_ok_and(f64::is_finite),
+            false => {
+                let read = parse(&format!("k: [{with}]"));
+                let item = read.root.as_ref().and_then(|root| root.at(&["k", "0"])).and_then(Node::text);
+                read.errors.is_empty() && item == Some(with)
+            }
+        };
+        if plain { with.to_owned() } else { serde_json::Value::from(with).to_string() }
     }
 }
 

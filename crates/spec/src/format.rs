@@ -121,6 +121,21 @@ mod tests {
     }
 
     #[test]
+    fn one_blank_stands_behind_a_colon_whatever_follows() {
+        let text = "model:    &m   x\nsystem:   |+\n  a\n\nuser:    >-\n  b\ndescription:      !!str    abc\nlist:\n  -   &a   y\nq : 1\n";
+        assert_eq!(
+            formatted(text),
+            "model: &m x\nsystem: |+\n  a\n\nuser: >-\n  b\ndescription: !!str abc\nlist:\n  - &a y\nq: 1\n"
+        );
+    }
+
+    #[test]
+    fn a_comment_at_the_edge_at_the_end_is_no_part_of_the_list() {
+        assert_eq!(formatted("tests:\n- a\n# end\n"), "tests:\n  - a\n# end\n");
+        assert_eq!(formatted("tests:\n- a\n# of b\n- b\n"), "tests:\n  - a\n  # of b\n  - b\n");
+    }
+
+    #[test]
     fn what_cannot_be_read_is_refused_with_the_place() {
         let FormatError::Broken { span, message } = format("a: 1\nb: \"open\n").unwrap_err();
         assert_eq!(span.of("a: 1\nb: \"open\n"), "\"open");

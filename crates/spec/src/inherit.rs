@@ -14,7 +14,7 @@ use crate::cx::{Cx, Doc};
 use crate::files::{FileKind, file_kind};
 use crate::load::{check_version, read_doc, read_tree};
 use crate::long::{self, take};
-use crate::schema::{CONTAINER, Shape};
+use crate::schema::{CONTAINER, NOT_IN_OVERLAYS, Shape};
 use crate::tree::{Kind, Node};
 use crate::words::{did_you_mean, nearest, shown};
 use crate::{Diagnostic, secrets, tree};
@@ -53,6 +53,10 @@ pub(crate) fn whole(cx: &mut Cx<'_>, doc: &Doc, root: &Node) -> Option<Whole> {
     let overlay = cx.options.environment.as_deref().and_then(|name| root.get("environments")?.get(name)).is_some();
     let inherits = root.get("inherits").is_some_and(|node| !node.is_null());
     if !matches!(root.kind, Kind::Map(_)) || (!inherits && !overlay) {
+        let alone = Joining { path: doc.path.clone(), text: String::new(), bases: Vec::new() };
+        if root.get("environments").is_some_and(|all| !all.entries().is_empty()) {
+            overlays_keep_what_is_final(cx, &alone, &long::container(root), None);
+        }
         return None;
     }
     let mut joining = Joining { path: doc.path.clone(), text: doc.text.to_string(), bases: Vec::new() };
@@ -64,7 +68,9 @@ pub(crate) fn whole(cx: &mut Cx<'_>, doc: &Doc, root: &Node) -> Option<Whole> {
     if let Some(own) = own {
         long::set(&mut merged.root, "tests", long::seq(own.tests, root.span));
     }
-    if let Some(name) = cx.options.environment.clone() {
+    let chosen = cx.options.environment.clone();
+    overlays_keep_what_is_final(cx, &joining, &merged.root, chosen.as_deref());
+    if let Some(name) = chosen {
         overlay_with(cx, &joining, &mut merged, &name);
     }
     take(&mut merged.root, "environments");
@@ -74,11 +80,8 @@ pub(crate) fn whole(cx: &mut Cx<'_>, doc: &Doc, root: &Node) -> Option<Whole> {
 
 /// The overlay of an environment comes after inheritance and under `final`, the spec's own included.
 fn overlay_with(cx: &mut Cx<'_>, joining: &Joining, merged: &mut Merged, name: &str) {
-    let Some(overlay) = merged.root.get("environments").and_then(|all| all.get(name)).cloned() else { return };
-    let mut overlay = long::container(&overlay);
-    for key in ["inherits", "environments", "version"] {
-        take(&mut overlay, key);
-    }
+    let Some(overlay) = merged.root.get("environments").and_then(|all| all.get(name)) else { return };
+    let mut overlay = overlay_of(overlay);
     let more = take(&mut overlay, "tests").map(|entry| entry.value.items().to_vec()).unwrap_or_default();
     let mut tests = take(&mut merged.root, "tests").map(|entry| entry.value.items().to_vec()).unwrap_or_default();
     tests.extend(more);
@@ -86,6 +89,38 @@ fn overlay_with(cx: &mut Cx<'_>, joining: &Joining, merged: &mut Merged, name: &
     merged.root = merger.merge_specs(&merged.root, &overlay);
     joining.report(cx, merger);
     long::set(&mut merged.root, "tests", long::seq(tests, overlay.span));
+}
+
+/// An overlay in its long form, without what it cannot say.
+fn overlay_of(node: &Node) -> Node {
+    let mut overlay = long::container(node);
+    for key in NOT_IN_OVERLAYS {
+        take(&mut overlay, key);
+    }
+    overlay
+}
+
+/// How many overlays are compared with what is final: each is laid over the whole spec.
+const COMPARED: usize = 50;
+
+/// Overlays that were not asked for may loosen what is final as little as the one that was. Nothing else about them is
+/// looked at here.
+fn overlays_keep_what_is_final(cx: &mut Cx<'_>, joining: &Joining, root: &Node, chosen: Option<&str>) {
+    let overlays = root.get("environments").map(Node::entries).unwrap_or_default();
+    if overlays.is_empty() || finals(root).is_empty() {
+        return;
+    }
+    let mut bare = root.clone();
+    for key in ["environments", "tests"] {
+        take(&mut bare, key);
+    }
+    for overlay in overlays.iter().filter(|entry| entry.key.text() != chosen).take(COMPARED) {
+        let mut with = overlay_of(&overlay.value);
+        take(&mut with, "tests");
+        let mut merger = Merger::new(finals(&bare));
+        merger.merge_specs(&bare, &with);
+        joining.report(cx, merger);
+    }
 }
 
 struct Merged {
@@ -278,9 +313,9 @@ fn finals_are_known(cx: &mut Cx<'_>, doc: &Doc, root: &Node) {
                 did_you_mean(meant)
             );
             let at = text.find(step).unwrap_or(0);
-            let span = tree::place_in_scalar(&doc.text, node, Span::new(at, at + step.len()));
-            let fix = meant.map(|meant| crate::Fix::replace(span, meant));
-            cx.report(doc.find(BAD_FINAL, span, message).fix(fix));
+            let inside = Span::new(at, at + step.len());
+            let fix = meant.and_then(|meant| doc.replacing_inside(node, inside, meant));
+            cx.report(doc.find_inside(BAD_FINAL, node, inside, message).fix(fix));
         }
     }
 }

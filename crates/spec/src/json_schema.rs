@@ -5,7 +5,8 @@
 
 use crate::files::FileKind;
 use crate::schema::{
-    BARE_EXPECTATIONS, COMPOSE, CONTAINER, EXPECTATIONS, Enforced, GUARDRAIL, Key, Record, Shape, TEST_FILE, Word,
+    BARE_EXPECTATIONS, COMPOSE, CONTAINER, EXPECTATIONS, Enforced, GUARDRAIL, Key, Record, SQL_VERBS, Shape, TEST_FILE,
+    Word,
 };
 use aic_guard::{Builtin, ParamKind};
 use serde_json::{Map, Value, json};
@@ -166,6 +167,12 @@ impl Maker {
             }
             Shape::EnvName => json!({"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}),
             Shape::Words(words) => self.words(words),
+            Shape::SqlVerb => {
+                // Any case will do, and patterns of JSON Schema have no flag for it.
+                let letter = |c: char| format!("[{}{}]", c, c.to_ascii_lowercase());
+                let verbs = SQL_VERBS.map(|verb| verb.word.chars().map(letter).collect::<String>());
+                json!({"type": "string", "pattern": format!("^({})$", verbs.join("|"))})
+            }
             Shape::Path | Shape::Glob => json!({"type": "string"}),
             Shape::Regex => json!({"type": "string", "format": "regex"}),
             Shape::JsonSchema => self.json_schema(),

@@ -5,6 +5,7 @@
 //! [`Spec`]. [`tree`] alone knows the YAML parser; [`schema`] is the one table of keys that validation, completion and the
 //! reference pages read. Nothing in a spec, however odd, may make any of this panic or take long.
 
+mod args;
 mod check;
 pub mod codes;
 mod cx;
@@ -35,7 +36,7 @@ pub use codes::{CODES, Code, CodeDoc};
 pub use de::{DeError, from_node};
 pub use diagnostic::{Diagnostic, Fix, Related, Severity};
 pub use files::{FileKind, Found, file_kind, find_files, find_specs, is_ignore_file, is_spec_file};
-pub use fix::{apply, apply_counted};
+pub use fix::{apply, apply_sound, keeps_form};
 pub use format::{FormatError, format};
 pub use inherit::MAX_CHAIN;
 pub use inherit::tighten::{ROWS as TIGHTENING, Row as TighteningRow, Tighter, table as tightening_table};

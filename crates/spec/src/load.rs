@@ -7,7 +7,7 @@ use crate::codes::{
 };
 use crate::cx::{Cx, Doc, read};
 use crate::files::{FileKind, file_kind};
-use crate::schema;
+use crate::schema::{self, NOT_IN_OVERLAYS};
 use crate::tree::{Kind, MAX_TEXT, Node, SyntaxKind};
 use crate::words::{did_you_mean, nearest, shown};
 use crate::{Diagnostic, LANGUAGE_VERSIONS, Severity, Spec, digest, inherit, long, lower, rules, secrets};
@@ -209,7 +209,7 @@ pub(crate) fn check_version(cx: &mut Cx<'_>, doc: &Doc, root: &Node) {
 /// What an overlay cannot say: it is no spec of its own.
 fn check_overlays(cx: &mut Cx<'_>, doc: &Doc, root: &Node) {
     for overlay in root.get("environments").map(Node::entries).unwrap_or_default() {
-        for key in ["version", "inherits", "environments"] {
+        for key in NOT_IN_OVERLAYS {
             if let Some(entry) = overlay.value.entry(key) {
                 let message =
                     format!("`{key}` is said by a spec, not by an overlay of it: move it to the top, or remove it");

@@ -15,6 +15,8 @@ mod twice;
 mod variables;
 pub(crate) mod workflow;
 
+pub(crate) use places::ADDRESS;
+
 use crate::cx::{Cx, Doc};
 use crate::tree::Node;
 use crate::typed::Spec;

@@ -15,7 +15,10 @@ pub use root::{COMPOSE, CONTAINER, TEST_FILE};
 
 pub(crate) use behaviour::{TEST, TEST_DEFAULTS};
 pub(crate) use prompts::GUARDRAIL;
-pub(crate) use tools::{RUN_KINDS, RUN_TITLE};
+pub(crate) use tools::{RUN_KINDS, RUN_TITLE, SQL_VERBS};
+
+/// What an overlay of an environment cannot say, although a spec can: it is none of its own.
+pub(crate) const NOT_IN_OVERLAYS: [&str; 3] = ["version", "inherits", "environments"];
 
 /// A map with known keys.
 #[derive(Debug)]
@@ -104,6 +107,8 @@ pub enum Shape {
     EnvName,
     /// One of these words.
     Words(&'static [Word]),
+    /// A verb of SQL, in any case.
+    SqlVerb,
     /// The path of a file.
     Path,
     /// The path of files, `*` and `**` included.
@@ -195,6 +200,7 @@ impl Shape {
                 let words: Vec<_> = words.iter().map(|word| format!("`{}`", word.word)).collect();
                 words.join(", ")
             }
+            Self::SqlVerb => "a verb of SQL like SELECT".into(),
             Self::Path => "the path of a file".into(),
             Self::Glob => "a path, `*` included".into(),
             Self::Matcher => "a matcher".into(),

@@ -408,5 +408,29 @@ fn an_overlay_is_under_what_its_own_spec_says_is_final() {
         "{SCRIPTED}budget: {{cost: 1}}\nfinal: [budget]\nenvironments: {{production: {{budget: {{cost: 5}}}}}}\n"
     );
     assert_eq!(codes(&in_environment(&text, "production")), ["ABS103"]);
-    assert_eq!(codes(&load_files(&[(CHILD, &text)])), Vec::<&str>::new());
+    // Said whether or not that environment is chosen.
+    assert_eq!(codes(&load_files(&[(CHILD, &text)])), ["ABS103"]);
+}
+
+#[test]
+fn an_overlay_that_loosens_what_is_final_is_found_without_being_chosen() {
+    let weakened = |files: &[(&str, &str)], environment: Option<&str>| {
+        let options = aic_spec::LoadOptions { environment: environment.map(str::to_owned), ..common::options() };
+        let loaded = aic_spec::load(&common::source(files), &common::path("a.aicontainer.yml"), &options);
+        let found = loaded.diagnostics.iter().filter(|found| found.code.0 == "ABS103");
+        found.map(|found| found.span.of(loaded.text(&found.file).unwrap()).to_owned()).collect::<Vec<_>>()
+    };
+    let text = format!(
+        "{SCRIPTED}final: [budget]\nbudget: {{steps: 3}}\nenvironments: {{prod: {{budget: {{steps: 9}}}}, dev: {{budget: {{steps: 2}}}}}}\n"
+    );
+    let alone = [("a.aicontainer.yml", text.as_str())];
+    assert_eq!(weakened(&alone, None), ["9"]);
+    assert_eq!(weakened(&alone, Some("dev")), ["9"]);
+    assert_eq!(weakened(&alone, Some("prod")), ["9"]);
+    let child = "inherits: ./base.aicontainer.yml\nenvironments: {prod: {budget: {steps: 7}}}\n";
+    let base = format!("{SCRIPTED}final: [budget]\nbudget: {{steps: 3}}\n");
+    let inherited = [("a.aicontainer.yml", child), ("base.aicontainer.yml", base.as_str())];
+    assert_eq!(weakened(&inherited, None), ["7"]);
+    let fine = format!("{SCRIPTED}budget: {{steps: 3}}\nenvironments: {{prod: {{budget: {{steps: 9}}}}}}\n");
+    assert_eq!(weakened(&[("a.aicontainer.yml", fine.as_str())], None), Vec::<String>::new());
 }

@@ -2,21 +2,17 @@
 
 mod common;
 
-use aic_spec::{FileKind, Severity, json_schema, parse};
+use aic_base::{DiskSource, RelPath, Source as _};
+use aic_spec::{FileKind, Severity, file_kind, find_files, json_schema, parse};
 use common::load_with;
 use jsonschema::Validator;
 use serde_json::Value;
+use std::path::Path;
 
 const CONTAINERS: &[(&str, &str)] = &[
     ("page", include_str!("fixtures/page.aicontainer.yml")),
     ("support", include_str!("fixtures/support.aicontainer.yml")),
     ("scripted", include_str!("fixtures/scripted.aicontainer.yml")),
-    ("user-management", include_str!("../../../sample-specs/user-management/.aicontainer.yml")),
-    ("quickstart", include_str!("../../../sample-specs/quickstart/quickstart.ai.yml")),
-    ("broken", include_str!("../../../sample-specs/broken/broken.ai.yml")),
-    ("inheritance", include_str!("../../../sample-specs/inheritance/support.ai.yml")),
-    ("base", include_str!("../../../sample-specs/inheritance/company.aicontainer.yml")),
-    ("init", include_str!("../../../templates/init/spec.yml")),
 ];
 
 fn validator(kind: FileKind) -> Validator {
@@ -37,11 +33,25 @@ fn json(text: &str) -> Value {
 #[test]
 fn every_sample_of_the_repository_is_valid() {
     let container = validator(FileKind::Container);
+    let mut samples = 0;
+    for folder in ["../../sample-specs", "../../templates"] {
+        let source = DiskSource::new(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap();
+        let template = RelPath::new("init/spec.yml").ok().filter(|path| source.has_file(path));
+        for path in find_files(&source, &RelPath::default()).into_iter().chain(template) {
+            let text = source.read_text(&path).unwrap();
+            let kind = file_kind(path.file_name()).unwrap_or(FileKind::Container);
+            let errors: Vec<_> = validator(kind)
+                .iter_errors(&json(&text.replace("name: NAME", "name: x")))
+                .map(|error| format!("{} {error}", error.instance_path()))
+                .collect();
+            assert!(errors.is_empty(), "{path}: {errors:#?}");
+            samples += 1;
+        }
+    }
+    assert!(samples >= 5, "the samples are not where they are looked for");
     for (name, text) in CONTAINERS {
-        let errors: Vec<_> = container
-            .iter_errors(&json(&text.replace("name: NAME", "name: x")))
-            .map(|error| format!("{} {error}", error.instance_path()))
-            .collect();
+        let errors: Vec<_> =
+            container.iter_errors(&json(text)).map(|error| format!("{} {error}", error.instance_path())).collect();
         assert!(errors.is_empty(), "{name}: {errors:#?}");
     }
     let tests = include_str!("fixtures/page.aictest.yml");
@@ -56,6 +66,7 @@ fn what_is_known_to_be_bad_is_refused() {
         "promts: {system: Hi}",
         "prompts: [Hi]",
         "budget: {step: 5}",
+        "tools: {allowed: [{name: a, permissions: [SELEKT]}]}",
         "budget: {steps: many}",
         "budget: {steps: 0}",
         "name: My Agent",

@@ -54,6 +54,9 @@ fn units_are_read_as_the_page_writes_them_and_other_units_say_what_was_meant() {
         ("guardrails: [{rate_limit: {window: 60}}]\n", "ABS014", "60"),
         ("budget: {time: 5 minutes}\n", "ABS013", "5 minutes"),
         ("budget: {cost: $10/hour}\n", "ABS013", "$10/hour"),
+        ("budget: {time: 99999999999999999999d}\n", "ABS013", "99999999999999999999d"),
+        ("budget: {cost: 99999999999999999999999}\n", "ABS013", "99999999999999999999999"),
+        ("sandbox: {limits: {file_size: 99999999999999999999GB}}\n", "ABS013", "99999999999999999999GB"),
         ("deployment: {canary: {max_cost_per_request: $1/day}}\n", "ABS013", "$1/day"),
         ("guardrails: [{cost_limit: $10/day}]\n", "ABS042", "$10/day"),
         ("sandbox: {limits: {cpu: 0}}\n", "ABS012", "0"),
@@ -127,7 +130,7 @@ fn plain_yaml_traps_get_a_fix_and_nothing_else_is_found_because_of_them() {
             "input == \"x: y\"",
         ),
         (
-            "guardrails:\n  pre_execution:\n    - {name: a, condition: levenshtein(input, output) < 3}\n",
+            "guardrails:\n  post_execution:\n    - {name: a, condition: levenshtein(input, output) < 3}\n",
             "ABS015",
             "levenshtein(input, output) < 3",
         ),
@@ -136,14 +139,18 @@ fn plain_yaml_traps_get_a_fix_and_nothing_else_is_found_because_of_them() {
             "ABS015",
             "!has_pii(input)",
         ),
-        ("guardrails:\n  pre_execution:\n    - name: a\n      condition: \"x\" in input\n", "ABS015", "\"x\" in input"),
+        (
+            "guardrails:\n  pre_execution:\n    - name: a\n      condition: \"x\" in user.roles\n",
+            "ABS015",
+            "\"x\" in user.roles",
+        ),
     ]);
     for text in [
         "prompts: {system: {template: ${INPUT}}}\n",
         "prompts:\n  system: {{INPUT}}\n",
         "tools: {blocked: [*_admin]}\n",
         "guardrails:\n  pre_execution:\n    - {name: a, condition: contains(['x', \"y\"]), action: block}\n",
-        "guardrails:\n  pre_execution:\n    - {name: a, condition: levenshtein(input, output) < 3}\n",
+        "guardrails:\n  post_execution:\n    - {name: a, condition: levenshtein(input, output) < 3}\n",
         "guardrails:\n  pre_execution:\n    - name: a\n      condition: !has_pii(input)\n",
         "guardrails:\n  pre_execution:\n    - name: a\n      condition: input.contains('a') # b: c\n",
     ] {
@@ -250,7 +257,7 @@ fn tools_say_one_way_of_running_and_only_what_belongs_to_it() {
 fn tests_ask_something_of_what_there_is_and_expect_something() {
     let test = |rest: &str| {
         format!(
-            "tools: {{allowed: [refund]}}\nguardrails: [pii_protection]\ndocuments: {{handbook: {{files: [\"*.md\"]}}}}\ntests: [{{name: a, {rest}}}]\n"
+            "tools: {{allowed: [refund]}}\nguardrails: [pii_protection, max_length]\ndocuments: {{handbook: {{files: [\"*.md\"]}}}}\ntests: [{{name: a, {rest}}}]\n"
         )
     };
     let expect = |what: &str| test(&format!("input: x, expect: [{what}]"));
@@ -406,4 +413,25 @@ fn steps_wait_for_what_they_use_and_arrows_are_arrows() {
         abs("\"a b\"")
     );
     assert_eq!(workflow("services: {a: {spec: g.ai.yml}}\nflow: [a]\n"), [("ABS001".to_owned(), "flow".to_owned())]);
+}
+
+#[test]
+fn a_slip_is_one_finding_and_says_what_was_meant() {
+    let alone = |text: &str| {
+        let loaded = aic_spec::load(&source(&[("a.ai.yml", text)]), &path("a.ai.yml"), &options());
+        loaded.diagnostics.into_iter().map(|found| (found.code.0, found.help.unwrap_or_default())).collect::<Vec<_>>()
+    };
+    let codes = |text: &str| alone(text).into_iter().map(|(code, _)| code).collect::<Vec<_>>();
+    assert_eq!(codes("modle: gpt-4o-2024-08-06\nname: x\n"), ["ABS001"]);
+    assert_eq!(codes("inhertis: ./base.ai.yml\nname: x\n"), ["ABS001"]);
+    let workflow = alone(&format!("{MODEL}services: {{}}\n"));
+    assert!(workflow[0].1.contains("NAME.compose.ai.yml"), "{workflow:?}");
+}
+
+#[test]
+fn a_slip_beside_a_merge_says_what_was_meant() {
+    let text = "models:\n  other: &a {provider: scripted, temperature: 1, rules: [{match: {}, reply: {text: hi}}]}\n  primary:\n    <<: *a\n    temprature: 0\n";
+    let loaded = load_with(text, &[]);
+    let fix = loaded.diagnostics.iter().find(|found| found.code.0 == "ABS001").unwrap().fix.as_ref().unwrap();
+    assert_eq!(fix.edits[0].1, "temperature");
 }

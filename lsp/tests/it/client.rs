@@ -74,7 +74,12 @@ impl Client {
 
     pub async fn send_raw(&mut self, body: &str) {
         let frame = format!("Content-Length: {}\r\n\r\n{body}", body.len());
-        self.writer.write_all(frame.as_bytes()).await.unwrap();
+        self.send_bytes(frame.as_bytes()).await;
+    }
+
+    /// Whatever a client may send, frames or not.
+    pub async fn send_bytes(&mut self, bytes: &[u8]) {
+        self.writer.write_all(bytes).await.unwrap();
     }
 
     pub async fn notify(&mut self, method: &str, params: Value) {

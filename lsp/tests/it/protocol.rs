@@ -218,3 +218,46 @@ async fn a_request_that_is_cancelled_is_answered_as_such() {
     assert_eq!(answer["error"]["code"], -32800, "{answer}");
     client.leave().await;
 }
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_is_answered_and_the_session_goes_on() {
+    let folder = workspace(&[]);
+    let spec = uri(folder.path(), "a.aicontainer.yml");
+    let mut client = Client::new().await;
+    client.open(&spec, BAD).await;
+    for (body, code) in [("{abc}", -32700), ("[]", -32600), ("{}", -32600)] {
+        client.send_raw(body).await;
+        let answer = client.wait(|message| message.get("error").is_some()).await;
+        assert_eq!((&answer["id"], &answer["error"]["code"]), (&Value::Null, &json!(code)), "{body}");
+        let log = client.wait(|message| message["method"] == "window/logMessage").await;
+        assert!(log["params"]["message"].as_str().unwrap().contains("left out"), "{log}");
+    }
+    client.send_bytes(b"Content-Length: 2\r\n\r\n\xff\xfe").await;
+    client.wait(|message| message["error"]["code"] == -32700).await;
+    assert_eq!(client.codes(&spec, Some(1)).await, ["ABS001"]);
+    assert_eq!(client.leave().await, aic_lsp::Ended::Orderly);
+}
+
+#[tokio::test]
+async fn a_stream_that_cannot_be_followed_ends_the_session_and_says_why() {
+    let mut client = Client::new().await;
+    client.send_bytes(b"Length: 2\r\n\r\n{}").await;
+    let log = client.wait(|message| message["method"] == "window/logMessage").await;
+    assert!(log["params"]["message"].as_str().unwrap().contains("no `Content-Length`"), "{log}");
+    assert!(matches!(client.hang_up().await, aic_lsp::Ended::Unreadable(_)));
+}
+
+#[tokio::test]
+async fn what_nothing_uses_is_greyed_out_where_the_client_can() {
+    let folder = workspace(&[]);
+    let spec = uri(folder.path(), "a.aicontainer.yml");
+    let unused = GOOD.replace("{system: Hi}", "{system: Hi, variables: {A: x}}");
+    for (can, tags) in [(json!({"tagSupport": {"valueSet": [1, 2]}}), json!([1])), (json!({}), Value::Null)] {
+        let capabilities = json!({"textDocument": {"publishDiagnostics": can}});
+        let mut client = Client::announcing(capabilities).await.0;
+        client.open(&spec, &unused).await;
+        let found = client.findings(&spec, Some(1)).await;
+        assert_eq!((&found[0]["code"], &found[0]["tags"]), (&json!("ABS033"), &tags));
+        client.leave().await;
+    }
+}

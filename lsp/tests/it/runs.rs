@@ -165,6 +165,7 @@ async fn a_failure_says_why_and_a_client_without_progress_is_told_all_the_same()
     let kept = ["one", "two"].map(|name| (name.to_owned(), result(3, 0.002)));
     *runner.history.lock().unwrap() = Some(History { tests: kept.into(), runs: 3, fired: Default::default() });
     // Saving has what is kept read again.
+    std::fs::write(folder.path().join("a.ai.yml"), SPEC.replace("Hi}}", "Ho}}")).unwrap();
     client.notify("textDocument/didSave", json!({"textDocument": {"uri": spec}})).await;
     assert_eq!(titles(&mut client, &spec).await[0], "2: ▶ run all · last 6/6 · $0.004");
     client.leave().await;
@@ -288,5 +289,49 @@ async fn a_guardrail_that_decided_nothing_in_fifty_runs_is_pointed_out() {
             assert_eq!(hints[0]["position"], json!({"line": 1, "character": 45}));
         }
     }
+    client.leave().await;
+}
+
+#[tokio::test]
+async fn an_edit_that_is_not_saved_makes_a_result_one_from_before_it() {
+    let folder = workspace(&[("a.ai.yml", SPEC)]);
+    let spec = uri(folder.path(), "a.ai.yml");
+    let runner = FakeRunner::new();
+    let both = [("one".to_owned(), result(3, 0.0)), ("two".to_owned(), result(3, 0.0))];
+    *runner.history.lock().unwrap() = Some(History { tests: both.into(), ..History::default() });
+    let mut client = client(&runner, "{}").await;
+    client.open(&spec, SPEC).await;
+    assert!(titles(&mut client, &spec).await.iter().all(|title| !title.contains("changed")));
+    // A comment changes nothing that a test depends on; a test of its own only itself.
+    for (version, text, changed) in [
+        (2, format!("{SPEC}# more\n"), [false, false, false]),
+        (3, SPEC.replacen("input: x", "input: y", 1), [true, true, false]),
+        (4, SPEC.replace("text: Hi", "text: Ho"), [true, true, true]),
+        (5, SPEC.replace("guardrails:", "guardrials:"), [true, true, true]),
+        (6, SPEC.to_owned(), [false, false, false]),
+    ] {
+        client.change(&spec, version, json!([{"text": text}])).await;
+        let found: Vec<bool> =
+            titles(&mut client, &spec).await.iter().map(|title| title.ends_with("changed since")).collect();
+        assert_eq!(found, changed, "{version}");
+    }
+    client.leave().await;
+}
+
+#[tokio::test]
+async fn a_test_that_is_skipped_or_not_there_is_said_to_be() {
+    let folder = workspace(&[("a.ai.yml", SPEC)]);
+    let spec = uri(folder.path(), "a.ai.yml");
+    let runner = FakeRunner::new();
+    let skipped = TestResult { passed: 0, cases: 0, cost: Usd::ZERO, problem: None };
+    *runner.history.lock().unwrap() =
+        Some(History { tests: [("two".to_owned(), skipped)].into(), ..History::default() });
+    let mut client = client(&runner, "{}").await;
+    client.open(&spec, SPEC).await;
+    assert_eq!(titles(&mut client, &spec).await[2], "4: ▶ run test · last skipped");
+    runner.go.add_permits(1);
+    client.request("workspace/executeCommand", command("aic.runTest", json!([spec, "nah"]))).await;
+    let shown = client.wait(|message| message["method"] == "window/showMessage").await;
+    assert_eq!(shown["params"]["message"], "nah: what is saved has no test of this name");
     client.leave().await;
 }

@@ -383,6 +383,14 @@ impl Checker<'_> {
                     }
                     kind
                 }
+                (name, [left, right]) if ill_matched(name, *left, *right).is_some() => {
+                    // At what is written out, else at the sign: that is the side to change.
+                    let written = call.args.iter().find(|arg| matches!(arg.expr, Expr::Literal(_) | Expr::List(_)));
+                    let span = self.span(written.map_or(id, |arg| arg.id));
+                    let message = ill_matched(name, *left, *right).unwrap_or_default();
+                    self.problem(span, message);
+                    kind
+                }
                 // Text and lists can be added too.
                 (operators::ADD, [left, right]) if left == right => *left,
                 _ => kind,
@@ -410,15 +418,25 @@ impl Checker<'_> {
             return self.problem(span, format!("`{name}` is called like {}", known.signature));
         }
         if let Some(target) = &mut call.target {
-            self.visit(target, depth + 1);
+            let on = self.visit(target, depth + 1);
+            if known.signature.starts_with("text.") && matches!(on, Kind::Number | Kind::Bool | Kind::List) {
+                let span = self.word_span(id, &name);
+                return self.problem(span, format!("`{name}` is called on a text, and this is {}", on.noun()));
+            }
         }
+        let on_texts =
+            known.signature.ends_with("(text)") || known.signature.ends_with("('part')") || name == "levenshtein";
         match (name.as_str(), method) {
             ("matches", _) => self.regex(call),
             ("contains", false) => self.words(call, depth),
             ("tainted", false) => {}
             _ => {
                 for arg in &mut call.args {
-                    self.visit(arg, depth + 1);
+                    let kind = self.visit(arg, depth + 1);
+                    if on_texts && matches!(kind, Kind::Number | Kind::Bool | Kind::List) {
+                        let span = self.span(arg.id);
+                        self.problem(span, format!("`{name}` takes a text, and this is {}", kind.noun()));
+                    }
                 }
             }
         }
@@ -503,6 +521,38 @@ fn index_literal(index: usize) -> Expr {
 /// `id` and `roles` for `user`.
 fn members(names: &[super::NameDoc], root: &str) -> Vec<&'static str> {
     names.iter().filter_map(|known| known.name.strip_prefix(root)?.strip_prefix('.')).collect()
+}
+
+/// Why the two sides of an operator never go together; nothing where they may. A map stands for `null` too.
+fn ill_matched(operator: &str, left: Kind, right: Kind) -> Option<String> {
+    let known = |kind: Kind| matches!(kind, Kind::Bool | Kind::Text | Kind::Number | Kind::List);
+    let differ = known(left) && known(right) && left != right;
+    let (a, b) = (left.noun(), right.noun());
+    match operator {
+        operators::EQUALS | operators::NOT_EQUALS if differ => {
+            let list = matches!((left, right), (Kind::List, _) | (_, Kind::List));
+            let hint = if list { ": to look into a list, write `x in list`" } else { "" };
+            Some(format!("{a} is never equal to {b}{hint}"))
+        }
+        operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS if differ => {
+            let hint = if matches!((left, right), (Kind::Text, Kind::Number) | (Kind::Number, Kind::Text)) {
+                ": count its words with words(text), its characters with size(text)"
+            } else {
+                ""
+            };
+            Some(format!("{a} cannot be compared with {b}{hint}"))
+        }
+        operators::IN if matches!(right, Kind::Text | Kind::Number | Kind::Bool) => {
+            let hint = if right == Kind::Text { ": for a part of a text write text.contains('part')" } else { "" };
+            Some(format!("`in` looks into a list or a map, and this is {b}{hint}"))
+        }
+        operators::ADD if differ => Some(format!("{a} and {b} cannot be added")),
+        operators::SUBSTRACT | operators::MULTIPLY | operators::DIVIDE | operators::MODULO => {
+            let wrong = [left, right].into_iter().find(|kind| matches!(kind, Kind::Text | Kind::Bool | Kind::List))?;
+            Some(format!("numbers are reckoned with, and this is {}", wrong.noun()))
+        }
+        _ => None,
+    }
 }
 
 /// What an operator gives; none for what is a call.

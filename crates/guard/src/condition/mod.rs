@@ -133,6 +133,37 @@ mod tests {
     }
 
     #[test]
+    fn values_that_never_go_together_are_a_mistake_at_their_place() {
+        for (text, at) in [
+            ("words(input) == 'a'", "'a'"),
+            ("input > 3", "3"),
+            ("lower(3) == 'a'", "3"),
+            ("user.roles == 'admin'", "'admin'"),
+            ("'a' in input", "'a'"),
+            ("input + 3 == 'a'", "3"),
+            ("turn - 'a' > 1", "'a'"),
+            ("words(input).startsWith('a')", "startsWith"),
+            ("input.startsWith(3)", "3"),
+        ] {
+            let found = problem(text);
+            assert_eq!(found.span.of(text), at, "{text}: {}", found.message);
+        }
+        for text in [
+            "user.id == 'a' && user.id != null",
+            "'admin' in user.roles",
+            "size(input) > 3 || words(output) == 3",
+            "tool.args.amount == 3 || tool.args.amount == 'x'",
+            "input + output == 'a'",
+            "'k' in tool.args",
+            "user.roles == ['admin']",
+            "turn * 2 - 1 > 3 && cost.run + 0.5 < 1.0",
+            "sql_verbs(input) != []",
+        ] {
+            guard(text);
+        }
+    }
+
+    #[test]
     fn a_condition_sees_the_run() {
         let (args, result) = (json!({"amount": 250.5}), json!({"customer": "c-1"}));
         let mut scope = Scope::at(Stage::ToolCall);

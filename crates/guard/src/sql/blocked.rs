@@ -1,7 +1,9 @@
 //! Patterns of `tools.blocked`: `DROP *` on the tokens of SQL statements, `delete_*` on the names of tools.
 
+use super::VERBS;
 use super::tokens::{Reading, Token, TokenKind, statements};
 use crate::defs::{Problem, ProblemAt};
+use crate::distance::nearest;
 use aic_base::Span;
 
 /// A pattern on the tokens of SQL statements: `*` stands for any run of tokens, none included, and the pattern need only
@@ -24,7 +26,7 @@ impl BlockedPattern {
     /// Reads a pattern.
     ///
     /// # Errors
-    /// It is empty, does not begin with a word, holds a semicolon, or is absurdly long.
+    /// It is empty, does not begin with a word that begins SQL statements, holds a semicolon, or is absurdly long.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         let wrong = |message: &str| Err(Problem::new(ProblemAt::Param("pattern".into()), message));
         if text.len() > 1000 {
@@ -37,6 +39,17 @@ impl BlockedPattern {
         let tokens = all.pop().unwrap_or_default();
         if !tokens.first().is_some_and(|token| matches!(token.kind, TokenKind::Name(_))) {
             return wrong("a pattern begins with an SQL word, such as `DROP *`; for a tool's name write `tool: …`");
+        }
+        if let Some(word) = tokens.first().and_then(Token::word)
+            && !begins_statements(word)
+        {
+            let shown: String = word.chars().take(60).collect();
+            let message = format!(
+                "no SQL statement begins with `{shown}`, so this would block nothing: for commands write `deny` in the \
+                 tool's `run: {{shell: …}}`, for a tool's name `tool: …`"
+            );
+            let meant = nearest(word, VERBS);
+            return Err(Problem::new(ProblemAt::Param("pattern".into()), message).with_suggestion(meant));
         }
         let mut parts: Vec<Part> = Vec::new();
         for token in tokens {
@@ -91,6 +104,57 @@ impl BlockedPattern {
         }
         true
     }
+}
+
+/// Whether statements of some database begin with a word, in lower case.
+fn begins_statements(word: &str) -> bool {
+    const MORE: [&str; 44] = [
+        "abort",
+        "analyze",
+        "backup",
+        "begin",
+        "bulk",
+        "checkpoint",
+        "close",
+        "cluster",
+        "comment",
+        "commit",
+        "dbcc",
+        "deallocate",
+        "declare",
+        "desc",
+        "describe",
+        "discard",
+        "do",
+        "end",
+        "exec",
+        "fetch",
+        "flush",
+        "handler",
+        "import",
+        "listen",
+        "load",
+        "lock",
+        "move",
+        "notify",
+        "optimize",
+        "reassign",
+        "refresh",
+        "release",
+        "reset",
+        "restore",
+        "rollback",
+        "savepoint",
+        "set",
+        "show",
+        "start",
+        "table",
+        "unlisten",
+        "unlock",
+        "use",
+        "values",
+    ];
+    VERBS.contains(&word) || MORE.contains(&word)
 }
 
 /// Whether a token is what the pattern wants; of a qualified name the last parts count.
@@ -242,6 +306,18 @@ mod tests {
     fn what_is_no_pattern_says_why() {
         for text in ["", "* FROM users", "DROP TABLE a; DROP TABLE b", "-- x"] {
             assert!(BlockedPattern::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_begins_no_statement_is_refused_for_it_would_block_nothing() {
+        for text in ["rm -rf *", "git push *", "delete_user", "sudo *"] {
+            let problem = BlockedPattern::parse(text).expect_err(text);
+            assert!(problem.message.contains("would block nothing") && problem.message.contains("deny"), "{problem:?}");
+        }
+        assert_eq!(BlockedPattern::parse("DELTE * FROM users").unwrap_err().suggestion.as_deref(), Some("delete"));
+        for text in ["PRAGMA *", "attach *", "EXEC xp_cmdshell *", "Grant * TO public", "WITH *", "lock TABLE *"] {
+            assert!(BlockedPattern::parse(text).is_ok(), "{text}");
         }
     }
 

@@ -57,8 +57,12 @@ impl Checker<'_, '_> {
             ),
         };
         // With a value that stands on one line the whole can be written anew.
-        let value =
-            node.get("value").filter(|value| !matches!(value.style, Style::Literal | Style::Folded | Style::Alias));
+        let value = node.get("value").filter(|value| {
+            !matches!(
+                value.style,
+                Style::Literal | Style::Folded | Style::Alias | Style::TripleQuoted | Style::TripleLiteral
+            )
+        });
         let fix = match (meant, value, node.style) {
             (Some(meant), Some(value), Style::Flow) if node.entries().len() == 2 => {
                 Some(crate::Fix::replace(node.span, &format!("{{{meant}: {}}}", value.span.of(&self.doc.text))))

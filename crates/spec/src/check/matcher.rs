@@ -13,9 +13,20 @@ use serde_json::{Map, Value};
 
 impl Checker<'_, '_> {
     pub(super) fn matcher(&mut self, node: &Node) {
-        if let Err(error) = Matcher::compile(&without_variables(&node.to_json(), None)) {
+        let mut value = without_variables(&node.to_json(), None);
+        let mut told: Vec<Vec<String>> = Vec::new();
+        // Compiling ends at the first error: what is wrong there is taken out, and the rest is looked at again.
+        while let Err(error) = Matcher::compile(&value) {
+            if told.contains(&error.path) || told.len() >= MOST_ERRORS {
+                break;
+            }
             let at = node.at(&error.path).unwrap_or(node);
             self.report(BAD_MATCHER, super::head(at, &self.doc.text), error.message, None);
+            match place_in(&mut value, &error.path) {
+                Some(wrong) => *wrong = stand_in(error.path.last().map(String::as_str)),
+                None => break,
+            }
+            told.push(error.path);
         }
         self.slips(node, 0);
     }
@@ -46,15 +57,31 @@ impl Checker<'_, '_> {
     }
 }
 
+/// How many errors of one matcher are told.
+const MOST_ERRORS: usize = 20;
+
+/// The value at the end of these keys and indices.
+fn place_in<'v>(value: &'v mut Value, path: &[String]) -> Option<&'v mut Value> {
+    path.iter().try_fold(value, |value, step| match value {
+        Value::Array(items) => items.get_mut(step.parse::<usize>().ok()?),
+        other => other.get_mut(step),
+    })
+}
+
+/// Something of the type that an operator wants.
+fn stand_in(operator: Option<&str>) -> Value {
+    match operator {
+        Some("gt" | "gte" | "lt" | "lte") => Value::from(0),
+        Some("exists") => Value::from(true),
+        Some("one_of" | "any_of" | "all_of") => Value::Array(Vec::new()),
+        _ => Value::from("x"),
+    }
+}
+
 /// Variables have no value yet: something of the type that the operator wants stands in for them.
 fn without_variables(value: &Value, operator: Option<&str>) -> Value {
     match value {
-        Value::String(text) if text.contains("${") => match operator {
-            Some("gt" | "gte" | "lt" | "lte") => Value::from(0),
-            Some("exists") => Value::from(true),
-            Some("one_of" | "any_of" | "all_of") => Value::Array(Vec::new()),
-            _ => Value::from("x"),
-        },
+        Value::String(text) if text.contains("${") => stand_in(operator),
         Value::Array(items) => Value::Array(items.iter().map(|item| without_variables(item, None)).collect()),
         Value::Object(map) => Value::Object(
             map.iter().map(|(key, item)| (key.clone(), without_variables(item, Some(key)))).collect::<Map<_, _>>(),

@@ -3,6 +3,7 @@
 use super::{At, Checker};
 use crate::Fix;
 use crate::codes::{BAD_EXPECTATION, BAD_MATCHER, BAD_UNIT, BAD_VALUE, BARE_NUMBER, WRONG_TYPE};
+use crate::cx::Doc;
 use crate::schema::Shape;
 use crate::tree::{Kind, Node, Style};
 use crate::words::shown;
@@ -152,7 +153,7 @@ fn in_a_known_unit(text: &str, shape: &Shape) -> Option<String> {
 }
 
 /// What should have been written, where that can be told.
-fn meant(node: &Node, shape: &Shape) -> Option<Fix> {
+fn meant(doc: &Doc, node: &Node, shape: &Shape) -> Option<Fix> {
     let text = node.text().filter(|_| node.style != Style::Alias)?;
     let with = match shape {
         Shape::Share => {
@@ -170,11 +171,12 @@ fn meant(node: &Node, shape: &Shape) -> Option<Fix> {
         Shape::HostPort => {
             let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
             let host = rest.split('/').next().filter(|host| host_and_port(host).is_ok())?;
-            format!("\"{host}\"")
+            host.to_owned()
         }
         _ => in_a_known_unit(text, shape)?,
     };
-    Some(Fix::replace(node.span, &with))
+    // What is written already mends nothing.
+    (with != text.trim()).then(|| doc.replacing(node, &with))
 }
 
 /// Keys of which none at all leaves nothing to run with.
@@ -239,8 +241,8 @@ impl Checker<'_, '_> {
                 let text = node.text().unwrap_or("");
                 let fix = (node.style != Style::Alias).then(|| Fix {
                     title: format!("Write `{text}s`"),
-                    edits: vec![(node.span, format!("{}s", text.trim()))],
                     safe: true,
+                    ..self.doc.replacing(node, &format!("{}s", text.trim()))
                 });
                 self.report(
                     BARE_NUMBER,
@@ -256,12 +258,13 @@ impl Checker<'_, '_> {
             Err(Wrong::Value(message)) => {
                 let message = if message.starts_with("takes") { format!("`{name}` {message}") } else { message };
                 let code = if at.expectation { BAD_EXPECTATION } else { BAD_VALUE };
-                let fix = matches!(shape, Shape::Moment | Shape::HostPort).then(|| meant(node, shape)).flatten();
+                let fix =
+                    matches!(shape, Shape::Moment | Shape::HostPort).then(|| meant(self.doc, node, shape)).flatten();
                 self.report(code, node.span, message, fix);
             }
             Err(Wrong::Unit(message)) => {
                 let code = if at.expectation { BAD_EXPECTATION } else { BAD_UNIT };
-                self.report(code, node.span, message, meant(node, shape));
+                self.report(code, node.span, message, meant(self.doc, node, shape));
             }
             Err(Wrong::Pattern(message)) => {
                 let message = format!("this is no regular expression: {message}");

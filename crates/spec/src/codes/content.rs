@@ -69,6 +69,20 @@ context: {window: {max_tokens: 1000}}
 "#
         => r#"models: {primary: {provider: anthropic, model: claude-haiku-4-5-20251001}}
 "#;
+    UNREACHABLE_RULE = "ABS029" Warning "Rule never reached",
+        "The rules of a scripted model are tried in order, and an earlier one takes every message of a user's, as often as it comes. Only rules about the result of a tool can follow it.",
+        r#"model:
+  provider: scripted
+  rules:
+    - {match: {}, reply: {text: Hi}}
+    - {match: {user: bye}, reply: {text: Bye}}
+"#
+        => r#"model:
+  provider: scripted
+  rules:
+    - {match: {user: bye}, reply: {text: Bye}}
+    - {match: {}, reply: {text: Hi}}
+"#;
     SECRET = "ABS030" Error "Secret in a spec",
         "Specs are committed and shared. Name the variable that holds the secret, never the secret. Whoever has seen this file has the secret: revoke it.",
         r#"description: The key is sk-proj-EXAMPLEexampleEXAMPLEexample0123
@@ -140,6 +154,16 @@ context: {window: {max_tokens: 1000}}
 "#
         => r#"guardrails: [{max_length: 1000}, {name: shorter, use: max_length, max: 500, on: pre_execution}]
 "#;
+    NOTHING_TO_JUDGE = "ABS045" Error "Guardrail where it has nothing to judge",
+        "What the guardrail looks at is not there at the stage it stands at, so it would protect nothing: before the model has answered there is no output, and only calls of tools have SQL that changes data. A condition that names `tool` is judged on tool calls wherever it is written; under another heading than `runtime` that is a warning.",
+        r#"guardrails:
+  pre_execution:
+    - {name: no_ids, condition: "output.contains('id-')"}
+"#
+        => r#"guardrails:
+  post_execution:
+    - {name: no_ids, condition: "output.contains('id-')"}
+"#;
     ALLOWED_AND_BLOCKED = "ABS050" Error "Tool both allowed and blocked",
         "The tool is offered to the model, and every call of it is stopped. Remove one of the two.",
         r#"tools: {allowed: [delete_user], blocked: ["delete_*"]}
@@ -163,8 +187,8 @@ tests:
   - {name: asks, input: Where is it?, expect: [{tool_called: get_order}]}
 "#;
     BAD_PATTERN = "ABS053" Error "Blocked pattern not supported",
-        "A pattern is matched on the tokens of SQL statements. For names of tools, use `tool`.",
-        r#"tools: {blocked: [{pattern: ""}]}
+        "A pattern is matched on the tokens of SQL statements, so it begins with a word that begins one; any other would block nothing. For names of tools, use `tool`; for commands, `deny` in a `run: {shell: …}`.",
+        r#"tools: {blocked: [{pattern: "rm -rf *"}]}
 "#
         => r#"tools: {blocked: [{pattern: "DROP *"}]}
 "#;

@@ -162,23 +162,47 @@ impl<'t> Layout<'t> {
                 continue;
             }
             let Some(dash) = self.text.get(..start).and_then(|before| before.rfind('-')) else { continue };
-            let between = self.text.get(dash + 1..start).unwrap_or("");
             let line = self.line(dash);
             if self.begins_line(dash) {
                 self.columns.entry(line).or_insert(column);
             }
-            if !between.is_empty() && between.bytes().all(|byte| byte == b' ') {
-                self.gap(dash + 1..start, " ");
-            }
+            self.after(dash + 1, item);
             self.node(item, column + STEP, Some(line));
         }
     }
 
     fn colon(&mut self, key: &Node, value: &Node) {
-        let (from, to) = (key.span.end as usize, value.span.start as usize);
-        let Some(between) = self.text.get(from..to).filter(|_| !value.span.is_empty()) else { return };
-        if between.trim_matches(' ') == ":" && between.ends_with(' ') {
-            self.gap(from..to, ": ");
+        let from = key.span.end as usize;
+        let Some(rest) = self.text.get(from..) else { return };
+        let before = rest.len() - rest.trim_start_matches(' ').len();
+        if !rest.get(before..).is_some_and(|rest| rest.starts_with(": ")) {
+            return;
+        }
+        let mark = from + before;
+        self.after(mark + 1, value);
+        if before > 0 && !value.span.is_empty() {
+            self.gap(from..mark, "");
+        }
+    }
+
+    /// One blank behind a colon or a dash, and behind each anchor, tag and header of a text that stands before the value.
+    fn after(&mut self, from: usize, value: &Node) {
+        let start = value.span.start as usize;
+        let line = self.text.get(from..).and_then(|rest| rest.find('\n')).map_or(self.text.len(), |end| from + end);
+        let end = line.min(start.max(from));
+        let mut at = from;
+        while let Some(rest) = self.text.get(at..end) {
+            let next = at + rest.len() - rest.trim_start_matches(' ').len();
+            let token = self.text.get(next..end).unwrap_or("");
+            let value_here = next == start && !value.span.is_empty();
+            if next == at || !(value_here || token.starts_with(['&', '!', '|', '>'])) {
+                return;
+            }
+            self.gap(at..next, " ");
+            if value_here {
+                return;
+            }
+            at = next + token.find(' ').unwrap_or(token.len());
         }
     }
 
@@ -282,6 +306,8 @@ impl<'t> Layout<'t> {
             let indent = match (self.columns.get(&line), self.moves.get(&line)) {
                 // A comment stands like the line that it is above of, else like what it follows.
                 _ if self.is_comment(line) && kind == Inside::Nothing => match next {
+                    // At the edge, with nothing below: about the document, whatever stood there last.
+                    None if old == 0 => 0,
                     Some(next) if self.indent(next) == old => column(next),
                     _ => alike.or_else(|| next.map(column)).unwrap_or(0),
                 },

@@ -11,7 +11,7 @@ use super::snippet;
 use super::world::World;
 use super::{Completion, CompletionKind};
 use crate::files::file_kind;
-use crate::schema::{EXPECTATIONS, Enforced, GUARDRAIL, Key, Record, Shape};
+use crate::schema::{EXPECTATIONS, Enforced, GUARDRAIL, Key, NOT_IN_OVERLAYS, Record, Shape};
 use crate::tree::{Node, Style};
 use aic_base::{RelPath, Source, Span, matcher::OPERATORS};
 use aic_guard::{Builtin, ParamKind};
@@ -267,7 +267,10 @@ impl Offers<'_> {
 
     fn record(&mut self, record: &'static Record, block: bool, there: impl Fn(&str) -> bool) {
         let first = self.hardly_without(record, &there);
-        for key in record.keys().filter(|key| !there(key.name)) {
+        // An overlay of an environment is no spec of its own.
+        let overlay = record.title == "a container spec" && !self.place.trail.is_empty();
+        let fits = |key: &&Key| !there(key.name) && !(overlay && NOT_IN_OVERLAYS.contains(&key.name));
+        for key in record.keys().filter(fits) {
             self.key(key, block);
             if first.contains(&key.name)
                 && let Some(offered) = self.found.last_mut()
@@ -279,16 +282,18 @@ impl Offers<'_> {
 
     /// The keys of which one must be there, while none of them is: the table can only say it of a key by itself.
     fn hardly_without(&self, record: &Record, there: &impl Fn(&str) -> bool) -> &'static [&'static str] {
-        const ONE_OF: [(&str, &[&str], &[&str]); 3] = [
+        const ONE_OF: [(&str, &[&str], &[&str]); 5] = [
             ("a container spec", &["model", "models"], &["inherits"]),
             ("a model", &["provider", "model"], &["name", "as", "cassette"]),
             ("a test", &["name", "input", "cases", "turns", "files"], &[]),
+            ("a test", &["input", "cases", "turns"], &["files"]),
+            ("a service", &["model", "spec"], &["models"]),
         ];
-        let known = ONE_OF.iter().find(|(title, ..)| *title == record.title);
+        let known = ONE_OF.iter().filter(|(title, ..)| *title == record.title);
         // An overlay of an environment is no spec of its own.
         let whole = record.title != "a container spec" || self.place.trail.is_empty();
         let missing = |(_, keys, others): &&(_, &[&str], &[&str])| !keys.iter().chain(*others).any(|key| there(key));
-        known.filter(|_| whole).filter(missing).map_or(&[], |(_, keys, _)| keys)
+        known.filter(|_| whole).find(missing).map_or(&[], |(_, keys, _)| keys)
     }
 
     pub(super) fn key(&mut self, key: &'static Key, block: bool) {

@@ -8,8 +8,9 @@ use super::names;
 use super::paths;
 use super::refs::{self, Names};
 use crate::LANGUAGE_VERSIONS;
-use crate::schema::{BARE_EXPECTATIONS, CONTAINER, EXPECTATIONS, Enforced, Shape};
+use crate::schema::{BARE_EXPECTATIONS, CONTAINER, EXPECTATIONS, Enforced, SQL_VERBS, Shape};
 use crate::tree::{Node, Style};
+use crate::typed::Provider;
 use aic_guard::{Builtin, ParamKind};
 
 impl Offers<'_> {
@@ -46,6 +47,11 @@ impl Offers<'_> {
                     for word in BARE_EXPECTATIONS {
                         let doc = EXPECTATIONS.key(word).map(docs::key).map(docs::without_heading).unwrap_or_default();
                         self.offer(word, CompletionKind::Word, doc).sort = 1;
+                    }
+                }
+                Shape::SqlVerb => {
+                    for verb in SQL_VERBS {
+                        self.offer(verb.word, CompletionKind::Word, verb.doc).sort = 0;
                     }
                 }
                 Shape::Path | Shape::Glob => self.files(before, key, ""),
@@ -158,6 +164,10 @@ impl Offers<'_> {
             return;
         }
         let known = aic_catalog::models().iter().any(|facts| Some(facts.provider.as_str()) == provider);
+        // Of a server of one's own, the catalog knows nothing.
+        if !with_provider && !known && provider.and_then(Provider::from_word).is_some() {
+            return;
+        }
         for facts in aic_catalog::models() {
             if !with_provider && known && Some(facts.provider.as_str()) != provider {
                 continue;
@@ -221,6 +231,11 @@ impl Offers<'_> {
             (_, true) => ("\"", "\""),
             _ => ("", ""),
         };
+        if before.ends_with("tool.args.") {
+            for (name, doc) in inside::arguments(&self.place, &self.roots) {
+                self.offer(name, CompletionKind::Variable, doc).detail = Some("an argument".to_owned());
+            }
+        }
         for follows in inside::follows(at, before, &self.roots) {
             let (label, insert, kind, doc, detail, sort) = match follows {
                 Follows::Name(name, rest) => {

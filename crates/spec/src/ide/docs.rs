@@ -117,7 +117,7 @@ pub(super) fn model_brief(facts: &ModelFacts) -> String {
     let mut text =
         format!("${}/${} · {}", facts.input_per_mtok, facts.output_per_mtok, short_count(facts.context_window));
     if let Some(day) = &facts.retires {
-        text.push_str(&format!(" · retires {day}"));
+        text.push_str(&format!(" · until {day}"));
     }
     text
 }
@@ -136,7 +136,7 @@ pub(super) fn model(facts: &ModelFacts) -> String {
         grouped(facts.max_output)
     );
     if let Some(day) = &facts.retires {
-        text.push_str(&format!("\n- retires on {day}"));
+        text.push_str(&format!("\n- served until {day}"));
     }
     if !facts.is_pinned() {
         text.push_str("\n- a floating name: it stands for whatever is served under it today");

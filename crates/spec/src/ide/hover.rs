@@ -1,8 +1,9 @@
 //! Hover: what is known of the key, word, name or variable under the cursor.
 
+use super::alias;
 use super::complete::builtin_of;
 use super::host::{Doc, Host};
-use super::names::{Own, Roots, variable_at};
+use super::names::{Declared, Own, Roots, variable_at};
 use super::place::{Place, Spot, Wanted, find};
 use super::refs::{self, Names};
 use super::world::{self, World};
@@ -10,7 +11,7 @@ use super::{Hover, docs, inside, origin};
 use crate::files::{glob, is_glob};
 use crate::schema::{EXPECTATIONS, GUARDRAIL, Shape};
 use crate::tree::{Node, place_in_scalar};
-use aic_base::{RelPath, Source, Span};
+use aic_base::{LineIndex, RelPath, Source, Span};
 use aic_guard::Builtin;
 use std::sync::Arc;
 
@@ -28,6 +29,13 @@ impl Host {
         let doc = self.any(path, text);
         let world = World::new(self, source);
         let Some(root) = doc.root() else { return in_prompt(world, path, text, offset) };
+        if let Some(found) = alias::at(&doc, offset) {
+            let line = LineIndex::new(text).line_of(found.anchor.start as usize) + 1;
+            let value = alias::value_line(text, found.anchor);
+            let markdown =
+                format!("**`*{}`** · alias\n\nStands for what `&{0}` names in line {line}: `{value}`", found.name);
+            return Some(Hover { markdown, span: found.here });
+        }
         let place = find(path, root, Wanted::At(offset))?;
         let roots = Roots::of(world, path, Own::Tree(root));
         let about = About { source, path, text, offset, roots, place: &place };
@@ -113,7 +121,7 @@ impl About<'_> {
         let step = self.place.keys().next()?;
         match (step.record?.title, step.key?) {
             ("the prompts", "variables") => {
-                let doc = self.roots.declared(super::names::Declared::Variable).swap_remove(name)?;
+                let doc = self.roots.declared(Declared::Variable).swap_remove(name)?;
                 Some(format!("**`${{{name}}}`** · variable\n\n{doc}"))
             }
             ("a container spec" | "a service", "models") => {
@@ -172,7 +180,15 @@ impl About<'_> {
             Some(record) if std::ptr::eq(record, &EXPECTATIONS) => docs::key(EXPECTATIONS.key(name)?),
             Some(record) => match record.key(name) {
                 Some(key) => docs::key(key),
-                None => docs::builtin(Builtin::from_name(name).filter(|_| std::ptr::eq(record, &GUARDRAIL))?),
+                None if std::ptr::eq(record, &GUARDRAIL) => {
+                    let of = builtin_of(step.holder, self.place);
+                    let param = of.and_then(|of| Some((of, of.params().iter().find(|param| param.name == name)?)));
+                    match param {
+                        Some((of, param)) => docs::param(of, param),
+                        None => docs::builtin(Builtin::from_name(name)?),
+                    }
+                }
+                None => return None,
             },
             None => return None,
         };
@@ -208,6 +224,9 @@ impl About<'_> {
     /// What a name leads to.
     fn declared(&self, names: Names, name: &str) -> Option<String> {
         match names {
+            Names::Declared(Declared::Tool) | Names::Inherited(Declared::Tool) => {
+                Some(format!("**`{name}`** · tool\n\n{}", self.roots.tool(name)?))
+            }
             Names::Declared(what) | Names::Inherited(what) => {
                 let doc = self.roots.declared(what).swap_remove(name)?;
                 Some(format!("**`{name}`**\n\n{doc}"))

@@ -2,6 +2,8 @@
 
 use super::names::{BUILT_IN_VARIABLES, Declared, Roots, captures, parameters_of};
 use super::place::Place;
+use crate::lower::read::list;
+use crate::rules::ADDRESS;
 use crate::schema::Shape;
 use crate::tree::Node;
 use aic_guard::Place as At;
@@ -55,7 +57,35 @@ pub(super) fn variables(place: &Place<'_>, roots: &Roots<'_>) -> IndexMap<String
     if place.within("a test") || place.within("what tests share") {
         found.extend(roots.test_variables());
     }
-    with_built_ins(found)
+    let mut found = with_built_ins(found);
+    if place.within("a way of running") || place.within("a server") || is_address(place) {
+        found.retain(|name, _| ADDRESS.contains(&name.as_str()) || BUILT_IN_VARIABLES.iter().all(|(of, _)| of != name));
+    }
+    found
+}
+
+/// Whether it is where a model is reached.
+fn is_address(place: &Place<'_>) -> bool {
+    place.keys().next().is_some_and(|step| step.key == Some("base_url"))
+}
+
+/// The arguments that a condition at this place may name: those of its own tool, of the tools that its guardrail looks
+/// at, or of all.
+pub(super) fn arguments(place: &Place<'_>, roots: &Roots<'_>) -> IndexMap<String, String> {
+    let mut found = IndexMap::new();
+    if let Some(tool) = place.holder_of("a tool") {
+        parameters_of(tool, &mut found);
+        return found;
+    }
+    let listed = place.keys().next().and_then(|step| step.holder.get("tools")).map(list).unwrap_or_default();
+    let mut tools: Vec<String> = listed.into_iter().filter_map(Node::text).map(str::to_owned).collect();
+    if tools.is_empty() {
+        tools = roots.declared(Declared::Tool).into_keys().collect();
+    }
+    for (name, doc) in tools.iter().flat_map(|tool| roots.parameters(tool)) {
+        found.entry(name).or_insert(doc);
+    }
+    found
 }
 
 /// The variables of a prompt.

@@ -4,6 +4,7 @@
 //! elsewhere from the tree, which is the repaired one: a document is hardly ever whole while somebody types. How the
 //! place is found is in `probe.rs` and `place.rs`.
 
+mod alias;
 mod cel;
 mod complete;
 mod complete_values;

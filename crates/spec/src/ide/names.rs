@@ -5,8 +5,9 @@ use super::probe::MARK;
 use super::world::World;
 use crate::Template;
 use crate::files::{FileKind, file_kind};
-use crate::schema::EXPECTATIONS;
+use crate::schema::{EXPECTATIONS, RUN_KINDS};
 use crate::tree::{Kind, Node};
+use crate::words::shown;
 use aic_base::RelPath;
 use aic_guard::Builtin;
 use indexmap::IndexMap;
@@ -192,6 +193,52 @@ impl<'t> Roots<'t> {
             parameters_of(tool, &mut names);
         }
         names
+    }
+
+    /// What is to know of a tool: what it is for, how it runs, what it does, its arguments. One that a base declares has
+    /// more to say where it is declared: the nearest that says a thing counts.
+    pub(super) fn tool(&self, name: &str) -> Option<String> {
+        let named = |item: &&Node| item.get("name").unwrap_or(item).text() == Some(name);
+        let all: Vec<&Node> = self.each(&["tools", "allowed"]).flat_map(Node::items).filter(named).collect();
+        all.first()?;
+        let says = |key: &str| all.iter().find_map(|tool| tool.get(key)).filter(|value| !value.is_null());
+        let mut lines = Vec::new();
+        lines.extend(says("description").and_then(Node::text).map(str::to_owned));
+        match says("run").map(|run| (run, RUN_KINDS.into_iter().find(|kind| run.get(kind).is_some()))) {
+            Some((run, Some(kind))) => {
+                let what = run.get(kind).and_then(Node::text).map(|text| format!(": `{}`", shown(text)));
+                lines.push(format!("Runs by `{kind}`{}.", what.unwrap_or_default()));
+            }
+            Some(_) => {}
+            None => lines.push("Carried out by the caller: it has no `run`.".to_owned()),
+        }
+        if let Some(effect) = says("effect").and_then(Node::text) {
+            lines.push(format!("Effect: `{}`.", shown(effect)));
+        }
+        match says("confirm") {
+            Some(node) if node.as_bool() == Some(true) => lines.push("A person must agree to each call.".to_owned()),
+            Some(node) => {
+                let when = node.get("when").and_then(Node::text).map(|when| format!(" where `{}`", shown(when)));
+                lines.push(format!("A person must agree{}.", when.unwrap_or_default()));
+            }
+            None => {}
+        }
+        let needed: Vec<&str> = says("parameters")
+            .and_then(|node| node.get("required"))
+            .map(Node::items)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(Node::text)
+            .collect();
+        let mut list = String::new();
+        for (name, doc) in self.parameters(name) {
+            let must = if needed.contains(&name.as_str()) { ", required" } else { "" };
+            list.push_str(&format!("\n- `{name}`{must}: {doc}"));
+        }
+        if !list.is_empty() {
+            lines.push(format!("Arguments:\n{list}"));
+        }
+        Some(lines.join("\n\n"))
     }
 
     /// The names that tests have.

@@ -1,11 +1,13 @@
 //! From a name to where it is declared and used, across the files that belong together; and renaming.
 
+use super::alias;
 use super::host::{Doc, Host};
 use super::names::BUILT_IN_VARIABLES;
 use super::symbols::{Occurrence, Refusal, Symbol, SymbolKind, Usage, UsageRole, occurrences};
 use super::world::{World, paths_of};
 use crate::cx::read;
 use crate::files::{file_kind, glob};
+use crate::lower::tools::is_tool_name;
 use aic_base::{RelPath, Source, Span};
 use aic_guard::Builtin;
 use std::collections::BTreeMap;
@@ -24,6 +26,9 @@ impl Host {
     /// are read from `source`.
     pub fn definition(&self, source: &dyn Source, path: &RelPath, text: &str, offset: usize) -> Vec<Usage> {
         let doc = self.any(path, text);
+        if let Some(found) = alias::at(&doc, offset) {
+            return vec![Usage { path: path.clone(), span: found.anchor, role: UsageRole::Declares }];
+        }
         let world = World::new(self, source);
         let Some(at) = at(&doc, offset) else { return files(source, &doc, offset) };
         let symbols: Vec<&Symbol> = same_place(&doc, at).map(|one| &one.symbol).collect();
@@ -108,11 +113,13 @@ impl Host {
         if taken && new != symbol.name {
             return Err(Refusal(format!("there is a {} `{new}` already", symbol.kind.as_str())));
         }
+        is_free(symbol, new)?;
         let mut edits = Edits::new();
         for doc in &unit {
             let spans: Vec<Span> =
                 doc.occurrences().iter().filter(|one| one.symbol == *symbol).map(|one| one.span).collect();
             if !spans.is_empty() {
+                about_one(doc, symbol, &spans)?;
                 still_read(doc, &spans, &wanted)?;
                 edits.insert(doc.path.clone(), spans.into_iter().map(|span| (span, new.to_owned())).collect());
             }
@@ -158,25 +165,62 @@ fn files(source: &dyn Source, doc: &Doc, offset: usize) -> Vec<Usage> {
     there.map(|path| Usage { path, span: Span::at(0), role: UsageRole::Declares }).collect()
 }
 
+/// Why the language keeps a name of this kind for itself; nothing where it does not.
+fn kept(kind: SymbolKind, name: &str) -> Option<String> {
+    match kind {
+        SymbolKind::Guardrail if Builtin::from_name(name).is_some() => {
+            Some(format!("`{name}` is the name of a built-in"))
+        }
+        SymbolKind::Variable if BUILT_IN_VARIABLES.iter().any(|(built_in, _)| *built_in == name) => {
+            Some(format!("`{name}` is a built-in variable"))
+        }
+        SymbolKind::Model if name == "primary" => {
+            Some("`primary` is the model that answers: the name is the language's".into())
+        }
+        SymbolKind::Model if name == "fallback" => {
+            Some("`fallback` is what answers when `primary` does not: the name is the language's".into())
+        }
+        SymbolKind::Variant if name == "default" => {
+            Some("`default` is the prompts as they are: the name is the language's".into())
+        }
+        _ => None,
+    }
+}
+
+/// Whether a name may be given to something that has another one so far.
+fn is_free(symbol: &Symbol, new: &str) -> Result<(), Refusal> {
+    match kept(symbol.kind, new).filter(|_| new != symbol.name) {
+        Some(why) => Err(Refusal(why)),
+        None => Ok(()),
+    }
+}
+
+/// A condition may be about the arguments of several tools: with one of them renamed, it would mean only the others.
+fn about_one(doc: &Doc, symbol: &Symbol, spans: &[Span]) -> Result<(), Refusal> {
+    let other = |one: &&Occurrence| {
+        one.symbol.kind == SymbolKind::Parameter && one.symbol.of != symbol.of && spans.contains(&one.span)
+    };
+    match doc.occurrences().iter().find(other) {
+        Some(Occurrence { symbol: Symbol { of: Some(tool), .. }, .. }) if symbol.kind == SymbolKind::Parameter => {
+            let message = format!(
+                "a condition in `{}` is about `{}` of `{tool}` too: name the tool in it, or write it there by hand",
+                doc.path, symbol.name
+            );
+            Err(Refusal(message))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn may_be_renamed(symbol: &Symbol, unit: &[Arc<Doc>]) -> Result<(), Refusal> {
     let Symbol { kind, name, .. } = symbol;
     let what = kind.as_str();
-    match kind {
-        SymbolKind::Guardrail if Builtin::from_name(name).is_some() => {
-            let message =
-                format!("`{name}` is the name of a built-in: write `name:` with a name of your own, and `use: {name}`");
-            return Err(Refusal(message));
-        }
-        SymbolKind::Variable if BUILT_IN_VARIABLES.iter().any(|(built_in, _)| built_in == name) => {
-            return Err(Refusal(format!("`{name}` is a built-in variable")));
-        }
-        SymbolKind::Model if name == "primary" => {
-            return Err(Refusal("`primary` is the model that answers: the name is the language's".into()));
-        }
-        SymbolKind::Variant if name == "default" => {
-            return Err(Refusal("`default` is the prompts as they are: the name is the language's".into()));
-        }
-        _ => {}
+    if let Some(why) = kept(*kind, name) {
+        let more = match kind {
+            SymbolKind::Guardrail => format!(": write `name:` with a name of your own, and `use: {name}`"),
+            _ => String::new(),
+        };
+        return Err(Refusal(format!("{why}{more}")));
     }
     let declared = |one: &Occurrence| one.role != UsageRole::Uses && one.symbol == *symbol;
     if !unit.iter().flat_map(|doc| doc.occurrences()).any(declared) {
@@ -189,6 +233,7 @@ fn fits(symbol: &Symbol, new: &str) -> Result<(), Refusal> {
     let of_name = |c: char| c.is_alphanumeric() || c == '_';
     let good = match symbol.kind {
         SymbolKind::Test => !new.trim().is_empty() && !new.contains(['\n', '\r']),
+        SymbolKind::Tool => is_tool_name(new),
         SymbolKind::Variable | SymbolKind::Parameter => {
             new.starts_with(|c: char| c.is_alphabetic() || c == '_') && new.chars().all(of_name)
         }

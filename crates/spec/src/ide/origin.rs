@@ -23,6 +23,7 @@ pub(super) fn of(world: World<'_>, at: &Hovered<'_>) -> String {
     lines.extend(long_form(at));
     lines.extend(in_effect(at));
     lines.extend(test_defaults(at));
+    lines.extend(test(at));
     lines.iter().map(|line| format!("\n\n{line}")).collect()
 }
 
@@ -46,13 +47,35 @@ fn place(doc: &Doc, offset: usize, from: &RelPath) -> String {
 
 /// The value of a base that this one takes the place of.
 fn overridden(world: World<'_>, at: &Hovered<'_>) -> Option<String> {
-    // Lists merge by name or replace: only what lies on a way of keys is compared.
-    if at.place.trail.iter().any(|step| step.key.is_none()) {
-        return None;
-    }
     let mut keys: Vec<&str> = at.place.trail.iter().filter_map(|step| step.key).collect();
     if let Spot::Key { entry, .. } = at.place.spot {
         keys.push(entry.key.text()?);
+    }
+    // Lists of named items merge by name, others replace: of a way through a list, only the part in such an item is
+    // compared.
+    if let Some(list) = at.place.trail.iter().position(|step| step.key.is_none()) {
+        let item = at.place.trail.get(list + 1).map(|step| step.holder).or(match at.place.spot {
+            Spot::Key { map, .. } => Some(map),
+            Spot::Value(_) => None,
+        })?;
+        let name = item.get("name")?.text()?;
+        let inside = keys.split_off(list.min(keys.len()));
+        if at.place.trail.iter().skip(list + 1).any(|step| step.key.is_none()) || inside.as_slice() == ["name"] {
+            return None;
+        }
+        let of = match keys.as_slice() {
+            ["guardrails", ..] | ["prompts", "user", "validation"] => "guardrails",
+            ["tools", "allowed"] => "tools",
+            _ => return None,
+        };
+        let bases = world.bases(&at.doc.path, at.root);
+        let found = bases.iter().find_map(|doc| Some((doc, named(doc.root()?, of, name)?.at(&inside)?)));
+        let (doc, node) = found?;
+        let place = place(doc, node.span.start as usize, &at.doc.path);
+        return Some(match node.text() {
+            Some(text) => format!("Takes the place of `{}` of {place}.", shown(text)),
+            None => format!("Takes the place of what {place} says."),
+        });
     }
     if matches!(keys.as_slice(), [] | ["inherits" | "version" | "name" | "description", ..]) {
         return None;
@@ -68,6 +91,19 @@ fn overridden(world: World<'_>, at: &Hovered<'_>) -> Option<String> {
         (true, Some(text)) => format!("Takes the place of `{}` of {place}.", shown(text)),
         _ => format!("Laid over what {place} says."),
     })
+}
+
+/// The guardrail or tool of this name.
+fn named<'n>(root: &'n Node, of: &str, name: &str) -> Option<&'n Node> {
+    let lists: Vec<&Node> = match of {
+        "tools" => root.at(&["tools", "allowed"]).into_iter().collect(),
+        _ => {
+            let own = root.get("guardrails");
+            let stages = own.map(Node::entries).unwrap_or_default().iter().map(|stage| &stage.value);
+            stages.chain(own).chain(root.at(&["prompts", "user", "validation"])).collect()
+        }
+    };
+    lists.into_iter().flat_map(Node::items).find(|item| item.get("name").and_then(Node::text) == Some(name))
 }
 
 pub(super) fn is_delicate(key: &str) -> bool {
@@ -131,6 +167,24 @@ fn in_effect(at: &Hovered<'_>) -> Option<String> {
         }
     }
     Some(format!("In effect: {}.", parts.join(", ")))
+}
+
+/// What a test says and expects, at its name.
+fn test(at: &Hovered<'_>) -> Option<String> {
+    let here = at.doc.occurrences().iter().find(|one| one.span.touches(at.offset))?;
+    let test = at.place.trail.last().map(|step| step.holder).filter(|_| here.symbol.kind == SymbolKind::Test)?;
+    let says = match (test.get("input"), test.get("cases"), test.get("turns")) {
+        (Some(input), ..) => format!("Says `{}`", shown(&value_of(input))),
+        (_, Some(cases), _) if !cases.items().is_empty() => format!("{} cases", cases.items().len()),
+        (_, Some(cases), _) => format!("The cases of `{}`", shown(&value_of(cases))),
+        (_, _, Some(turns)) => format!("{} turns", turns.items().len()),
+        _ => return None,
+    };
+    let kind = |one: &Node| one.entries().first().map(|entry| &entry.key).unwrap_or(one).text().map(str::to_owned);
+    let listed = test.get("expect").map(crate::lower::read::list).unwrap_or_default();
+    let kinds: Vec<String> = listed.into_iter().filter_map(kind).map(|kind| format!("`{}`", shown(&kind))).collect();
+    let expects = if kinds.is_empty() { String::new() } else { format!("; expects {}", kinds.join(", ")) };
+    Some(format!("{says}{expects}."))
 }
 
 /// What a test has from `test_defaults`.

@@ -248,8 +248,13 @@ fn surround(node: &Node, offset: usize, found: &mut Vec<Span>) {
         return;
     }
     found.push(node.span);
-    if matches!(node.style, Style::SingleQuoted | Style::DoubleQuoted) && node.span.len() > 2 {
-        found.push(Span::new(node.span.start as usize + 1, node.span.end as usize - 1));
+    let quote = match node.style {
+        Style::SingleQuoted | Style::DoubleQuoted => 1,
+        Style::TripleQuoted | Style::TripleLiteral => 3,
+        _ => 0,
+    };
+    if quote > 0 && node.span.len() > 2 * quote {
+        found.push(Span::new(node.span.start as usize + quote, node.span.end as usize - quote));
     }
     node.items().iter().for_each(|item| surround(item, offset, found));
     for entry in node.entries() {

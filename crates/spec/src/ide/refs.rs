@@ -39,16 +39,6 @@ const MODEL: Names = Names::Declared(Declared::Model);
 const GUARDRAIL: Names = Names::Declared(Declared::Guardrail);
 const SERVICE: Names = Names::Declared(Declared::Service);
 
-const VERBS: &[(&str, &str)] = &[
-    ("SELECT", "Reads rows"),
-    ("INSERT", "Adds rows"),
-    ("UPDATE", "Changes rows"),
-    ("DELETE", "Removes rows"),
-    ("CREATE", "Makes tables, views, indexes"),
-    ("ALTER", "Changes the structure of tables"),
-    ("DROP", "Removes tables, views, indexes"),
-];
-
 const ACTIONS: &[(&str, &str)] = &[
     ("block", "Stop"),
     ("require_confirmation", "Stop until a person has agreed"),
@@ -120,7 +110,6 @@ pub(super) fn of_value(place: &Place<'_>) -> Vec<Names> {
         ("a way of running", "mcp") => vec![Names::Declared(Declared::Server)],
         ("a way of running", "method") => vec![Names::Words(METHODS)],
         ("a way of running", "sql") => vec![Names::Database],
-        ("a tool", "permissions") => vec![Names::Words(VERBS)],
         ("a step", "step" | "service" | "fallback" | "needs") | ("a workflow", "workflow") => vec![SERVICE],
         ("a container spec" | "a service" | "a workflow", "version") => vec![Names::Version],
         ("a container spec" | "a service", "inherits") => vec![Names::Base],

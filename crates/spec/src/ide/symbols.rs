@@ -7,11 +7,14 @@ use super::inside;
 use super::names::Declared;
 use super::place::{Place, Spot, Step, visit};
 use super::refs::{self, Names};
+use crate::args::named_args;
 use crate::files::file_kind;
+use crate::lower::read::list;
+use crate::lower::tools::bound;
 use crate::schema::{GUARDRAIL, Shape};
 use crate::tree::{Node, place_in_scalar};
 use crate::{Template, TemplateVariable};
-use aic_base::{RelPath, Span};
+use aic_base::{RelPath, Span, matcher::is_operator};
 
 /// How many steps finding the names inside of one text may take; beyond it, the rest of them is left out.
 const MAX_STEPS: usize = 20_000_000;
@@ -203,6 +206,12 @@ impl Finder<'_> {
         {
             return self.parameter(tool, name, span, UsageRole::Declares);
         }
+        if above == "match"
+            && !(map.entries().len() == 1 && is_operator(name))
+            && let Some(tool) = mocked_tool(place)
+        {
+            return self.parameter(tool, name, span, UsageRole::Uses);
+        }
         for names in refs::of_key(place) {
             match names {
                 Names::Declared(Declared::Variable) if above == "matrix" && matches!(name, "models" | "prompts") => {}
@@ -224,6 +233,7 @@ impl Finder<'_> {
     fn value(&mut self, place: &Place<'_>, node: &Node) {
         let Some(text) = node.text().filter(|text| !text.is_empty()) else { return };
         if let Some(at) = inside::condition(place) {
+            self.arguments(place, node, text, at);
             return self.condition(node, text, at);
         }
         if text.contains("${") {
@@ -231,6 +241,19 @@ impl Finder<'_> {
         }
         let Some(Step { key: Some(key), record, .. }) = place.keys().next() else { return };
         let title = record.map_or("", |record| record.title);
+        if key == "required"
+            && let Some(tool) = tool_of_parameters(place)
+        {
+            return self.parameter(tool, text, self.inner(node), UsageRole::Uses);
+        }
+        if (title, key) == ("a way of running", "statement")
+            && let Some(tool) = place.holder_of("a tool").and_then(|tool| tool.get("name")).and_then(Node::text)
+        {
+            for (name, inside) in bound(text) {
+                let span = place_in_scalar(&self.doc.text, node, inside);
+                self.parameter(tool, name, span, UsageRole::Uses);
+            }
+        }
         let declares = match (title, key) {
             ("a tool", "name") | ("the tools", "allowed") => Some(SymbolKind::Tool),
             ("a test", "name") => Some(SymbolKind::Test),
@@ -298,40 +321,89 @@ impl Finder<'_> {
         }
     }
 
+    /// The arguments that a condition names, of the tool that it is about; of several where it does not say which.
+    fn arguments(&mut self, place: &Place<'_>, node: &Node, text: &str, at: aic_guard::Place) {
+        let named = named_args(text);
+        if named.is_empty() {
+            return;
+        }
+        let own = place.holder_of("a tool").and_then(|tool| tool.get("name")).and_then(Node::text);
+        let listed = || place.keys().next().and_then(|step| step.holder.get("tools")).map(list).unwrap_or_default();
+        let mut tools: Vec<String> = match own {
+            Some(own) => vec![own.to_owned()],
+            None => listed().into_iter().filter_map(Node::text).map(str::to_owned).collect(),
+        };
+        if tools.is_empty() {
+            tools = tools_of_condition(text, at).into_iter().map(|range| text[range].to_owned()).collect();
+        }
+        for (name, inside) in named {
+            let span = place_in_scalar(&self.doc.text, node, inside);
+            let all = self.doc.root().and_then(|root| root.at(&["tools", "allowed"])).map(Node::items);
+            let has = |tool: &&Node| tool.at(&["parameters", "properties", name]).is_some();
+            let anybody = || all.unwrap_or_default().iter().filter(has).filter_map(|tool| tool.get("name")?.text());
+            let of: Vec<&str> =
+                if tools.is_empty() { anybody().collect() } else { tools.iter().map(String::as_str).collect() };
+            of.into_iter().for_each(|tool| self.parameter(tool, name, span, UsageRole::Uses));
+        }
+    }
+
     /// `steps.NAME`, and the names of tools that `tool.name` is compared with.
     fn condition(&mut self, node: &Node, text: &str, at: aic_guard::Place) {
         let words = cel::words(text, at);
         let of = |index: usize| words.get(index).map_or("", |word: &cel::Word| &text[word.range.clone()]);
-        let mut names_tool = false;
         for (index, word) in words.iter().enumerate() {
-            let written = &text[word.range.clone()];
-            let before = |back: usize| index.checked_sub(back).map_or("", of);
-            if word.kind == cel::Kind::Name && before(1) == "steps" && at == aic_guard::Place::ComposeStep {
+            let before = index.checked_sub(1).map_or("", of);
+            if word.kind == cel::Kind::Name && before == "steps" && at == aic_guard::Place::ComposeStep {
                 let span = place_in_scalar(&self.doc.text, node, word.range.clone().into());
-                self.add(SymbolKind::Service, written, span, UsageRole::Uses);
+                self.add(SymbolKind::Service, &text[word.range.clone()], span, UsageRole::Uses);
             }
-            match word.kind {
-                cel::Kind::Text => {
-                    let name = written.trim_matches(['"', '\'']);
-                    if names_tool && !name.is_empty() && !name.contains('\\') {
-                        let start = word.range.start + 1;
-                        let span = place_in_scalar(&self.doc.text, node, Span::new(start, start + name.len()));
-                        self.add(SymbolKind::Tool, name, span, UsageRole::Uses);
-                    }
-                    names_tool &= before(1) == "[" || before(1) == ",";
-                }
-                // `tool.name == 'x'`, `t.name != 'x'`, `tool.name in ['x', 'y']`.
-                cel::Kind::Operator | cel::Kind::Keyword => {
-                    names_tool = matches!(written, "==" | "!=" | "in") && before(1) == "name";
-                }
-                cel::Kind::Other if matches!(written, "[" | ",") => {}
-                _ => names_tool = false,
-            }
+        }
+        for range in tools_of_condition(text, at) {
+            let name = &text[range.clone()];
+            let span = place_in_scalar(&self.doc.text, node, range.into());
+            self.add(SymbolKind::Tool, name, span, UsageRole::Uses);
         }
     }
 }
 
-/// The tool whose parameters a key of `properties` is one of.
+/// Where the names of tools stand that `tool.name` is compared with: `tool.name == 'x'`, `t.name != 'x'`,
+/// `tool.name in ['x', 'y']`.
+fn tools_of_condition(text: &str, at: aic_guard::Place) -> Vec<std::ops::Range<usize>> {
+    let words = cel::words(text, at);
+    let mut found = Vec::new();
+    let mut names_tool = false;
+    let mut before = "";
+    for word in &words {
+        let written = &text[word.range.clone()];
+        match word.kind {
+            cel::Kind::Text => {
+                let name = written.trim_matches(['"', '\'']);
+                if names_tool && !name.is_empty() && !name.contains('\\') {
+                    let start = word.range.start + 1;
+                    found.push(start..start + name.len());
+                }
+                names_tool &= before == "[" || before == ",";
+            }
+            cel::Kind::Operator | cel::Kind::Keyword => {
+                names_tool = matches!(written, "==" | "!=" | "in") && before == "name";
+            }
+            cel::Kind::Other if matches!(written, "[" | ",") => {}
+            _ => names_tool = false,
+        }
+        before = written;
+    }
+    found
+}
+
+/// The tool whose calls a mock of a test answers, at the end of `tools: {TOOL: [{match: …}]}`.
+fn mocked_tool<'t>(place: &Place<'t>) -> Option<&'t str> {
+    let mut keys = place.keys().skip(1);
+    let (tool, tools) = (keys.next()?, keys.next()?);
+    let of_test = tools.record.is_some_and(|record| matches!(record.title, "a test" | "what tests share"));
+    (of_test && tools.key == Some("tools")).then_some(tool.key).flatten()
+}
+
+/// The tool whose parameters a key of `properties` is one of, or a name of `required`.
 fn tool_of_parameters<'t>(place: &Place<'t>) -> Option<&'t str> {
     let above = place.keys().nth(1)?;
     let is_tool = above.record.is_some_and(|record| record.title == "a tool");

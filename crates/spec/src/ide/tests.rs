@@ -79,6 +79,41 @@ fn shown(marked: &str) -> String {
 }
 
 #[test]
+fn verbs_of_sql_are_those_that_the_check_takes() {
+    offered("tools: {allowed: [{name: a, permissions: [$0]}]}", &["SELECT", "REPLACE", "TRUNCATE"]);
+}
+
+#[test]
+fn an_overlay_is_offered_what_an_overlay_can_say() {
+    not_offered("environments:\n  prod:\n    $0", &["environments", "inherits", "version"]);
+    offered("environments:\n  prod:\n    $0", &["budget", "models"]);
+}
+
+#[test]
+fn an_address_is_filled_with_what_it_can_be_filled_with() {
+    let text =
+        "prompts: {variables: {TEAM: x}}\ntools: {allowed: [{name: a, run: {http: \"https://x.example/${$0}\"}}]}";
+    offered(text, &["TEAM", "DATE", "TIME", "ENV"]);
+    not_offered(text, &["INPUT", "CONTEXT"]);
+    offered("prompts: {system: \"${$0}\"}", &["INPUT", "CONTEXT"]);
+}
+
+#[test]
+fn a_condition_is_offered_the_arguments_it_can_name() {
+    let tools = |confirm: &str| {
+        format!(
+            "tools: {{allowed: [{{name: pay, parameters: {{properties: {{amount: {{type: number}}}}}}, confirm: {{when: {confirm}}}}}, {{name: b, parameters: {{properties: {{other: {{}}}}}}}}]}}\n"
+        )
+    };
+    let own = tools("tool.args.$0");
+    offered(&own, &["amount"]);
+    not_offered(&own, &["other"]);
+    let all =
+        format!("{}guardrails: {{runtime: [{{name: g, condition: tool.args.$0}}]}}\n", tools("tool.args.amount > 3"));
+    offered(&all, &["amount", "other"]);
+}
+
+#[test]
 fn a_half_typed_key_is_completed_with_its_colon() {
     assert_eq!(taken("name: x\nmod$0\n", "model"), "name: x\nmodel: \n");
     assert_eq!(taken("name: x\nmod$0\n", "models"), "name: x\nmodels:\n");

@@ -6,9 +6,9 @@ use crate::check::check;
 use crate::cx::{Cx, Doc};
 use crate::load::{read_doc, read_tree};
 use crate::schema::TEST_FILE;
-use crate::tree::Node;
+use crate::tree::{Entry, Kind, Node, Style};
 use crate::{LoadOptions, Loaded, secrets};
-use aic_base::{RelPath, Source};
+use aic_base::{RelPath, Source, Span};
 
 /// The specs that include a file of tests, nearest first. Looked for in its folder, in those above it, and in the
 /// folders directly below those; a spec that lies elsewhere is not found.
@@ -46,9 +46,12 @@ fn load_tests_in(mut cx: Cx<'_>, path: &RelPath) -> Loaded {
     Loaded { path: path.clone(), diagnostics, spec: None, files: cx.files, data: cx.data, missing: cx.missing }
 }
 
-/// A bare list of tests is checked by whatever includes it.
+/// A bare list of tests is what a map would have under `tests`.
 fn check_tests(cx: &mut Cx<'_>, doc: &Doc, root: &Node) {
     if root.items().is_empty() {
-        check(cx, doc, root, &TEST_FILE);
+        return check(cx, doc, root, &TEST_FILE);
     }
+    let key = Node::new(Kind::Str("tests".into()), Span::at(root.span.start as usize), Style::Plain);
+    let entry = Entry { key, value: root.clone() };
+    check(cx, doc, &Node::new(Kind::Map(vec![entry]), root.span, Style::Block), &TEST_FILE);
 }

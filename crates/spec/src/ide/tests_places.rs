@@ -192,6 +192,65 @@ fn what_cannot_be_renamed_says_why() {
     assert!(renamed(&alone, SPEC, "lookup", 0, "find").unwrap_err().contains("declares"));
 }
 
+const PAYS: &str = r#"model: {provider: scripted, rules: []}
+guardrails:
+  runtime:
+    - {name: little, tools: [pay], condition: tool.args.amount > 3}
+    - {name: named, condition: "tool.name == 'pay' && tool.args['amount'] > 4"}
+    - {name: mine, use: max_length, max: 3}
+prompts: {variants: {terse: Short}, variables: {WHO: x}, system: "Hi ${WHO}"}
+tools:
+  allowed:
+    - name: pay
+      parameters: {type: object, properties: {amount: {type: number}, to: {type: string}}, required: [amount, to]}
+      confirm: {when: tool.args.amount > 100}
+      args: {amount: {from: user}}
+      run: {http: "https://a.example/${args.amount}"}
+    - name: find
+      parameters: {type: object, properties: {id: {type: string}}, required: [id]}
+      run: {sql: "sqlite:u.db", statement: "SELECT 1 WHERE a = :id AND b = ':id'"}
+tests:
+  - name: pays
+    input: x
+    tools: {pay: [{match: {amount: 3}, return: {}}]}
+    expect: [{tool_ran: {name: pay, args: {amount: {gt: 2}}}}]
+"#;
+
+#[test]
+fn a_parameter_is_changed_in_conditions_mocks_and_what_is_required() {
+    let files = [(SPEC, PAYS)];
+    let all = renamed(&files, SPEC, "amount: {type", 0, "sum").unwrap();
+    assert!(!all.contains("amount"), "{all}");
+    assert_eq!(all.matches("sum").count(), 9, "{all}");
+    assert!(all.contains("required: [sum, to]") && all.contains("match: {sum: 3}"), "{all}");
+    assert!(all.contains("when: tool.args.sum > 100") && all.contains("tool.args['sum'] > 4"), "{all}");
+    for place in ["amount > 3", "amount'] >", "amount: 3}", "amount, to]"] {
+        assert_eq!(leads(&files, SPEC, place, 0), leads(&files, SPEC, "amount}", 0), "{place}");
+    }
+    let all = renamed(&files, SPEC, "id]", 0, "key").unwrap();
+    assert!(all.contains("a = :key AND b = ':id'") && all.contains("required: [key]"), "{all}");
+}
+
+#[test]
+fn a_condition_about_two_tools_is_not_changed_for_one_of_them() {
+    let text = "guardrails: {runtime: [{name: g, condition: tool.args.n > 3}]}\ntools:\n  allowed:\n    - {name: a, parameters: {type: object, properties: {n: {}}}}\n    - {name: b, parameters: {type: object, properties: {n: {}}}}\n";
+    assert!(renamed(&[(SPEC, text)], SPEC, "n: {}", 0, "m").unwrap_err().contains("of `b` too"));
+}
+
+#[test]
+fn a_name_that_the_language_keeps_or_the_check_refuses_is_none_to_give() {
+    let refused = |word: &str, new: &str| renamed(&[(SPEC, PAYS)], SPEC, word, 0, new).unwrap_err();
+    assert!(refused("WHO}", "DATE").contains("built-in variable"));
+    assert!(refused("mine", "secrets").contains("built-in"));
+    assert!(refused("terse", "default").contains("the language's"));
+    let long = "x".repeat(80);
+    for new in ["é", &long, "a b"] {
+        assert!(refused("pay]", new).contains("no name"), "{new}");
+    }
+    let models = [(SPEC, "models: {primary: gpt-4o, other: gpt-4o}\ntests: [{input: x, model: other}]\n")];
+    assert!(renamed(&models, SPEC, "other", 0, "fallback").unwrap_err().contains("the language's"));
+}
+
 #[test]
 fn services_are_renamed_in_the_arrows_of_a_workflow() {
     let name = "x.compose.ai.yml";
@@ -202,6 +261,19 @@ fn services_are_renamed_in_the_arrows_of_a_workflow() {
         all.contains("needs: first, when: \"steps.first.output == 'one'\", input: \"${steps.first.output}\""),
         "{all}"
     );
+}
+
+#[test]
+fn an_alias_leads_to_its_anchor_and_hover_shows_what_it_stands_for() {
+    let text = "description: &d |\n  Say *d and &d\n# &d\nmodel: &m {provider: scripted, rules: []}\nprompts: {system: *d}\nmodels:\n  judge:\n    <<: *m\n";
+    let files = [(SPEC, text)];
+    assert_eq!(leads(&files, SPEC, "*d}", 0), [format!("{SPEC}:1")]);
+    assert_eq!(leads(&files, SPEC, "*m\n", 0), [format!("{SPEC}:4")]);
+    let shown = |word: &str| hover(&source(&files), &path(SPEC), text, at(text, word, 0)).map(|found| found.markdown);
+    let found = shown("*m\n").unwrap();
+    assert!(found.contains("`&m` names in line 4: `{provider: scripted"), "{found}");
+    assert!(shown("*d}").unwrap().contains("names in line 1"));
+    assert!(leads(&files, SPEC, "*d and", 0).is_empty());
 }
 
 #[test]

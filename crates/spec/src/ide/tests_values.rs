@@ -158,3 +158,60 @@ fn hover_on_a_base_and_on_a_pattern_says_what_they_lead_to() {
     let files = shown("tests: [{files: t/$0*.aictest.yml}]\n");
     assert!(files.ends_with("- `t/a.aictest.yml`\n- `t/b.aictest.yml`"), "{files}");
 }
+
+#[test]
+fn hover_tells_of_a_tool_what_it_is_for_and_takes() {
+    let text = "tools: {allowed: [{name: pay, description: Pays back, effect: egress, confirm: {when: tool.args.n > 3}, parameters: {properties: {n: {type: number}, to: {}}, required: [n]}, run: {http: \"https://a.example\"}}]}\ntests: [{name: x, input: Pay it, expect: [{tool_ran: p$0ay}, not_blocked]}]\n";
+    let found = shown(text);
+    for part in [
+        "tool\n\nPays back",
+        "Runs by `http`: `https://a.example`",
+        "Effect: `egress`",
+        "agree where `tool.args.n > 3`",
+        "- `n`, required: An argument of this tool (number)",
+        "- `to`: ",
+    ] {
+        assert!(found.contains(part), "{part}\n{found}");
+    }
+    let test = shown(&text.replace("p$0ay}", "pay}").replace("name: x", "name: $0x"));
+    assert!(test.contains("Says `Pay it`; expects `tool_ran`, `not_blocked`."), "{test}");
+}
+
+#[test]
+fn hover_tells_what_an_item_of_a_list_takes_the_place_of_in_the_base() {
+    let text = "inherits: ./base.aicontainer.yml\nguardrails: {runtime: [{name: house, use: rate_limit, max_operations: 3}]}\n";
+    let value = shown(&text.replace("max_operations: 3", "max_operations: $03"));
+    assert!(value.contains("The most runs in one window"), "{value}");
+    assert!(value.contains("Takes the place of `5` of `base.aicontainer.yml`"), "{value}");
+    assert!(shown(&text.replace("max_op", "max$0_op")).contains("Takes the place of `5`"));
+    let tool = "inherits: ./base.aicontainer.yml\ntools: {allowed: [{name: get_order, effect: wr$0ite}]}\n";
+    assert!(shown(tool).contains("Takes the place of `read`"));
+}
+
+#[test]
+fn a_model_that_ends_is_said_to_be_served_until_then() {
+    let found = shown("model: gpt-4-$00613\n");
+    assert!(found.contains("served until 2026-10-23"), "{found}");
+}
+
+#[test]
+fn models_of_a_server_of_ones_own_are_not_those_of_the_catalog() {
+    let of = |provider: &str| labels(&format!("models: {{primary: {{provider: {provider}, model: $0}}}}\n")).len();
+    assert_eq!((of("ollama"), of("openai_compatible"), of("scripted")), (0, 0, 0));
+    assert!(of("openai") > 5);
+}
+
+#[test]
+fn what_a_test_and_a_service_cannot_do_without_comes_first() {
+    let first = |name: &str, marked: &str| {
+        let offset = marked.find("$0").expect("a cursor");
+        let found = complete(&source(), &RelPath::new(name).unwrap(), &marked.replacen("$0", "", 1), offset);
+        let mut first: Vec<String> =
+            found.into_iter().filter(|offer| offer.sort == 0).map(|offer| offer.label).collect();
+        first.sort();
+        first
+    };
+    assert_eq!(first("a.ai.yml", "tests:\n  - name: x\n    $0"), ["cases", "input", "turns"]);
+    assert_eq!(first("a.ai.yml", "tests:\n  - name: x\n    input: y\n    $0"), Vec::<String>::new());
+    assert_eq!(first("a.compose.ai.yml", "services:\n  a:\n    $0\n"), ["model", "spec"]);
+}

@@ -4,16 +4,16 @@ use super::read::{list, texts};
 use super::tools::SQL_VERBS;
 use crate::Fix;
 use crate::codes::{
-    BAD_CONDITION, BAD_GUARDRAIL, BARE_NUMBER, DUPLICATE_GUARDRAIL, MISSING_KEY, UNKNOWN_GUARDRAIL, UNKNOWN_KEY,
-    UNKNOWN_TOOL, WRONG_TYPE,
+    BAD_CONDITION, BAD_GUARDRAIL, BARE_NUMBER, DUPLICATE_GUARDRAIL, MISSING_KEY, NOTHING_TO_JUDGE, UNKNOWN_GUARDRAIL,
+    UNKNOWN_KEY, UNKNOWN_TOOL, WRONG_TYPE,
 };
 use crate::cx::{Cx, Doc};
 use crate::schema::GUARDRAIL;
 use crate::tree::{Kind, Node, Style};
 use crate::words::{did_you_mean, nearest, shown};
 use aic_base::{Action, Span, Stage};
-use aic_guard::{Builtin, Group, Guard, GuardrailDef, ParamKind, Problem, ProblemAt};
-use std::collections::HashMap;
+use aic_guard::{Builtin, Group, Guard, GuardKind, GuardrailDef, ParamKind, Problem, ProblemAt};
+use std::collections::{HashMap, HashSet};
 
 /// A definition and the nodes it was read from.
 struct Written<'a> {
@@ -64,6 +64,9 @@ pub(super) fn guardrails(
         seen.insert(name, guard.name.span);
         judge(cx, doc, &guard);
         values(cx, doc, &guard);
+        if !inherits {
+            known_args(cx, doc, root, &guard);
+        }
         if !inherits {
             known_tools(cx, doc, &guard, tools);
         }
@@ -187,8 +190,43 @@ fn stage(word: &str) -> Option<Stage> {
         .find(|stage| stage.as_str() == word)
 }
 
+/// A guardrail at a stage where what it looks at is not.
+fn has_something_to_judge(cx: &mut Cx<'_>, doc: &Doc, guard: &Written<'_>, compiled: &Guard) {
+    let stages = &compiled.stages;
+    let heading = match guard.def.group {
+        Group::PreExecution => "pre_execution",
+        Group::PostExecution => "post_execution",
+        Group::Runtime | Group::Own => "",
+    };
+    if compiled.builtin == Some(Builtin::NoDbMutations) && !stages.contains(&Stage::ToolCall) {
+        let message = "`no_db_mutations` judges the SQL of tool calls, and none is judged here: move it to `runtime`";
+        cx.report(doc.find(NOTHING_TO_JUDGE, guard.name.span, message));
+    }
+    let GuardKind::Condition(condition) = &compiled.kind else { return };
+    let Some(node) = guard.node.get("condition") else { return };
+    let word = |word: &str| {
+        let start = condition.as_str().find(word).unwrap_or(0);
+        Span::new(start, start + word.len())
+    };
+    if condition.names_output() && stages.as_slice() == [Stage::PreExecution] {
+        let message = "there is no output yet before the model has answered: move this to `post_execution`";
+        cx.report(doc.find_inside(NOTHING_TO_JUDGE, node, word("output"), message));
+    }
+    if condition.names_tool() && guard.def.on.is_empty() && !heading.is_empty() {
+        let message = format!(
+            "a condition that names `tool` is judged on tool calls, not under `{heading}`: move it to `runtime`, or say `on`"
+        );
+        let found = doc.find_inside(NOTHING_TO_JUDGE, node, word("tool"), message);
+        cx.report(found.severity(crate::Severity::Warning));
+    }
+}
+
 fn judge(cx: &mut Cx<'_>, doc: &Doc, guard: &Written<'_>) {
-    for problem in Guard::compile(&guard.def).err().unwrap_or_default() {
+    let problems = match Guard::compile(&guard.def) {
+        Ok(compiled) => return has_something_to_judge(cx, doc, guard, &compiled),
+        Err(problems) => problems,
+    };
+    for problem in problems {
         let finding = match &problem.at {
             ProblemAt::Name => {
                 doc.find(UNKNOWN_GUARDRAIL, guard.name.span, &*problem.message).fix(meant(doc, guard.name, &problem))
@@ -199,9 +237,13 @@ fn judge(cx: &mut Cx<'_>, doc: &Doc, guard: &Written<'_>) {
             },
             ProblemAt::Condition(inside) => {
                 let Some(node) = guard.node.get("condition") else { continue };
-                let found = doc.find_inside(BAD_CONDITION, node, *inside, &*problem.message);
-                let span = found.span;
-                found.fix(problem.suggestion.as_deref().map(|meant| Fix::replace(span, meant)))
+                // About the condition as a whole: a built-in that takes none.
+                if inside.is_empty() && !guard.def.condition.as_deref().unwrap_or("").is_empty() {
+                    cx.report(doc.find(BAD_GUARDRAIL, key_span(guard, "condition"), &*problem.message));
+                    continue;
+                }
+                let fix = problem.suggestion.as_deref().and_then(|meant| doc.replacing_inside(node, *inside, meant));
+                doc.find_inside(BAD_CONDITION, node, *inside, &*problem.message).fix(fix)
             }
             ProblemAt::On => doc.find(BAD_GUARDRAIL, key_span(guard, "on"), &*problem.message),
             ProblemAt::Script => doc.find(BAD_GUARDRAIL, key_span(guard, "script"), &*problem.message),
@@ -219,8 +261,8 @@ fn values(cx: &mut Cx<'_>, doc: &Doc, guard: &Written<'_>) {
         if matches!(param.kind, ParamKind::Duration) && value.as_f64().is_some() {
             let text = value.text().unwrap_or("");
             let message = format!("`{}: {}` counts seconds: write the unit, `{text}s`", param.name, shown(text));
-            let fix =
-                Fix { title: format!("Write `{text}s`"), edits: vec![(value.span, format!("{text}s"))], safe: true };
+            let written = doc.replacing(value, &format!("{text}s"));
+            let fix = Fix { title: format!("Write `{text}s`"), safe: true, ..written };
             cx.report(doc.find(BARE_NUMBER, value.span, message).fix((value.style != Style::Alias).then_some(fix)));
         }
         if builtin == Builtin::NoDbMutations {
@@ -277,6 +319,27 @@ fn param(doc: &Doc, guard: &Written<'_>, name: &str, problem: &Problem) -> crate
     let meant = nearest(name, common.chain(params));
     let message = format!("`{}` is no key of this guardrail{}", shown(name), did_you_mean(meant));
     doc.find(UNKNOWN_KEY, entry.key.span, message).fix(meant.map(|meant| doc.replacing(&entry.key, meant)))
+}
+
+/// `tool.args.x` where none of the tools that the guardrail looks at has a parameter `x`.
+fn known_args(cx: &mut Cx<'_>, doc: &Doc, root: &Node, guard: &Written<'_>) {
+    let Some(condition) = guard.node.get("condition").filter(|_| guard.def.condition.is_some()) else { return };
+    let all = root.at(&["tools", "allowed"]).map(Node::items).unwrap_or_default();
+    let looks_at = |tool: &&Node| {
+        let name = tool.get("name").unwrap_or(tool).text();
+        guard.def.tools.is_empty() || name.is_some_and(|name| guard.def.tools.iter().any(|listed| listed == name))
+    };
+    let mut known = HashSet::new();
+    for tool in all.iter().filter(looks_at) {
+        // One that does not say all its parameters may have this one.
+        let Some(names) = super::tools::properties(tool) else { return };
+        known.extend(names);
+    }
+    // Without any, the tools are somebody else's.
+    if all.iter().any(|tool| looks_at(&tool)) {
+        let whose = if guard.def.tools.is_empty() { "no tool of this spec" } else { "none of these tools" };
+        super::tools::args_are_known(cx, doc, condition, &known, whose);
+    }
 }
 
 fn known_tools(cx: &mut Cx<'_>, doc: &Doc, guard: &Written<'_>, tools: &[String]) {

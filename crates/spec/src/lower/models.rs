@@ -29,7 +29,11 @@ pub(super) fn models(cx: &mut Cx<'_>, doc: &Doc, root: &Node, inherits: bool) ->
             models.named.insert(name.to_owned(), model);
         }
     }
-    if !models.named.contains_key("primary") && !inherits && !was_meant(root) && matches!(root.kind, Kind::Map(_)) {
+    if !models.named.contains_key("primary")
+        && !inherits
+        && !was_meant(cx, doc, root)
+        && matches!(root.kind, Kind::Map(_))
+    {
         let span =
             root.entry("models").map_or_else(|| super::super::check::head(root, &doc.text), |entry| entry.key.span);
         let message = "no model answers: add `model: NAME`, or `models` with a `primary`";
@@ -39,8 +43,9 @@ pub(super) fn models(cx: &mut Cx<'_>, doc: &Doc, root: &Node, inherits: bool) ->
 }
 
 /// A `primary` that is there and broken was reported for what is wrong with it.
-fn was_meant(root: &Node) -> bool {
-    root.get("model").is_some_and(|node| !node.is_null())
+fn was_meant(cx: &Cx<'_>, doc: &Doc, root: &Node) -> bool {
+    ["model", "models", "inherits"].into_iter().any(|key| cx.was_misspelt(doc, root, key))
+        || root.get("model").is_some_and(|node| !node.is_null())
         || root.get("models").and_then(|models| models.get("primary")).is_some_and(|node| !node.is_null())
 }
 
@@ -190,12 +195,20 @@ fn finish(cx: &mut Cx<'_>, doc: &Doc, mut spec: ModelSpec, name: &Node, whole: &
     }
     retirement(cx, doc, &spec, provider, name);
     if floats(provider, &spec.model) {
-        let pins = aic_catalog::pins_of(&spec.model);
-        let message = format!(
-            "`{}` stands for whatever is served under this name today: name a pinned version",
-            shown(&spec.model)
-        );
+        let all = aic_catalog::pins_of(&spec.model);
+        // A version that is soon served no more is none to change to.
+        let end = notice_ends(cx);
+        let lasts = |pin: &&str| {
+            let facts = aic_catalog::find(Some(provider.as_str()), pin);
+            facts.and_then(|facts| facts.retires.as_deref()).is_none_or(|day| day > end.as_str())
+        };
+        let pins: Vec<&str> = all.iter().copied().filter(lasts).collect();
+        let what = if pins.is_empty() && !all.is_empty() { "choose another model" } else { "name a pinned version" };
+        let message = format!("`{}` stands for whatever is served under this name today: {what}", shown(&spec.model));
         let mut finding = doc.find(UNPINNED_MODEL, name.span, message);
+        if pins.is_empty() && !all.is_empty() {
+            finding = finding.help(format!("its pinned versions are retired, or will be soon: {}", all.join(", ")));
+        }
         if let Some(newest) = pins.first() {
             // With `name` and `version` apart, the version would have to change too.
             let one_place = whole.get("version").is_none() && name.text() == Some(spec.model.as_str());
@@ -224,15 +237,20 @@ fn numbered(model: &str) -> bool {
     model.rsplit_once('-').is_some_and(|(_, last)| last.len() == 3 && last.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
+/// The last day of which it is said that a model ends on it, `2025-08-30`.
+fn notice_ends(cx: &Cx<'_>) -> String {
+    let soon = cx.options.today.plus(std::time::Duration::from_secs(NOTICE_DAYS * 86_400));
+    soon.date()
+}
+
 fn retirement(cx: &mut Cx<'_>, doc: &Doc, spec: &ModelSpec, provider: Provider, name: &Node) {
     let Some(facts) = aic_catalog::find(Some(provider.as_str()), &spec.model) else { return };
     let Some(day) = facts.retires.as_deref() else { return };
     let today = cx.options.today;
-    let soon = today.plus(std::time::Duration::from_secs(NOTICE_DAYS * 86_400));
     // Days written year first compare as text.
     let message = if day <= today.date().as_str() {
         format!("`{}` was retired on {day}: the provider no longer serves it", shown(&spec.model))
-    } else if day <= soon.date().as_str() {
+    } else if day <= notice_ends(cx).as_str() {
         format!("`{}` retires on {day}: choose another model before that", shown(&spec.model))
     } else {
         return;

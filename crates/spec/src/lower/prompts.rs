@@ -3,7 +3,7 @@
 use super::read::text;
 use crate::codes::{BAD_TEMPLATE, BAD_VALUE, MISSING_KEY, UNDEFINED_VARIABLE};
 use crate::cx::{Cx, Doc};
-use crate::tree::{Kind, Node, place_in_scalar};
+use crate::tree::{Kind, Node};
 use crate::typed::{Message, PromptVariant, Prompts, Role, Text, ValueFrom, Variable};
 use crate::words::{did_you_mean, nearest, shown};
 use crate::{Diagnostic, Fix, Template};
@@ -121,9 +121,8 @@ fn prompt(cx: &mut Cx<'_>, doc: &Doc, node: &Node, known: &Known) -> Option<Text
 
 fn check(cx: &mut Cx<'_>, doc: &Doc, node: &Node, text: &str, known: &Known) {
     for (code, span, message, meant) in findings(text, known) {
-        let span = place_in_scalar(&doc.text, node, span);
-        let fix = meant.map(|meant| Fix::replace(span, &format!("${{{meant}}}")));
-        cx.report(doc.find(code, span, message).fix(fix));
+        let fix = meant.and_then(|meant| doc.replacing_inside(node, span, &format!("${{{meant}}}")));
+        cx.report(doc.find_inside(code, node, span, message).fix(fix));
     }
 }
 

@@ -3,8 +3,8 @@
 use super::schema_form;
 use crate::codes::{BAD_CONDITION, BAD_FILE};
 use crate::cx::{Cx, Doc};
+use crate::tree;
 use crate::tree::{Kind, Node};
-use crate::{Fix, tree};
 use aic_base::{Usd, units};
 use aic_guard::{Condition, ConditionProblem, Place};
 use serde_json::{Map, Value};
@@ -105,12 +105,8 @@ pub(crate) fn condition(cx: &mut Cx<'_>, doc: &Doc, node: &Node, place: Place) {
         return;
     }
     for problem in problems_of(text, place).iter() {
-        let mut finding = doc.find_inside(BAD_CONDITION, node, problem.span, problem.message.clone());
-        if let Some(meant) = &problem.suggestion {
-            let span = finding.span;
-            finding = finding.fix(Some(Fix::replace(span, meant)));
-        }
-        cx.report(finding);
+        let fix = problem.suggestion.as_deref().and_then(|meant| doc.replacing_inside(node, problem.span, meant));
+        cx.report(doc.find_inside(BAD_CONDITION, node, problem.span, problem.message.clone()).fix(fix));
     }
 }
 

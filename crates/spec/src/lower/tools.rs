@@ -2,12 +2,13 @@
 
 use super::read::{condition, duration, size, text, texts};
 use super::schema_form;
+use crate::args::named_args;
 use crate::codes::{
     ALLOWED_AND_BLOCKED, BAD_PATTERN, BAD_TOOL, BAD_VALUE, DUPLICATE_TOOL, MISSING_KEY, SQL_WITHOUT_TOOL, UNKNOWN_NAME,
     UNKNOWN_WORD,
 };
 use crate::cx::{Cx, Doc};
-use crate::schema::RUN_KINDS;
+use crate::schema::{self, RUN_KINDS};
 use crate::tree::{Kind, Node};
 use crate::typed::{
     Approver, Blocked, CommandRun, Confirm, Effect, HttpRun, Origin, Room, Run, Sandbox, Server, ShellRun, SqlRun,
@@ -21,8 +22,15 @@ use serde_json::json;
 use std::collections::{HashMap, HashSet};
 
 /// The verbs of SQL that `permissions` can allow.
-pub(super) const SQL_VERBS: [&str; 9] =
-    ["SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "CREATE", "ALTER", "DROP", "TRUNCATE"];
+pub(super) const SQL_VERBS: [&str; 9] = {
+    let mut verbs = [""; 9];
+    let mut at = 0;
+    while at < verbs.len() {
+        verbs[at] = schema::SQL_VERBS[at].word;
+        at += 1;
+    }
+    verbs
+};
 
 /// Keys of `run` that belong to some ways of running only.
 const BELONGS: [(&str, &[&str]); 11] = [
@@ -97,14 +105,20 @@ fn reaches_out(tool: &ToolSpec, root: &Node, tools: &Node) -> bool {
     }
 }
 
+/// Whether a tool can be called this: what the providers take, and dots.
+pub(crate) fn is_tool_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    !name.is_empty() && name.len() <= 64 && name.chars().all(fits)
+}
+
 fn tool(cx: &mut Cx<'_>, doc: &Doc, node: &Node, all: &Node) -> Option<ToolSpec> {
     let name_node = node.get("name").unwrap_or(node);
     let name = name_node.text()?;
-    if name.is_empty()
-        || name.len() > 64
-        || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
-    {
-        let message = format!("`{}` is no name of a tool: write up to 64 letters, digits, `_` and `-`", shown(name));
+    if !is_tool_name(name) {
+        let message = format!(
+            "`{}` is no name of a tool: write up to 64 letters of ASCII, digits, `_`, `-` and `.`",
+            shown(name)
+        );
         cx.report(doc.find(BAD_VALUE, name_node.span, message));
     }
     let run_node = node.get("run").filter(|run| matches!(run.kind, Kind::Map(_)));
@@ -167,7 +181,7 @@ fn tool(cx: &mut Cx<'_>, doc: &Doc, node: &Node, all: &Node) -> Option<ToolSpec>
             Some("egress") => Effect::Egress,
             _ => default_effect(run.as_ref(), run_node, &permissions, method.as_deref()),
         },
-        confirm: confirm(cx, doc, node.get("confirm")),
+        confirm: confirm(cx, doc, node),
         trust: match node.get("trust").and_then(Node::as_str) {
             Some("untrusted") => Trust::Untrusted,
             Some("trusted") => Trust::Trusted,
@@ -217,6 +231,19 @@ pub(crate) fn properties(tool: &Node) -> Option<HashSet<&str>> {
     Some(entries.iter().filter_map(|entry| entry.key.text()).collect())
 }
 
+/// `tool.args.x` of a condition, where there is no parameter `x`: it would be false, or fail, on every call.
+pub(super) fn args_are_known(cx: &mut Cx<'_>, doc: &Doc, condition: &Node, known: &HashSet<&str>, whose: &str) {
+    let Some(text) = condition.as_str() else { return };
+    for (name, inside) in named_args(text).into_iter().filter(|(name, _)| !known.contains(name)) {
+        let meant = cx.guess(name, known.iter().copied());
+        let has = if whose.starts_with("no") { "has" } else { "has no" };
+        let a = if whose.starts_with("no") { "a " } else { "" };
+        let message = format!("{whose} {has} {a}parameter `{}`{}", shown(name), did_you_mean(meant));
+        let fix = meant.and_then(|meant| doc.replacing_inside(condition, inside, meant));
+        cx.report(doc.find_inside(UNKNOWN_NAME, condition, inside, message).fix(fix));
+    }
+}
+
 /// Verbs that there are, and a fixed statement that its own tool would let through.
 fn sql_fits(cx: &mut Cx<'_>, doc: &Doc, tool: &Node, permissions: &[String], statement: Option<(&str, Dialect)>) {
     let mut known = true;
@@ -249,15 +276,14 @@ fn sql_fits(cx: &mut Cx<'_>, doc: &Doc, tool: &Node, permissions: &[String], sta
         if !names.contains(&name) {
             let meant = cx.guess(name, names.iter().copied());
             let message = format!("the tool has no parameter `{}` to bind{}", shown(name), did_you_mean(meant));
-            let found = doc.find_inside(UNKNOWN_NAME, node, inside, message);
-            let span = found.span;
-            cx.report(found.fix(meant.map(|meant| crate::Fix::replace(span, meant))));
+            let fix = meant.and_then(|meant| doc.replacing_inside(node, inside, meant));
+            cx.report(doc.find_inside(UNKNOWN_NAME, node, inside, message).fix(fix));
         }
     }
 }
 
 /// The `:names` of a statement, outside of its strings.
-fn bound(sql: &str) -> Vec<(&str, Span)> {
+pub(crate) fn bound(sql: &str) -> Vec<(&str, Span)> {
     let mut found = Vec::new();
     let mut quote = None;
     for (at, c) in sql.char_indices() {
@@ -516,13 +542,16 @@ fn default_effect(run: Option<&Run>, node: Option<&Node>, permissions: &[String]
     }
 }
 
-fn confirm(cx: &mut Cx<'_>, doc: &Doc, node: Option<&Node>) -> Option<Confirm> {
-    let node = node?;
+fn confirm(cx: &mut Cx<'_>, doc: &Doc, tool: &Node) -> Option<Confirm> {
+    let node = tool.get("confirm")?;
     match &node.kind {
         Kind::Bool(true) => Some(Confirm { when: None, by: Approver::User, expires: None }),
         Kind::Map(_) => {
             if let Some(when) = node.get("when") {
                 condition(cx, doc, when, Place::Guard);
+                if let Some(names) = properties(tool) {
+                    args_are_known(cx, doc, when, &names, "the tool");
+                }
             }
             Some(Confirm {
                 when: text(node, "when"),
@@ -546,7 +575,12 @@ fn blocked(cx: &mut Cx<'_>, doc: &Doc, node: &Node, allowed: &[ToolSpec]) -> Opt
     match (pattern.and_then(Node::text), tool.and_then(Node::text)) {
         (Some(text), None) => {
             if let Err(problem) = BlockedPattern::parse(text) {
-                cx.report(doc.find(BAD_PATTERN, pattern?.span, problem.message));
+                let node = pattern?;
+                let first = Span::new(0, text.find(char::is_whitespace).unwrap_or(text.len()));
+                let meant = problem.suggestion.map(|meant| meant.to_uppercase());
+                let hint = did_you_mean(meant.as_deref());
+                let fix = meant.and_then(|meant| doc.replacing_inside(node, first, &meant));
+                cx.report(doc.find(BAD_PATTERN, node.span, format!("{}{hint}", problem.message)).fix(fix));
             }
             Some(Blocked::Pattern(text.to_owned()))
         }

@@ -55,6 +55,21 @@ fn one(cx: &mut Cx<'_>, whole: &Whole<'_>, model: &ModelSpec, node: &Node, cap: 
         let fix = meant.filter(|_| one_place).map(|meant| whole.doc.replacing(name, meant));
         cx.report(whole.doc.find(UNKNOWN_MODEL, name.span, message).fix(fix));
     }
+    if let (Some(stands), Some(said)) = (&model.stands_for, node.get("as"))
+        && matches!(stands.provider.as_str(), "openai" | "anthropic" | "google")
+        && aic_catalog::find(Some(&stands.provider), &stands.model).is_none()
+    {
+        let all = aic_catalog::models().iter().filter(|facts| facts.provider == stands.provider);
+        let meant = nearest(&stands.model, all.map(|facts| facts.model.as_str()));
+        let message = format!(
+            "the catalog knows no `{}` of {}{}: what it stands for has no price and no limits",
+            shown(&stands.model),
+            stands.provider,
+            did_you_mean(meant).trim_end_matches('?')
+        );
+        let fix = meant.map(|meant| whole.doc.replacing(said, &format!("{}/{meant}", stands.provider)));
+        cx.report(whole.doc.find(UNKNOWN_MODEL, said.span, message).fix(fix));
+    }
     let priced = known.is_some() || model.pricing.is_some();
     let real = model.provider.is_some_and(|provider| !matches!(provider, Provider::Scripted | Provider::Replay));
     if let (true, false, Some(cap)) = (real, priced, cap) {

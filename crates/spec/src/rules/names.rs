@@ -23,6 +23,9 @@ pub(super) fn check(cx: &mut Cx<'_>, whole: &Whole<'_>) {
     let mut tools: Vec<&str> = whole.spec.tools.allowed.iter().map(|tool| tool.name.as_str()).collect();
     tools.extend(CHOICES);
     for entry in whole.at(&["models"]).map(Node::entries).unwrap_or_default() {
+        for of in list(&entry.value).into_iter().filter_map(|model| model.get("of")) {
+            unknown(cx, whole, of, &models, "model", UNKNOWN_NAME);
+        }
         for choice in list(&entry.value).into_iter().filter_map(|model| model.get("tool_choice")) {
             unknown(cx, whole, choice, &tools, "tool", UNKNOWN_TOOL);
         }

@@ -3,46 +3,134 @@
 use super::Whole;
 use crate::codes::NEVER_PASSES;
 use crate::cx::Cx;
-use crate::typed::{Expect, TestInput};
+use crate::typed::{Expect, TestInput, ToolSpec};
 use crate::{Diagnostic, words::shown};
-use aic_guard::NameGlob;
+use aic_base::Action;
+use aic_guard::{Guard, GuardKind, NameGlob};
 use serde_json::Value;
+use std::collections::{HashMap, HashSet};
 
 pub(super) fn check(cx: &mut Cx<'_>, whole: &Whole<'_>) {
-    let blocked: Vec<NameGlob> = whole
-        .spec
-        .tools
-        .blocked
-        .iter()
-        .filter_map(|blocked| match blocked {
-            crate::Blocked::Tool(glob) => aic_guard::tool_glob(glob).ok(),
-            crate::Blocked::Pattern(_) => None,
-        })
-        .collect();
+    let ends = Ends::of(whole);
     for test in whole.spec.tests.iter().filter(|test| test.skip.is_none()) {
-        judge(cx, &test.expect, &blocked);
+        judge(cx, &test.expect, &ends);
         if let TestInput::Turns(turns) = &test.input {
-            turns.iter().for_each(|turn| judge(cx, &turn.expect, &blocked));
+            turns.iter().for_each(|turn| judge(cx, &turn.expect, &ends));
         }
     }
 }
 
-/// Expectations that all have to hold.
-fn judge(cx: &mut Cx<'_>, expect: &[Expect], blocked: &[NameGlob]) {
-    for (at, one) in expect.iter().enumerate().take(200) {
-        if let Some(why) = alone(one, blocked) {
+/// What of a spec can end a run, or stop a call.
+struct Ends {
+    /// What `tools.blocked` says of names.
+    blocked: Vec<NameGlob>,
+    /// Whether anything can end a run as `blocked`. Where a base is not in reach, anything may.
+    can_block: bool,
+    /// Whether anything can ask for a confirmation.
+    can_ask: bool,
+    /// The guardrails and tools there are.
+    known: HashSet<String>,
+    /// Guardrails that never stop, and what they do instead.
+    harmless: HashMap<String, Action>,
+    /// Tools whose calls nobody is asked about.
+    unasked: HashSet<String>,
+}
+
+impl Ends {
+    fn of(whole: &Whole<'_>) -> Self {
+        let tools = &whole.spec.tools;
+        let blocked = tools.blocked.iter().filter_map(|blocked| match blocked {
+            crate::Blocked::Tool(glob) => aic_guard::tool_glob(glob).ok(),
+            crate::Blocked::Pattern(_) => None,
+        });
+        let guards: Vec<Guard> = whole.spec.guardrails.iter().filter_map(|def| Guard::compile(def).ok()).collect();
+        // A script or a condition may fail, and then it blocks whatever its action is.
+        let sure = |guard: &Guard| matches!(guard.kind, GuardKind::Detector(_) | GuardKind::AuditLog(_));
+        let stops = |guard: &Guard| !sure(guard) || guard.action >= Action::RequireConfirmation;
+        let asks = |guard: &Guard| {
+            matches!(guard.kind, GuardKind::Script { .. } | GuardKind::Wasm { .. })
+                || guard.action == Action::RequireConfirmation
+        };
+        let flows = tools.rule_of_two.is_some();
+        let restricted = |tool: &ToolSpec| tool.confirm.is_some() || !tool.origins.is_empty();
+        let asked = flows || tools.allowed.iter().any(restricted);
+        let can_ask = whole.open || asked || guards.iter().any(asks);
+        let everywhere = whole.open || flows || guards.iter().any(asks);
+        Self {
+            blocked: blocked.collect(),
+            can_block: can_ask || !tools.blocked.is_empty() || guards.iter().any(stops),
+            can_ask,
+            known: guards
+                .iter()
+                .map(|guard| guard.name.clone())
+                .chain(tools.allowed.iter().map(|tool| tool.name.clone()))
+                .collect(),
+            harmless: guards
+                .iter()
+                .filter(|guard| !stops(guard) && !whole.open)
+                .map(|guard| (guard.name.clone(), guard.action))
+                .collect(),
+            unasked: tools
+                .allowed
+                .iter()
+                .filter(|tool| !everywhere && !restricted(tool))
+                .map(|tool| tool.name.clone())
+                .collect(),
+        }
+    }
+}
+
+/// Expectations that all have to hold, those of `all_of` among them.
+fn judge(cx: &mut Cx<'_>, expect: &[Expect], ends: &Ends) {
+    let mut all = Vec::new();
+    for one in expect.iter().take(200) {
+        flatten(one, &mut all, 0);
+    }
+    let mut said: HashSet<aic_base::Span> = HashSet::new();
+    for (at, one) in all.iter().enumerate() {
+        // Of a group, one finding is enough.
+        if said.contains(&one.span) {
+            continue;
+        }
+        if let Some(why) = alone(one, ends) {
+            said.insert(one.span);
             report(cx, one, None, why);
             continue;
         }
-        let against = expect.iter().take(at).find_map(|other| {
+        let against = all.iter().take(at).find_map(|other| {
             let why = together(&one.kind, &one.value, &other.kind, &other.value)
                 .or_else(|| together(&other.kind, &other.value, &one.kind, &one.value))?;
             Some((other, why))
         });
         if let Some((other, why)) = against {
-            report(cx, one, Some(other), why);
+            said.insert(one.span);
+            report(cx, one, Some(other).filter(|other| other.span != one.span), why);
         }
     }
+}
+
+/// An expectation, or those that stand in an `all_of`, which stand where it does.
+fn flatten(one: &Expect, all: &mut Vec<Expect>, depth: usize) {
+    if all.len() >= 200 {
+        return;
+    }
+    match inner(one).filter(|_| one.kind == "all_of" && depth < 8) {
+        Some(items) => items.iter().for_each(|item| flatten(item, all, depth + 1)),
+        None => all.push(one.clone()),
+    }
+}
+
+/// The expectations of a group.
+fn inner(group: &Expect) -> Option<Vec<Expect>> {
+    let items = group.value.as_array()?.iter().take(50).filter_map(|item| {
+        let (kind, value) = match item {
+            Value::String(kind) => (kind.clone(), Value::Null),
+            Value::Object(map) => map.iter().next().map(|(kind, value)| (kind.clone(), value.clone()))?,
+            _ => return None,
+        };
+        Some(Expect { kind, value, file: group.file.clone(), span: group.span })
+    });
+    Some(items.collect())
 }
 
 fn report(cx: &mut Cx<'_>, expect: &Expect, other: Option<&Expect>, why: String) {
@@ -63,8 +151,8 @@ fn has_variables(value: &Value) -> bool {
 }
 
 /// What cannot hold by itself.
-fn alone(expect: &Expect, blocked: &[NameGlob]) -> Option<String> {
-    let value = &expect.value;
+fn alone(expect: &Expect, ends: &Ends) -> Option<String> {
+    let (value, blocked) = (&expect.value, &ends.blocked);
     if has_variables(value) {
         return None;
     }
@@ -72,9 +160,36 @@ fn alone(expect: &Expect, blocked: &[NameGlob]) -> Option<String> {
         "any_of" if value.as_array().is_some_and(Vec::is_empty) => Some("there is nothing to choose from".into()),
         "tool_ran" => ran(value, blocked).or_else(|| count(value)),
         "tool_called" | "guardrail" => count(value),
+        // Each of the choices fails by itself.
+        "any_of" => inner(expect)?.iter().map(|one| alone(one, ends)).collect::<Option<Vec<_>>>()?.pop(),
+        "that" if value.as_str().is_some_and(|text| text.trim() == "false") || value == &Value::Bool(false) => {
+            Some("false is never true".into())
+        }
+        "outcome" if value == "needs_confirmation" && !ends.can_ask => {
+            Some("nothing in this spec asks for a confirmation".into())
+        }
+        "outcome" if value == "blocked" && !ends.can_block => Some("nothing in this spec blocks a run".into()),
+        // A name that is unknown is a finding of its own.
+        "blocked" if by(value).is_some_and(|by| !ends.known.contains(by)) => None,
+        "blocked" if stops(value) && !ends.can_block => Some("nothing in this spec blocks a run".into()),
+        "blocked" => {
+            let by = by(value)?;
+            let action = ends.harmless.get(by)?;
+            Some(format!("`{}` does not stop a run, its action is `{}`", shown(by), action.as_str()))
+        }
+        "confirmation" if !ends.can_ask && stops(value) => Some("nothing in this spec asks for a confirmation".into()),
+        "confirmation" => {
+            let tool = value.as_str().or_else(|| value.get("tool")?.as_str())?;
+            ends.unasked.contains(tool).then(|| format!("nobody is asked about `{}`: it has no `confirm`", shown(tool)))
+        }
         "tools_in_order" => value.as_array()?.iter().find_map(|tool| ran(tool, blocked)),
         _ => None,
     }
+}
+
+/// Who is to have stopped the run, where an expectation says so.
+fn by(value: &Value) -> Option<&str> {
+    value.as_str().or_else(|| value.get("by")?.as_str())
 }
 
 fn name(value: &Value) -> Option<&str> {
@@ -96,6 +211,15 @@ fn ran(value: &Value, blocked: &[NameGlob]) -> Option<String> {
 /// `count: {gt: 3, lt: 2}`.
 fn count(value: &Value) -> Option<String> {
     let count = value.get("count")?;
+    // A number of times is a whole one, and no word.
+    let literal = match count {
+        Value::Number(number) => number.as_f64().is_some_and(|number| number < 0.0 || number.fract() != 0.0),
+        Value::String(_) | Value::Bool(_) | Value::Array(_) => true,
+        _ => false,
+    };
+    if literal {
+        return Some(format!("a `count` is a whole number, 0 or more, not {count}"));
+    }
     let bound = |key: &str| count.get(key).and_then(Value::as_f64);
     let least = bound("gt").map(|n| n.floor() + 1.0).into_iter().chain(bound("gte")).fold(0.0, f64::max);
     let most = bound("lt").map(|n| n.ceil() - 1.0).into_iter().chain(bound("lte")).fold(f64::INFINITY, f64::min);

@@ -9,8 +9,9 @@ use crate::tree::{Node, place_in_scalar};
 use crate::words::{did_you_mean, shown};
 use std::collections::{BTreeSet, HashSet};
 
-/// What an address can be filled with besides declared variables.
-const ADDRESS: [&str; 3] = ["DATE", "TIME", "ENV"];
+/// What an address can be filled with besides declared variables: what a user says and what documents hold belongs into
+/// prompts.
+pub(crate) const ADDRESS: [&str; 3] = ["DATE", "TIME", "ENV"];
 
 /// Which names a place has.
 struct Names<'n> {
@@ -73,7 +74,7 @@ fn text(cx: &mut Cx<'_>, whole: &Whole<'_>, node: &Node, names: &Names<'_>) {
             }
         } else if let Some(arg) = name.strip_prefix("args.") {
             unknown_arg(cx, arg, names)
-        } else if whole.open || names.declared.contains(name) || (names.args.is_some() && name == "INPUT") {
+        } else if whole.open || names.declared.contains(name) {
             None
         } else {
             let meant = cx.guess(name, names.declared.iter().copied());
@@ -85,9 +86,8 @@ fn text(cx: &mut Cx<'_>, whole: &Whole<'_>, node: &Node, names: &Names<'_>) {
             Some((message, meant.map(str::to_owned)))
         };
         let Some((message, meant)) = wrong else { continue };
-        let found = whole.doc.find_inside(UNDEFINED_VARIABLE, node, variable.span, message);
-        let span = found.span;
-        cx.report(found.fix(meant.map(|meant| crate::Fix::replace(span, &format!("${{{meant}}}")))));
+        let fix = meant.and_then(|meant| whole.doc.replacing_inside(node, variable.span, &format!("${{{meant}}}")));
+        cx.report(whole.doc.find_inside(UNDEFINED_VARIABLE, node, variable.span, message).fix(fix));
     }
 }
 

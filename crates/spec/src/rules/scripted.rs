@@ -2,7 +2,7 @@
 
 use super::Whole;
 use crate::Template;
-use crate::codes::{BAD_VALUE, MISSING_KEY, UNDEFINED_VARIABLE, UNKNOWN_TOOL};
+use crate::codes::{BAD_VALUE, MISSING_KEY, UNDEFINED_VARIABLE, UNKNOWN_TOOL, UNREACHABLE_RULE};
 use crate::cx::Cx;
 use crate::lower::read::list;
 use crate::tree::{Kind, Node};
@@ -17,9 +17,48 @@ pub(super) fn check(cx: &mut Cx<'_>, whole: &Whole<'_>) {
     let tools: HashSet<&str> = whole.spec.tools.allowed.iter().map(|tool| tool.name.as_str()).collect();
     for entry in whole.at(&["models"]).map(Node::entries).unwrap_or_default() {
         for model in list(&entry.value) {
-            for rule in model.get("rules").map(Node::items).unwrap_or_default().iter().take(MOST) {
+            let rules = model.get("rules").map(Node::items).unwrap_or_default();
+            let rules = rules.get(..MOST).unwrap_or(rules);
+            for rule in rules {
                 one(cx, whole, rule, &tools);
             }
+            unreachable(cx, whole, rules);
+            unasked(cx, whole, rules, &tools);
+        }
+    }
+}
+
+/// Rules behind one that takes every message of a user's, as often as it comes. Results of tools it does not take.
+fn unreachable(cx: &mut Cx<'_>, whole: &Whole<'_>, rules: &[Node]) {
+    let takes_all = |rule: &&Node| {
+        let matches = rule.get("match");
+        rule.get("times").is_none_or(Node::is_null) && matches.is_some_and(|matches| matches.entries().is_empty())
+    };
+    let Some(first) = rules.iter().position(|rule| takes_all(&rule)) else { return };
+    for rule in rules.iter().skip(first + 1) {
+        if rule.get("match").is_some_and(|matches| matches.get("tool").is_some()) {
+            continue;
+        }
+        let message =
+            "this rule is never reached: an earlier one takes every message (`match: {}`); move it before that one";
+        let found = whole.doc.find(UNREACHABLE_RULE, crate::check::head(rule, &whole.doc.text), message);
+        let place = rules.get(first).map_or(rule.span, |rule| crate::check::head(rule, &whole.doc.text));
+        cx.report(found.related(&whole.doc.path, place, "it takes every message"));
+    }
+}
+
+/// Rules about the result of a tool that there is not and that no rule asks for.
+fn unasked(cx: &mut Cx<'_>, whole: &Whole<'_>, rules: &[Node], tools: &HashSet<&str>) {
+    let calls = |rule: &Node| rule.at(&["reply", "tool_calls"]).map(|calls| calls.items().to_vec()).unwrap_or_default();
+    let asked: HashSet<String> =
+        rules.iter().flat_map(calls).filter_map(|call| Some(call.get("name")?.text()?.to_owned())).collect();
+    for node in rules.iter().filter_map(|rule| rule.at(&["match", "tool"])) {
+        let Some(name) = node.as_str() else { continue };
+        let near = crate::words::nearest(name, tools.iter().copied()).is_some();
+        if !whole.open && !near && !name.contains("${") && !tools.contains(name) && !asked.contains(name) {
+            let message =
+                format!("the spec has no tool `{}`, and no rule asks for it: this never matches", shown(name));
+            cx.report(whole.doc.find(UNKNOWN_TOOL, node.span, message).severity(crate::Severity::Warning));
         }
     }
 }
@@ -100,9 +139,8 @@ fn filled(cx: &mut Cx<'_>, whole: &Whole<'_>, reply: &Node, caught: &BTreeSet<St
             } else {
                 (format!("`${{{}}}` is neither `${{match.…}}` nor `${{result.…}}`", shown(name)), None)
             };
-            let found = whole.doc.find_inside(UNDEFINED_VARIABLE, node, variable.span, message);
-            let span = found.span;
-            cx.report(found.fix(meant.map(|meant| crate::Fix::replace(span, &format!("${{{meant}}}")))));
+            let fix = meant.and_then(|meant| whole.doc.replacing_inside(node, variable.span, &format!("${{{meant}}}")));
+            cx.report(whole.doc.find_inside(UNDEFINED_VARIABLE, node, variable.span, message).fix(fix));
         }
     }
 }

@@ -113,23 +113,24 @@ fn outputs(cx: &mut Cx<'_>, doc: &Doc, item: &Node, node: &Node, steps: &BTreeMa
     let before = item.get("step").and_then(Node::text).map(|own| upstream(steps, own));
     for found in pattern.captures_iter(text).take(100) {
         let Some(name) = found.get(1) else { continue };
-        let place = |range: std::ops::Range<usize>| place_in_scalar(&doc.text, node, range.into());
         if !steps.contains_key(name.as_str()) {
-            unknown(cx, doc, place(name.range()), name.as_str(), "step", &steps.keys().cloned().collect::<Vec<_>>());
+            let known = steps.keys().cloned().collect::<Vec<_>>();
+            let span = place_in_scalar(&doc.text, node, name.range().into());
+            unknown(cx, doc, span, name.as_str(), "step", &known);
         } else if before.as_ref().is_some_and(|before| !before.contains(name.as_str())) {
             let message = format!(
                 "this step does not wait for `{0}`, so there may be no output yet: add `{0}` to its `needs`",
                 shown(name.as_str())
             );
-            cx.report(doc.find(BAD_WORKFLOW, place(name.range()), message));
+            cx.report(doc.find_inside(BAD_WORKFLOW, node, name.range().into(), message));
         }
         let Some(part) = found.get(2).filter(|part| !matches!(part.as_str(), "output" | "outcome")) else { continue };
         let meant = nearest(part.as_str(), ["output", "outcome"]);
         let message =
             format!("a step has `output` and `outcome`, no `{}`{}", shown(part.as_str()), did_you_mean(meant));
-        let span = place(part.range());
-        let fix = meant.map(|meant| crate::Fix::replace(span, meant));
-        cx.report(doc.find(BAD_WORKFLOW, span, message).fix(fix));
+        let inside = part.range().into();
+        let fix = meant.and_then(|meant| doc.replacing_inside(node, inside, meant));
+        cx.report(doc.find_inside(BAD_WORKFLOW, node, inside, message).fix(fix));
     }
 }
 
@@ -176,7 +177,9 @@ fn unused(cx: &mut Cx<'_>, doc: &Doc, services: &[Entry], root: &Node) {
 fn unknown(cx: &mut Cx<'_>, doc: &Doc, span: Span, name: &str, what: &str, known: &[String]) {
     let meant = nearest(name, known.iter().map(String::as_str));
     let message = format!("the workflow has no {what} `{}`{}", shown(name), did_you_mean(meant));
-    let fix = meant.map(|meant| crate::Fix::replace(span, meant));
+    // Where the name has no place of its own in a text, the rest would go with it.
+    let alone = span.of(&doc.text).trim_matches(['"', '\'']) == name;
+    let fix = meant.filter(|_| alone).map(|meant| crate::Fix::replace(span, meant));
     cx.report(doc.find(BAD_WORKFLOW, span, message).fix(fix));
 }
 
@@ -203,9 +206,9 @@ fn arrows(
             (inner.starts_with('(') && inner.ends_with(')')) || (inner.starts_with('[') && inner.ends_with(']'));
         if let Some(other) = ["=>", "→>", ">"].into_iter().find(|other| inner.contains(other)) {
             let start = offset + stage.find(other).unwrap_or(0);
-            let span = place_in_scalar(&doc.text, node, Span::new(start, start + other.len()));
-            let found = doc.find(BAD_WORKFLOW, span, "the arrow of a workflow is written `->`");
-            cx.report(found.fix(Some(crate::Fix::replace(span, "->"))));
+            let inside = Span::new(start, start + other.len());
+            let found = doc.find_inside(BAD_WORKFLOW, node, inside, "the arrow of a workflow is written `->`");
+            cx.report(found.fix(doc.replacing_inside(node, inside, "->")));
             return;
         }
         for part in stage.split(',') {

@@ -15,6 +15,19 @@ pub(super) const RUNTIMES: &[Word] = &[
     word("process", "A process with limits, on the host's own kernel"),
 ];
 
+/// The verbs of SQL that can be allowed, in any case.
+pub(crate) const SQL_VERBS: [Word; 9] = [
+    word("SELECT", "Reads rows"),
+    word("INSERT", "Adds rows"),
+    word("UPDATE", "Changes rows"),
+    word("DELETE", "Removes rows"),
+    word("REPLACE", "Adds rows, in the place of those with the same key"),
+    word("CREATE", "Makes tables, views, indexes"),
+    word("ALTER", "Changes the structure of tables"),
+    word("DROP", "Removes tables, views, indexes"),
+    word("TRUNCATE", "Removes all rows of a table"),
+];
+
 pub(super) const NETWORK: Shape =
     Shape::Either(&[Shape::Words(&[word("none", "No network")]), Shape::List(&Shape::HostPort)]);
 
@@ -101,7 +114,7 @@ static TOOL: Record = Record {
         key("name", "The name the model calls it by", Shape::Text).required(),
         key("description", "What the model is told of it", Shape::Text),
         key("parameters", "JSON Schema of its arguments", Shape::JsonSchema),
-        key("permissions", "SQL verbs it may use", Shape::List(&Shape::Text)),
+        key("permissions", "SQL verbs it may use", Shape::List(&Shape::SqlVerb)),
         key("tables", "SQL tables it may touch", Shape::List(&Shape::Text)),
         key("functions", "SQL functions it may call; without, a safe list", Shape::List(&Shape::Text)),
         key("run", "How it is carried out; without, its calls are handed back to the caller", Shape::Record(&RUN)),

@@ -11,7 +11,7 @@ mod scalar;
 mod traps;
 
 pub use parse::{MAX_REPAIRED, MAX_TEXT, Parsed, SyntaxError, SyntaxKind, parse};
-pub use place::place_in_scalar;
+pub use place::{place_in_scalar, place_inside};
 
 pub(crate) use scalar::resolve;
 
@@ -91,6 +91,10 @@ pub enum Style {
     SingleQuoted,
     /// `"…"`.
     DoubleQuoted,
+    /// `"""…"""` of TOML.
+    TripleQuoted,
+    /// `'''…'''` of TOML.
+    TripleLiteral,
     /// `|`.
     Literal,
     /// `>`.

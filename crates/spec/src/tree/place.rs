@@ -6,17 +6,27 @@ use aic_base::Span;
 /// The place in `text` of these bytes of the value of a text node. Exact for scalars on one line and for literal blocks;
 /// in folded text the blanks at a fold may be off by some. Where it cannot be told (an alias), the whole node.
 pub fn place_in_scalar(text: &str, node: &Node, inside: Span) -> Span {
-    let (Some(value), false) = (node.as_str(), node.style == Style::Alias) else { return node.span };
+    place_inside(text, node, inside).unwrap_or(node.span)
+}
+
+/// [`place_in_scalar`], or nothing where the place cannot be told: whoever writes there needs to know.
+pub fn place_inside(text: &str, node: &Node, inside: Span) -> Option<Span> {
+    let value = node.as_str().filter(|_| node.style != Style::Alias)?;
     let source = node.span.of(text);
     let header = match node.style {
         Style::SingleQuoted | Style::DoubleQuoted => 1,
+        // A line break right behind the quotes is none of the text.
+        Style::TripleQuoted | Style::TripleLiteral => {
+            let rest = source.get(3..)?;
+            3 + ["\r\n", "\n"].into_iter().find(|line| rest.starts_with(line)).map_or(0, str::len)
+        }
         _ => 0,
     };
     let base = node.span.start as usize;
     let walk = Walk { value, source, style: node.style, header };
     match (walk.offset_of(inside.start as usize), walk.offset_of(inside.end as usize)) {
-        (Some(start), Some(end)) if start <= end => Span::new(base + start, base + end),
-        _ => node.span,
+        (Some(start), Some(end)) if start <= end => Some(Span::new(base + start, base + end)),
+        _ => None,
     }
 }
 
@@ -45,8 +55,13 @@ impl Walk<'_> {
     /// How many bytes lie before the next character of the value, and how many it takes.
     fn step(&self, rest: &str, c: char) -> Option<(usize, usize)> {
         let next = rest.chars().next()?;
-        if self.style == Style::DoubleQuoted && next == '\\' {
+        if matches!(self.style, Style::DoubleQuoted | Style::TripleQuoted) && next == '\\' {
             return escape(rest, c);
+        }
+        if matches!(self.style, Style::TripleQuoted | Style::TripleLiteral) {
+            // Nothing is folded or indented here; only a line break may be written with two characters.
+            let broken = c == '\n' && rest.starts_with("\r\n");
+            return if broken { Some((0, 2)) } else { (next == c).then_some((0, c.len_utf8())) };
         }
         if self.style == Style::SingleQuoted && rest.starts_with("''") && c == '\'' {
             return Some((0, 2));
@@ -70,19 +85,28 @@ impl Walk<'_> {
 
 /// An escape of a double-quoted scalar; an escaped line break stands for nothing and is skipped.
 fn escape(rest: &str, c: char) -> Option<(usize, usize)> {
-    let kind = rest.chars().nth(1)?;
-    if kind == '\n' || kind == '\r' {
-        let after = rest.get(1..)?;
-        let skipped = 1 + after.len() - after.trim_start().len();
-        return rest.get(skipped..)?.starts_with(c).then_some((skipped, c.len_utf8()));
+    let mut skipped = 0;
+    loop {
+        let here = rest.get(skipped..)?;
+        if !here.starts_with('\\') {
+            return here.starts_with(c).then_some((skipped, c.len_utf8()));
+        }
+        let kind = here.chars().nth(1)?;
+        let after = here.get(1..)?;
+        // TOML takes blanks between the sign and the line break.
+        let blank = after.len() - after.trim_start().len();
+        if after.get(..blank)?.contains('\n') {
+            skipped += 1 + blank;
+            continue;
+        }
+        let len = match kind {
+            'x' => 4,
+            'u' => 6,
+            'U' => 10,
+            other => 1 + other.len_utf8(),
+        };
+        return Some((skipped, len.min(here.len())));
     }
-    let len = match kind {
-        'x' => 4,
-        'u' => 6,
-        'U' => 10,
-        other => 1 + other.len_utf8(),
-    };
-    Some((0, len.min(rest.len())))
 }
 
 #[cfg(test)]
