@@ -1,28 +1,35 @@
 //! `aic sandbox`: sandboxes by hand. `run` uses one once; `create` makes one with a name, which a small process of its
 //! own keeps until `rm`.
+//!
+//! `run`, `exec` and `attach` end as the program did, and with numbers of their own where it did not end by itself.
 
-use super::{COULD_NOT_RUN, Context, FINDINGS, FINE, Format, name_and_value};
+use super::{Context, FINDINGS, FINE, Format, name_and_value};
 use crate::host::{cache_dir, script_host};
-use crate::output::{Style, harmless};
+use crate::output::harmless;
 use crate::report::{duration, json};
 use aic_base::{Limits, Timestamp, units};
-use aic_sandbox::egress::{HostPort, Network, Outcome};
+use aic_sandbox::egress::{HostPort, Network};
 use aic_sandbox::guests::ModuleFile;
 use aic_sandbox::runtime::select::{Ask, Fallback, Needs, Security, select};
 use aic_sandbox::runtime::{
-    Access, Choice, Exec, ExecResult, Exit, Hold, Printed, Program, Rootfs, RuntimeKind, SandboxId, SandboxSpec,
-    Status, Workspace,
+    Access, Choice, Exec, Program, Rootfs, RuntimeKind, SandboxId, SandboxSpec, Status, Workspace, check,
 };
 use aic_sandbox::{Cancel, Machine, Named, RuntimeError, StateDir};
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Read, Write};
+use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Whose the sandboxes are that this command makes.
 const OWNER: &str = "cli";
+
+mod attach;
+mod show;
+
+use attach::attach;
+use show::{Unrun, ended, limits_of, show, tell_choice};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -36,6 +43,9 @@ pub struct Args {
 #[derive(Subcommand)]
 enum Action {
     /// Run a command, or a script with `--script`, in a sandbox that is made for it and thrown away
+    ///
+    /// Ends with the program's exit code, or 128 and the number of the signal that ended it; 124 at a limit, 125 where
+    /// there is no sandbox, 126 where the program cannot be started in it.
     Run(Box<RunArgs>),
     /// Make a sandbox with a name; `start` starts it
     Create(Box<CreateArgs>),
@@ -43,9 +53,9 @@ enum Action {
     Start(One),
     /// List the sandboxes there are
     Ls,
-    /// Run a command in a running sandbox
+    /// Run a command in a running sandbox; ends as `run` does
     Exec(ExecArgs),
-    /// Open a shell, or another command, in a running sandbox
+    /// Open a shell, or another command, in a running sandbox; ends as `run` does
     Attach(AttachArgs),
     /// End whatever runs in a sandbox; it can be started again
     Stop(One),
@@ -108,6 +118,12 @@ struct RoomArgs {
     /// Processes and threads
     #[arg(long)]
     pids: Option<u32>,
+    /// Open files
+    #[arg(long)]
+    files: Option<u32>,
+    /// The largest file, like 50MB
+    #[arg(long, value_parser = size)]
+    file_size: Option<u64>,
     /// Wall-clock time of one command, like 30s
     #[arg(long, value_parser = time)]
     timeout: Option<Duration>,
@@ -233,14 +249,16 @@ impl RoomArgs {
             memory: self.memory.unwrap_or(usual.memory),
             cpu: self.cpu.unwrap_or(usual.cpu),
             pids: self.pids.unwrap_or(usual.pids),
+            files: self.files.unwrap_or(usual.files),
+            file_size: self.file_size.unwrap_or(usual.file_size),
             timeout: self.timeout.unwrap_or(usual.timeout),
             output: self.output.unwrap_or(usual.output),
             disk: self.disk.unwrap_or(usual.disk),
-            ..usual
         }
     }
 
     fn choose(&self, machine: &Machine, program: &Program) -> Result<Choice, String> {
+        check(&self.limits()).map_err(told)?;
         let runtime = if self.runtime == "auto" { None } else { Some(self.runtime.parse::<RuntimeKind>()?) };
         let (workspace, network) = (self.workspace.is_some(), !self.network.is_empty());
         let command = matches!(program, Program::Command(_));
@@ -303,11 +321,11 @@ fn command_of(words: &[String]) -> Program {
 
 pub fn run(args: &Args, context: &mut Context) -> u8 {
     let done = match &args.action {
-        Action::Run(args) => once(args, context),
+        Action::Run(args) => return ended(once(args, context), context),
+        Action::Exec(args) => return ended(exec(args, context), context),
+        Action::Attach(args) => return ended(attach(args), context),
         Action::Create(args) => create(args, context),
         Action::Ls => list(context),
-        Action::Exec(args) => exec(args, context),
-        Action::Attach(args) => attach(args),
         Action::Start(one) => act(one, context, "started", Named::start),
         Action::Stop(one) => act(one, context, "stopped", Named::stop),
         Action::Pause(one) => act(one, context, "paused", Named::pause),
@@ -335,22 +353,38 @@ fn named(one: &SandboxId) -> Result<Named, String> {
     Named::open(&state()?, one).map_err(told)
 }
 
-fn once(args: &RunArgs, context: &mut Context) -> Done {
+fn once(args: &RunArgs, context: &mut Context) -> Result<u8, Unrun> {
     let machine = Machine::new(script_host(), cache_dir());
     let program = program_of(args)?;
     let choice = args.room.choose(&machine, &program)?;
     let runtime = machine.runtime(choice.actual).ok_or("the runtime that was chosen is gone")?;
     let exec = args.call.exec(program, None)?;
-    let id = runtime.create(&args.room.spec(choice, OWNER)).map_err(told)?;
+    let id = runtime.create(&args.room.spec(choice.clone(), OWNER))?;
     let cancel = Cancel::new();
     let result = {
         let _watch = on_interrupt(context, &cancel);
         runtime.start(&id).and_then(|()| runtime.exec(&id, &exec, &cancel))
     };
     let removed = runtime.delete(&id);
-    let result = result.map_err(told)?;
-    removed.map_err(told)?;
-    Ok(show(&result, context))
+    if let (Err(error), Format::Json) = (&result, context.format) {
+        // Also of what failed it is said where and under which limits.
+        let limits = args.room.limits();
+        let document = json!({
+            "error": error.to_string(),
+            "exit": null,
+            "requested": choice.requested,
+            "runtime": choice.actual,
+            "fallback": choice.fallback,
+            "limits": limits_of(&limits, &runtime.keeps(&limits)),
+        });
+        json::write(&mut context.out, document);
+        let Unrun(code, why) = Unrun::from(error.clone());
+        context.err.line(harmless(&why));
+        return Ok(code);
+    }
+    let result = result?;
+    removed?;
+    show(&result, context)
 }
 
 /// What `run` is to run. A script goes by its ending: JavaScript to the engine that is built in, another to the guest
@@ -484,10 +518,10 @@ fn list(context: &mut Context) -> Done {
     Ok(FINE)
 }
 
-fn exec(args: &ExecArgs, context: &mut Context) -> Done {
+fn exec(args: &ExecArgs, context: &mut Context) -> Result<u8, Unrun> {
     let exec = args.call.exec(command_of(&args.command), args.timeout)?;
-    let result = named(&args.name)?.exec(&exec).map_err(told)?;
-    Ok(show(&result, context))
+    let result = named(&args.name)?.exec(&exec)?;
+    show(&result, context)
 }
 
 fn stats(one: &One, context: &mut Context) -> Done {
@@ -533,129 +567,4 @@ fn cleanup(owner: &str, context: &mut Context) -> Done {
         }
     }
     Ok(if left.is_empty() { FINE } else { FINDINGS })
-}
-
-/// Says what ran where, on stderr: stdout is the program's.
-fn tell_choice(choice: &Choice, context: &mut Context) {
-    if let Some(why) = &choice.fallback {
-        context.warn(format_args!("{} in place of {}: {}", choice.actual, choice.requested, harmless(why)));
-    }
-    if choice.actual == RuntimeKind::Process {
-        context.warn("process shares the host's kernel: for your own code, not for code you do not trust");
-    }
-}
-
-/// Hands on what a program printed, and says how it ended.
-fn show(result: &ExecResult, context: &mut Context) -> u8 {
-    let code = if result.exit.is_success() { FINE } else { FINDINGS };
-    if context.format == Format::Json {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let document = json!({
-            "exit": result.exit,
-            "value": result.value,
-            "stdout": text(&result.stdout),
-            "stderr": text(&result.stderr),
-            "truncated": result.truncated,
-            "took_ms": result.took.as_secs_f64() * 1e3,
-            "requested": result.choice.requested,
-            "runtime": result.choice.actual,
-            "fallback": result.choice.fallback,
-            "limits": result.kept,
-            "network": result.network,
-        });
-        json::write(&mut context.out, document);
-        return code;
-    }
-    tell_choice(&result.choice, context);
-    // Without control characters, which a terminal would obey; as JSON they are there.
-    for (bytes, out) in [(&result.stdout, &mut context.out), (&result.stderr, &mut context.err)] {
-        out.text(harmless(&String::from_utf8_lossy(bytes)));
-    }
-    if let Some(value) = result.value.as_ref().filter(|value| **value != Value::Null) {
-        context.out.line(harmless(&value.to_string()));
-    }
-    let advisory: Vec<_> = result.kept.iter().filter(|kept| kept.hold == Hold::Advisory).collect();
-    for kept in advisory {
-        context.warn(format_args!("limits.{} was only advisory: {}", kept.limit, kept.by));
-    }
-    for contact in result.network.iter().filter(|contact| contact.outcome != Outcome::Reached) {
-        let target = contact.target.as_ref().map_or_else(|| "network".to_owned(), ToString::to_string);
-        context.warn(format_args!("{target} {}", contact.outcome));
-    }
-    if result.truncated {
-        context.warn("it printed more than `limits.output`; the rest is lost");
-    }
-    if !result.exit.is_success() {
-        let line = format!("{} after {} in {}", result.exit, duration(result.took), result.choice.actual);
-        let line = context.err.styled(Style::Bad, line);
-        context.err.line(line);
-    }
-    code
-}
-
-fn attach(args: &AttachArgs) -> Done {
-    let named = named(&args.name)?;
-    let program = if args.command.is_empty() { Program::Command(vec!["sh".into()]) } else { command_of(&args.command) };
-    let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    let size = || crossterm::terminal::size().map(|(columns, rows)| (rows, columns)).unwrap_or((24, 80));
-    let mut exec = Exec { program, ..Exec::command([""; 0]) };
-    if terminal {
-        let kind = std::env::var("TERM").unwrap_or_else(|_| "xterm".into());
-        exec.env.insert("TERM".into(), kind);
-    }
-    let mut link = named.attach(&exec, terminal.then(size)).map_err(told)?;
-    let _raw = if terminal { Some(Raw::new()?) } else { None };
-    let (typed, queue) = std::sync::mpsc::channel::<Option<Vec<u8>>>();
-    // It ends with the process: a read of a terminal cannot be called off.
-    let reader = std::thread::Builder::new().name("typed".into());
-    let reading = reader.spawn(move || {
-        let mut bytes = [0; 4096];
-        while let Ok(count @ 1..) = std::io::stdin().lock().read(&mut bytes) {
-            if typed.send(bytes.get(..count).map(<[u8]>::to_vec)).is_err() {
-                return;
-            }
-        }
-        drop(typed.send(None));
-    });
-    reading.map_err(|error| error.to_string())?;
-    let mut shown = size();
-    loop {
-        for bytes in queue.try_iter() {
-            match bytes {
-                Some(bytes) => link.write(&bytes).map_err(told)?,
-                None => link.close().map_err(told)?,
-            }
-        }
-        if terminal && size() != shown {
-            shown = size();
-            link.resize(shown.0, shown.1).map_err(told)?;
-        }
-        let print = |bytes: &[u8], to: &mut dyn Write| to.write_all(bytes).and_then(|()| to.flush());
-        let printed = match link.next(Duration::from_millis(10)).map_err(told)? {
-            None => Ok(()),
-            Some(Printed::Stdout(bytes)) => print(&bytes, &mut std::io::stdout()),
-            Some(Printed::Stderr(bytes)) => print(&bytes, &mut std::io::stderr()),
-            Some(Printed::End(Exit::Code(0))) => return Ok(FINE),
-            Some(Printed::End(_)) => return Ok(FINDINGS),
-        };
-        if printed.is_err() {
-            return Ok(COULD_NOT_RUN);
-        }
-    }
-}
-
-/// A terminal that hands on every key, until this is dropped.
-struct Raw;
-
-impl Raw {
-    fn new() -> Result<Self, String> {
-        crossterm::terminal::enable_raw_mode().map_err(|error| format!("the terminal: {error}"))?;
-        Ok(Self)
-    }
-}
-
-impl Drop for Raw {
-    fn drop(&mut self) {
-        drop(crossterm::terminal::disable_raw_mode());
-    }
 }

@@ -45,15 +45,18 @@ mod table {
     /// unshare, setns.
     pub const NAMESPACE: &[u32] = &[272, 308];
     pub const IOCTL: u32 = 16;
+    /// memfd_create and shmget: memory that no process's own size shows.
+    pub const HIDDEN: &[u32] = &[319, 29];
     /// ptrace, syslog, pivot_root, chroot, acct, mount, umount2, swapon, swapoff, reboot, sethostname, setdomainname,
     /// iopl, ioperm, init_module, delete_module, quotactl, add_key, request_key, keyctl, migrate_pages,
     /// vmsplice, move_pages, perf_event_open, name_to_handle_at, open_by_handle_at, process_vm_readv and
     /// _writev, kcmp, finit_module, kexec_load, kexec_file_load, bpf, userfaultfd, open_tree to mount_setattr,
-    /// personality, settimeofday, clock_settime, adjtimex, uselib, nfsservctl, lookup_dcookie, pidfd_getfd, fanotify_init.
+    /// personality, settimeofday, clock_settime, adjtimex, uselib, nfsservctl, lookup_dcookie, pidfd_getfd, fanotify_init,
+    /// memfd_secret.
     pub const DENIED: &[u32] = &[
         101, 103, 155, 161, 163, 165, 166, 167, 168, 169, 170, 171, 172, 173, 175, 176, 179, 248, 249, 250, 256, 278,
         279, 298, 303, 304, 310, 311, 312, 313, 246, 320, 321, 323, 428, 429, 430, 431, 432, 433, 442, 135, 164, 227,
-        159, 134, 180, 212, 438, 300,
+        159, 134, 180, 212, 438, 300, 447,
     ];
 }
 #[cfg(target_arch = "aarch64")]
@@ -68,10 +71,11 @@ mod table {
     /// unshare, setns.
     pub const NAMESPACE: &[u32] = &[97, 268];
     pub const IOCTL: u32 = 29;
+    pub const HIDDEN: &[u32] = &[279, 194];
     pub const DENIED: &[u32] = &[
         117, 116, 41, 51, 89, 40, 39, 224, 225, 142, 161, 162, 105, 106, 60, 217, 218, 219, 238, 75, 239, 241, 264,
         265, 270, 271, 272, 273, 104, 294, 280, 282, 428, 429, 430, 431, 432, 433, 442, 92, 170, 112, 171, 18, 438,
-        262,
+        262, 447,
     ];
 }
 
@@ -85,8 +89,8 @@ const fn argument(index: u32) -> Instruction {
 }
 
 /// The filter; with `strict` it also denies what is dangerous on a kernel shared with the host, of sockets all but TCP
-/// over IPv4 where there is a network.
-pub fn code(strict: bool, network: bool) -> Vec<Instruction> {
+/// over IPv4 where there is a network, and, where memory is `counted` by the size of processes, what has memory beside it.
+pub fn code(strict: bool, network: bool, counted: bool) -> Vec<Instruction> {
     let answer = |errno: u32| step(RETURN, 0, 0, ERRNO | errno);
     let mut code = vec![
         step(LOAD, 0, 0, 4),
@@ -153,7 +157,7 @@ pub fn code(strict: bool, network: bool) -> Vec<Instruction> {
         // Typing into the terminal, TIOCSTI and TIOCLINUX.
         let typing = [argument(1), step(EQUAL, 1, 0, 0x5412), step(EQUAL, 0, 1, 0x541c), answer(EPERM), allow];
         case(table::IOCTL, &typing);
-        for &number in table::DENIED {
+        for &number in table::DENIED.iter().chain(table::HIDDEN.iter().filter(|_| counted)) {
             case(number, &[answer(EPERM)]);
         }
     }
@@ -198,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_set_id_bit_is_denied_wherever_a_mode_is_given_and_plain_modes_are_not() {
-        let code = code(false, false);
+        let code = code(false, false, false);
         for &(number, mode) in table::MODE {
             for (bits, answer) in [(0o4755, DENY), (0o2755, DENY), (0o755, ALLOW), (0o1777, ALLOW)] {
                 let mut arguments = [0o7777; 4];
@@ -210,7 +214,7 @@ mod tests {
 
     #[test]
     fn the_mode_of_an_open_counts_only_where_a_file_is_made() {
-        let code = code(false, false);
+        let code = code(false, false, false);
         for &(number, flags) in table::OPEN {
             let open = |how: u32, mode: u32| {
                 let mut arguments = [0; 4];
@@ -224,7 +228,7 @@ mod tests {
 
     #[test]
     fn fifos_are_made_and_devices_are_not() {
-        let code = code(false, false);
+        let code = code(false, false, false);
         for &(number, mode) in table::NODE {
             for (kind, answer) in [(0o010_644, ALLOW), (0o020_644, DENY), (0o060_644, DENY), (0o104_755, DENY)] {
                 let mut arguments = [0; 4];
@@ -236,11 +240,11 @@ mod tests {
 
     #[test]
     fn namespaces_are_always_denied_and_sockets_by_the_strict_filter() {
-        let (plain, strict) = (code(false, false), code(true, false));
+        let (plain, strict) = (code(false, false, true), code(true, false, false));
         assert_eq!(judge(&plain, table::SOCKET, [2, 1, 0, 0]), ALLOW);
         assert_eq!(judge(&strict, table::SOCKET, [2, 1, 0, 0]), ERRNO | EACCES);
         // TCP over IPv4 is the way to the agent, and the only one.
-        let open = code(true, true);
+        let open = code(true, true, false);
         for (socket, answer) in [
             ([2, 1, 0, 0], ALLOW),
             ([2, 0o2_004_001, 6, 0], ALLOW),
@@ -263,6 +267,11 @@ mod tests {
         assert_eq!(judge(&strict, table::IOCTL, [0, 0x5413, 0, 0]), ALLOW);
         for &number in table::DENIED {
             assert_eq!((judge(&plain, number, [0; 4]), judge(&strict, number, [0; 4])), (ALLOW, DENY), "{number}");
+        }
+        let counted = code(true, false, true);
+        for &number in table::HIDDEN {
+            let answers = [&plain, &strict, &counted].map(|code| judge(code, number, [0; 4]));
+            assert_eq!(answers, [ALLOW, ALLOW, DENY], "{number}");
         }
         assert!(strict.len() < 4096);
     }

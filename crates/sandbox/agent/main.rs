@@ -25,8 +25,10 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// Where a program may write, where Landlock confines it.
-const WRITABLE: [&str; 3] = ["/tmp", "/workspace", "/dev"];
+/// Where a program may make files, where Landlock confines it.
+const WRITABLE: [&str; 4] = ["/tmp", "/workspace", "/dev/shm", "/dev/pts"];
+/// Where it may write into the files that are there.
+const DEVICES: &str = "/dev";
 /// The word by which a kernel tells its first process that there are no pipes.
 const SERIAL: &str = "serial";
 /// How often all processes are killed before the agent gives up waiting for them to be gone, a millisecond each.
@@ -47,7 +49,7 @@ fn main() -> ExitCode {
     sys::wake_on_child(wake.as_raw_fd());
     input.sign(open.nonce);
     let port = setup.egress.then_some(protocol::EGRESS_PORT);
-    let landlock = if setup.landlock { sys::landlock(&WRITABLE, port).ok() } else { None };
+    let landlock = if setup.landlock { sys::landlock(&WRITABLE, DEVICES, port).ok() } else { None };
     let report = [landlock.as_ref().map_or(0, |(_, abi)| *abi)];
     let mut agent = Agent {
         voice: Voice { output, nonce: open.nonce },
@@ -55,7 +57,7 @@ fn main() -> ExitCode {
         landlock: landlock.map(|(rules, _)| rules),
         group,
         machine: input.is_line(),
-        filter: filter::code(setup.filter, setup.egress).into(),
+        filter: filter::code(setup.filter, setup.egress, setup.memory != 0).into(),
         runs: Vec::new(),
         egress: None,
     };

@@ -222,6 +222,8 @@ pub struct Setup {
     pub file_size: u64,
     /// Whether programs may talk to the network, through the agent and nothing else.
     pub egress: bool,
+    /// Whether the agent makes signals of a terminal's keys such as Ctrl-C, because the kernel makes none.
+    pub signals: bool,
 }
 
 impl Setup {
@@ -232,7 +234,7 @@ impl Setup {
         for number in [self.memory, self.pids, self.files, self.file_size] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
-        bytes.push(u8::from(self.egress));
+        bytes.extend([u8::from(self.egress), u8::from(self.signals)]);
         bytes
     }
 
@@ -250,6 +252,7 @@ impl Setup {
             files: fields.long()?,
             file_size: fields.long()?,
             egress: fields.byte()? != 0,
+            signals: fields.byte()? != 0,
         };
         fields.0.is_empty().then_some(setup)
     }
@@ -430,6 +433,7 @@ mod tests {
             files: 3,
             file_size: 4,
             egress: true,
+            signals: true,
         };
         let start = Start {
             argv: vec![b"sh".to_vec(), vec![]],

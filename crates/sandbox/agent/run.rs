@@ -33,6 +33,8 @@ pub struct Run {
     output: Option<File>,
     errors: Option<File>,
     terminal: bool,
+    /// Whether keys such as Ctrl-C are made signals here.
+    signals: bool,
     /// What it may still print, in bytes.
     left: u64,
     truncated: bool,
@@ -76,6 +78,7 @@ impl Run {
                 output: Some(output.into()),
                 errors: errors.map(File::from),
                 terminal,
+                signals: terminal && setup.signals,
                 left: start.output,
                 truncated: false,
             }
@@ -166,7 +169,31 @@ impl Run {
         }
     }
 
+    /// Takes bytes for its stdin.
     pub fn feed(&mut self, bytes: &[u8]) {
+        let keys = self.output.as_ref().filter(|_| self.signals).and_then(sys::signal_keys).unwrap_or_default();
+        let mut rest = bytes;
+        while let Some((at, signal)) = first_key(rest, &keys) {
+            // What was typed before and not read goes, as a kernel does it.
+            self.waiting.clear();
+            self.signal_jobs(signal);
+            rest = rest.get(at + 1..).unwrap_or_default();
+        }
+        self.put(rest);
+    }
+
+    /// Signals what runs in the terminal, or its shell where nothing else does. Which job is in front the kernel that
+    /// makes no signals does not tell either, so it is all of them.
+    fn signal_jobs(&self, signal: i32) {
+        let mut jobs = sys::groups_of_session(self.pid);
+        jobs.retain(|group| *group != self.pid);
+        if jobs.is_empty() {
+            jobs.push(self.pid);
+        }
+        jobs.into_iter().for_each(|group| sys::send(-group, signal));
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
         if self.input_ends || self.input.is_none() {
             return;
         }
@@ -181,7 +208,7 @@ impl Run {
     pub fn end_of_input(&mut self) {
         if self.terminal {
             // Control-D, which is how a terminal says so.
-            self.feed(&[4]);
+            self.put(&[4]);
         } else {
             self.input_ends = true;
             self.close_when_empty();
@@ -222,5 +249,24 @@ impl Run {
         let signal = status & 0x7f;
         let code = (signal == 0).then_some((status >> 8) & 0xff);
         Ended { code, signal, truncated: self.truncated }
+    }
+}
+
+/// Where the first of these keys stands, and its signal.
+fn first_key(bytes: &[u8], keys: &[(u8, i32)]) -> Option<(usize, i32)> {
+    let signal = |byte: &u8| keys.iter().find(|(key, _)| key == byte).map(|(_, signal)| *signal);
+    bytes.iter().enumerate().find_map(|(at, byte)| Some((at, signal(byte)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_key_that_is_a_signal_is_found_and_none_where_a_terminal_has_them_off() {
+        let keys = [(3, 2), (28, 3)];
+        assert_eq!(first_key(b"ab\x1c\x03", &keys), Some((2, 3)));
+        assert_eq!(first_key(b"ab", &keys), None);
+        assert_eq!(first_key(b"\x03", &[]), None);
     }
 }

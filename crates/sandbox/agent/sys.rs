@@ -25,7 +25,10 @@ const TIOCSCTTY: c_ulong = 0x540E;
 const TIOCSWINSZ: c_ulong = 0x5414;
 const TIOCGPTN: c_ulong = 0x8004_5430;
 const TIOCSPTLCK: c_ulong = 0x4004_5431;
+const TCGETS: c_ulong = 0x5401;
 const TCSETS: c_ulong = 0x5402;
+/// Of a terminal's local flags: keys make signals.
+const ISIG: u32 = 1;
 /// `CS8 | CREAD | CLOCAL | B115200`.
 const PLAIN_LINE: u32 = 0o60 | 0o200 | 0o4000 | 0o10002;
 const SIOCGIFFLAGS: c_ulong = 0x8913;
@@ -205,6 +208,47 @@ pub fn terminal(rows: u16, columns: u16) -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((master, open(&format!("/dev/pts/{number}"))?))
 }
 
+/// `struct termios` of the kernel's.
+#[repr(C)]
+struct Line {
+    input: u32,
+    output: u32,
+    control: u32,
+    local: u32,
+    discipline: u8,
+    characters: [u8; 19],
+}
+
+/// The keys that are signals on this terminal, each with its signal: interrupt, quit and suspend. None where the
+/// program has switched them off.
+pub fn signal_keys(master: &impl AsRawFd) -> Option<Vec<(u8, c_int)>> {
+    let mut line = Line { input: 0, output: 0, control: 0, local: 0, discipline: 0, characters: [0; 19] };
+    // SAFETY: the request writes one `struct termios` of the kernel's.
+    done(unsafe { ioctl(master.as_raw_fd(), TCGETS, &raw mut line) }).ok()?;
+    let keys = [(0, 2), (1, 3), (10, 20)].map(|(at, signal)| (line.characters[at], signal));
+    // Zero is no key.
+    (line.local & ISIG != 0).then(|| keys.into_iter().filter(|(key, _)| *key != 0).collect())
+}
+
+/// The process groups of a session, by what `/proc` says.
+pub fn groups_of_session(leader: c_int) -> Vec<c_int> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let lines = entries.filter_map(|entry| {
+        entry.file_name().to_str()?.parse::<u32>().ok()?;
+        std::fs::read_to_string(entry.path().join("stat")).ok()
+    });
+    let mut groups: Vec<c_int> = lines
+        .filter_map(|line| {
+            let mut fields = line.rsplit_once(") ")?.1.split(' ').skip(2);
+            let (group, session) = (fields.next()?.parse().ok()?, fields.next()?.parse::<c_int>().ok()?);
+            (session == leader).then_some(group)
+        })
+        .collect();
+    groups.sort_unstable();
+    groups.dedup();
+    groups
+}
+
 pub fn resize(master: &impl AsRawFd, rows: u16, columns: u16) {
     let size = [rows, columns, 0, 0];
     // SAFETY: the request reads the four numbers of `struct winsize`.
@@ -212,9 +256,11 @@ pub fn resize(master: &impl AsRawFd, rows: u16, columns: u16) {
 }
 
 /// A set of rules of Landlock and the version of it that the kernel has. Programs may read and start everything, and
-/// write below `writable` only; they get no TCP but to this port, and no signals or abstract sockets to the outside.
-pub fn landlock(writable: &[&str], port: Option<u16>) -> io::Result<(OwnedFd, u8)> {
+/// write below `writable` only, and below `devices` into what is there; they get no TCP but to this port, and no signals or abstract sockets to the outside.
+pub fn landlock(writable: &[&str], devices: &str, port: Option<u16>) -> io::Result<(OwnedFd, u8)> {
     const READ: u64 = 0b1101;
+    /// Writing, cutting off, and asking a device.
+    const USE: u64 = READ | 1 << 1 | 1 << 14 | 1 << 15;
     const VERSION: c_ulong = 1;
     #[repr(C, packed)]
     struct Beneath {
@@ -239,7 +285,7 @@ pub fn landlock(writable: &[&str], port: Option<u16>) -> io::Result<(OwnedFd, u8
         done(fd)?;
         OwnedFd::from_raw_fd(fd as RawFd)
     };
-    let folders = std::iter::once(("/", READ)).chain(writable.iter().map(|path| (*path, all)));
+    let folders = [("/", READ), (devices, USE & all)].into_iter().chain(writable.iter().map(|path| (*path, all)));
     for (path, allowed) in folders {
         let Ok(folder) = std::fs::File::open(path) else { continue };
         let rule = Beneath { allowed, folder: folder.as_raw_fd() };
@@ -396,15 +442,6 @@ pub fn loopback() {
 
 /// A serial line that changes no byte and echoes none.
 pub fn raw_line(line: &impl AsRawFd) -> io::Result<()> {
-    #[repr(C)]
-    struct Line {
-        input: u32,
-        output: u32,
-        control: u32,
-        local: u32,
-        discipline: u8,
-        characters: [u8; 19],
-    }
     let mut characters = [0; 19];
     // VMIN: a read waits for one byte at least.
     characters[6] = 1;

@@ -156,6 +156,8 @@ pub struct Machine {
     jails: Vec<Arc<crate::jail::Jails>>,
     /// Why there is no microVM, where there is none.
     no_microvm: String,
+    /// Why no sandbox that runs programs can be made, where that is so.
+    no_state: Option<String>,
     /// What `/dev/kvm` is worth.
     kvm: Kvm,
     cache: Option<PathBuf>,
@@ -173,6 +175,7 @@ impl Machine {
             #[cfg(target_os = "linux")]
             jails: Vec::new(),
             no_microvm: "it is driven on Linux only".into(),
+            no_state: None,
             kvm: Kvm::Absent,
             cache: cache_dir,
         };
@@ -182,8 +185,9 @@ impl Machine {
 
     #[cfg(target_os = "linux")]
     fn add_jails(&mut self, command: &crate::process::WorkerCommand) {
-        if let Ok(state) = crate::jail::StateDir::of_user() {
-            self.add_jails_in(command, &state, None);
+        match crate::jail::StateDir::of_user() {
+            Ok(state) => self.add_jails_in(command, &state, None),
+            Err(error) => self.no_state = Some(format!("no folder for sandboxes: {error}")),
         }
     }
 
@@ -193,7 +197,8 @@ impl Machine {
     pub fn for_tests(host: Arc<ScriptHost>, state: &crate::StateDir, network: crate::egress::TestNetwork) -> Self {
         let command = host.command().clone();
         let (no_microvm, kvm) = (String::new(), Kvm::Absent);
-        let mut machine = Self { host, runtimes: Vec::new(), jails: Vec::new(), no_microvm, kvm, cache: None };
+        let mut machine =
+            Self { host, runtimes: Vec::new(), jails: Vec::new(), no_microvm, no_state: None, kvm, cache: None };
         machine.add_jails_in(&command, state, Some(network));
         machine
     }
@@ -366,6 +371,10 @@ impl Machine {
 
     /// What is to be said of a runtime that is not here.
     fn missing(&self, kind: RuntimeKind) -> Probe {
+        let runs_programs = matches!(kind, RuntimeKind::Gvisor | RuntimeKind::Process | RuntimeKind::Microvm);
+        if let Some(why) = self.no_state.as_ref().filter(|_| runs_programs) {
+            return Probe::unusable(kind, why.clone(), None);
+        }
         if kind != RuntimeKind::Microvm {
             return missing(kind);
         }
@@ -438,7 +447,16 @@ fn missing(kind: RuntimeKind) -> Probe {
         Probe::unusable(kind, format!("{where_}; this version does not drive it"), None)
     };
     match kind {
-        RuntimeKind::Gvisor => Probe::unusable(kind, "runsc is not installed", Some("apt-get install runsc")),
+        #[cfg(target_os = "linux")]
+        RuntimeKind::Gvisor if std::env::var_os(crate::jail::RUNSC).is_some() => {
+            let why = format!("{} names no program; it must be the whole path of `runsc`", crate::jail::RUNSC);
+            Probe::unusable(kind, why, None)
+        }
+        RuntimeKind::Gvisor => Probe::unusable(
+            kind,
+            "runsc is not installed",
+            Some("apt-get install runsc, or name another with AIC_RUNSC"),
+        ),
         RuntimeKind::Process => Probe::unusable(kind, "bwrap is not installed", Some("apt-get install bubblewrap")),
         RuntimeKind::Firecracker => not_driven(&["firecracker"]),
         RuntimeKind::Kata => not_driven(&["kata-runtime"]),
@@ -482,6 +500,14 @@ impl Memory {
     /// The probe of a runtime; nothing for those that are quick to try.
     fn of(kind: RuntimeKind, folder: &Path) -> Option<Self> {
         let program = match kind {
+            #[cfg(target_os = "linux")]
+            RuntimeKind::Gvisor if std::env::var_os(crate::jail::RUNSC).is_some() => {
+                let tool = PathBuf::from(std::env::var_os(crate::jail::RUNSC)?);
+                return Self::about(
+                    &[&tool, &std::env::current_exe().ok()?],
+                    folder.join(format!("probe-{kind}.json")),
+                );
+            }
             RuntimeKind::Gvisor => "runsc",
             RuntimeKind::Process => "bwrap",
             RuntimeKind::Microvm => "qemu-system-x86_64",

@@ -215,6 +215,39 @@ fn somebody_can_attach_with_a_terminal_and_with_pipes() {
 
 #[test]
 #[ignore = "needs runsc and bwrap"]
+fn control_c_interrupts_what_runs_in_a_terminal_and_not_its_shell() {
+    for wall in here(&[Gvisor, Rootless, Process]) {
+        let cell = Cell::new(wall);
+        let attach = |argv: &[&str]| cell.jails.attach(&cell.id, &Exec::command(argv.iter().copied()), Some((24, 80)));
+        let until = |link: &mut Box<dyn aic_sandbox::runtime::Attached>, wanted: &str| -> (String, Option<Exit>) {
+            let mut seen = String::new();
+            while !seen.contains(wanted) {
+                match link.next(Duration::from_secs(60)).unwrap().expect("something comes") {
+                    Printed::Stdout(bytes) | Printed::Stderr(bytes) => seen.push_str(&String::from_utf8_lossy(&bytes)),
+                    Printed::End(exit) => return (seen, Some(exit)),
+                }
+            }
+            (seen, None)
+        };
+        let mut link = attach(&["sh", "-c", "echo ready; exec sleep 1000"]).unwrap();
+        until(&mut link, "ready");
+        link.write(b"\x03").unwrap();
+        assert_eq!(until(&mut link, "never printed").1, Some(Exit::Signal(2)), "{wall:?}");
+
+        let mut link = attach(&["sh", "-i"]).unwrap();
+        link.write(b"echo rea''dy; sleep 1000\n").unwrap();
+        until(&mut link, "ready");
+        support::until("it sleeps", || cell.jails.stats(&cell.id).unwrap().pids == 2);
+        link.write(b"\x03").unwrap();
+        support::until("it is interrupted", || cell.jails.stats(&cell.id).unwrap().pids == 1);
+        link.write(b"echo al''ive; exit 5\n").unwrap();
+        let (seen, end) = until(&mut link, "never printed");
+        assert!(seen.contains("alive") && end == Some(Exit::Code(5)), "{wall:?}: {end:?} {seen}");
+    }
+}
+
+#[test]
+#[ignore = "needs runsc and bwrap"]
 fn a_root_file_system_of_ones_own_is_used_and_one_that_is_none_refused() {
     for wall in here(&[Gvisor, Process]) {
         let root = tempfile::tempdir().unwrap();
@@ -335,6 +368,26 @@ fn an_owner_cleans_up_all_that_is_his_and_nothing_else() {
         assert!(other.exec(&b, &Exec::command(["true"]), &Cancel::new()).is_err());
         drop((jails, other));
         nothing_left_of(folder.path(), &[a, b, c]);
+    }
+}
+
+#[test]
+#[ignore = "needs runsc and bwrap"]
+fn cleaning_up_ends_the_supervisors_of_named_sandboxes_too() {
+    for wall in here(&[Gvisor, Process]) {
+        let folder = tempfile::tempdir().unwrap();
+        let jails = wall.open(folder.path());
+        let state = aic_sandbox::StateDir::at(folder.path().join("state")).unwrap();
+        let named = |name: &str| {
+            let spec = aic_sandbox::runtime::SandboxSpec { name: Some(name.parse().unwrap()), ..spec(wall) };
+            aic_sandbox::Named::create(&support::command(), &state, &spec).unwrap()
+        };
+        let (made, runs) = (named("made"), named("runs"));
+        runs.start().unwrap();
+        assert!(support::jails::processes_about(folder.path()).len() >= 3);
+        let cleaned = jails.cleanup("test");
+        assert_eq!((cleaned.removed, cleaned.left), (vec![made.id().clone(), runs.id().clone()], Vec::new()));
+        nothing_left_of(folder.path(), &[made.id().clone(), runs.id().clone()]);
     }
 }
 

@@ -51,6 +51,15 @@ impl Wall for Bubble {
 
     fn keeps(&self, limits: &Limits, groups: cgroup::Ability) -> Vec<Kept> {
         let mut kept = wall::keeps(limits, groups, "the agent, which a program cannot trace");
+        kept.push(if groups.memory {
+            Kept::enforced(Limit::Memory, "control group, for all processes and what lies in /tmp together")
+        } else {
+            Kept::watched(
+                Limit::Memory,
+                "rlimit for each process; all together are looked at ten times a second; what lies in /tmp and \
+                 /dev/shm comes on top, up to limits.disk",
+            )
+        });
         kept.push(if groups.pids {
             Kept::enforced(Limit::Pids, "control group")
         } else if rustix::process::geteuid().is_root() {
@@ -60,9 +69,13 @@ impl Wall for Bubble {
         });
         kept.push(Kept::watched(
             Limit::Disk,
-            "/tmp has a fixed size; a writable workspace is looked at while a program runs",
+            "/tmp and /dev/shm have a fixed size; a writable workspace is looked at while a program runs",
         ));
         kept
+    }
+
+    fn evidence(&self) -> String {
+        self.bwrap.display().to_string()
     }
 
     fn copy_owner(&self) -> Option<u32> {
@@ -93,8 +106,14 @@ impl Wall for Bubble {
             }
         }
         let mut add = |words: &[&str]| argv.extend(words.iter().map(OsString::from));
-        add(&["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size", &room.limits.disk.to_string()]);
-        add(&["--tmpfs", "/tmp"]);
+        // Together no more than the limit.
+        let shared = room.limits.disk / 8;
+        add(&["--proc", "/proc", "--dev", "/dev"]);
+        for (folder, size) in [("/dev/shm", shared), ("/tmp", room.limits.disk.saturating_sub(shared))] {
+            // No size at all would be half of the machine's memory.
+            add(&["--perms", "1777", "--size", &size.max(4096).to_string(), "--tmpfs", folder]);
+        }
+        add(&["--remount-ro", "/dev"]);
         let bind = match room.workspace.access {
             Access::None => None,
             Access::ReadOnly => Some("--ro-bind"),
@@ -114,6 +133,7 @@ impl Wall for Bubble {
             files: u64::from(limits.files),
             file_size: limits.file_size,
             egress: false,
+            signals: false,
         };
         let user = Self::starter(room.workspace.access, room.owner);
         let launch = Launch { argv, groups: room.groups.clone(), user, group: None, processors: 0, state: Vec::new() };

@@ -86,7 +86,8 @@ pub(crate) fn plan(id: &str, able: Ability, limits: &Limits, overhead: u64, task
     let mut plan = Plan::default();
     let name = format!("aic-{id}");
     let memory = limits.memory.saturating_add(overhead).to_string();
-    let pids = u64::from(limits.pids).saturating_add(tasks).to_string();
+    // Written larger, the kernel refuses it.
+    let pids = u64::from(limits.pids).saturating_add(tasks).min(4_194_304).to_string();
     let quota = (limits.cpu.max(0.01) * 100_000.0).round().min(1e12) as u64;
     let wanted = [("memory", able.memory), ("pids", able.pids), ("cpu", able.cpu)];
     for (controller, _) in wanted.into_iter().filter(|(_, wanted)| *wanted) {
@@ -151,15 +152,20 @@ impl Plan {
 
     /// Which limits these groups had to hold by force: a process killed for want of memory, a fork refused.
     pub(crate) fn hits(&self) -> Hits {
-        let count = |file: &str, word: &str| {
-            self.folders.iter().any(|folder| {
-                let text = fs::read_to_string(folder.join(file)).unwrap_or_default();
-                let number = text.lines().find_map(|line| line.strip_prefix(word)?.trim().parse::<u64>().ok());
-                number.is_some_and(|number| number > 0)
-            })
+        Hits { memory: self.killed() > 0, pids: self.count("pids.events", "max ") > 0 }
+    }
+
+    /// How many processes were killed for want of memory until now.
+    pub(crate) fn killed(&self) -> u64 {
+        self.count("memory.events", "oom_kill ") + self.count("memory.oom_control", "oom_kill ")
+    }
+
+    fn count(&self, file: &str, word: &str) -> u64 {
+        let number = |folder: &PathBuf| {
+            let text = fs::read_to_string(folder.join(file)).ok()?;
+            text.lines().find_map(|line| line.strip_prefix(word)?.trim().parse::<u64>().ok())
         };
-        let memory = count("memory.events", "oom_kill ") || count("memory.oom_control", "oom_kill ");
-        Hits { memory, pids: count("pids.events", "max ") }
+        self.folders.iter().filter_map(number).fold(0, u64::saturating_add)
     }
 
     /// The files into which a process writes itself.

@@ -1,13 +1,13 @@
 //! One execution in a sandbox: its deadline, its output, the limits that have to be looked at, its end.
 
+use super::patrol::Patrol;
 use super::protocol::{EGRESS_PORT, Kind, Start};
 use super::session::{Event, Mailbox, Session, Waited};
-use super::{Jail, lock, proc, workspace};
+use super::{Jail, lock};
 use crate::cancel::Cancel;
 use crate::runtime::{
-    Access, Attached, Exec, ExecResult, Exit, Hold, Limit, Printed, Program, RuntimeError, RuntimeKind, State,
+    Access, Attached, Exec, ExecResult, Exit, Limit, Printed, Program, RuntimeError, RuntimeKind, State,
 };
-use aic_base::Limits;
 use std::collections::BTreeMap;
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -20,10 +20,10 @@ const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 const GRACE: Duration = Duration::from_secs(2);
 /// The same at the end of a serial line, whose processor may be an emulated one.
 const SLOW_GRACE: Duration = Duration::from_secs(10);
-/// How often limits are looked at that nothing enforces.
-const LOOK: Duration = Duration::from_millis(100);
 /// How long a copied workspace may take to come out of a machine's memory.
 const PACKED_WITHIN: Duration = Duration::from_secs(60);
+/// A file grew beyond the rlimit.
+const SIGXFSZ: i32 = 25;
 const ENOENT: i32 = 2;
 const EACCES: i32 = 13;
 
@@ -74,8 +74,8 @@ fn start_of(
 /// Runs a program to its end.
 pub(super) fn run(
     kind: RuntimeKind,
-    jail: &Jail,
-    session: &Session,
+    jail: &Arc<Jail>,
+    session: &Arc<Session>,
     exec: &Exec,
     cancel: &Cancel,
 ) -> Result<ExecResult, RuntimeError> {
@@ -89,15 +89,18 @@ pub(super) fn run(
         jail.end(State::Dead, Some(why.clone()));
         RuntimeError::Died { id: id.clone(), why }
     };
+    let groups = Arc::clone(&lock(&jail.groups));
+    let killed = groups.killed();
     let mark = session.gate.as_ref().map_or(0, |gate| gate.mark());
     let mailbox = session.run(&start).map_err(died)?;
+    let watched = Patrol::start(jail, session, &limits, mailbox.nudger());
+    let patrol = watched.inspect_err(|_| session.ask(Kind::Kill, mailbox.id, &[9])).map_err(died)?;
     session.feed(mailbox.id, &exec.stdin);
     session.ask(Kind::Eof, mailbox.id, &[]);
     let nudge = mailbox.nudger();
     let _watch = cancel.watch(nudge);
 
     let deadline = started.checked_add(exec.timeout.min(limits.timeout));
-    let mut patrol = Patrol::new(jail, session, &limits);
     let mut got = Got { left: limits.output, ..Got::default() };
     let ended = loop {
         if cancel.is_cancelled() {
@@ -106,10 +109,10 @@ pub(super) fn run(
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             break Ending::Over(Limit::Timeout);
         }
-        if let Some(limit) = patrol.look() {
+        if let Some(limit) = patrol.over() {
             break Ending::Over(limit);
         }
-        match mailbox.wait(patrol.until(deadline)) {
+        match mailbox.wait(deadline) {
             Ok(Event::Exit(ended)) => {
                 got.truncated |= ended.truncated;
                 break Ending::Itself(ended.code.map_or(Exit::Signal(ended.signal), Exit::Code));
@@ -132,7 +135,10 @@ pub(super) fn run(
         }
     };
     let exit = match ended {
-        Ending::Itself(exit) => exit,
+        Ending::Itself(Exit::Code(0)) => Exit::Code(0),
+        // Perhaps not itself, but something that it, or another execution in the same memory, had started.
+        Ending::Itself(_) if groups.killed() > killed => Exit::Over(Limit::Memory),
+        Ending::Itself(exit) => of_limit(exit),
         Ending::Broke(limit) => Exit::Over(limit),
         Ending::Over(limit) => {
             put_down(jail, session, &mailbox, &mut got);
@@ -195,6 +201,11 @@ enum Ending {
     Cancelled,
 }
 
+/// A signal that the kernel sends at a limit is that limit.
+fn of_limit(exit: Exit) -> Exit {
+    if exit == Exit::Signal(SIGXFSZ) { Exit::Over(Limit::FileSize) } else { exit }
+}
+
 fn explain(number: i32, why: &str, exec: &Exec) -> String {
     let hint = match number {
         ENOENT => "; it must lie in the sandbox's root file system, and so must its folder",
@@ -252,77 +263,25 @@ impl Got {
     }
 }
 
-/// Looks at the limits that nothing enforces.
-struct Patrol<'a> {
-    jail: &'a Jail,
-    session: &'a Session,
-    memory: Option<u64>,
-    disk: Option<u64>,
-    next: Instant,
-}
-
-impl<'a> Patrol<'a> {
-    fn new(jail: &'a Jail, session: &'a Session, limits: &Limits) -> Self {
-        let watched = |limit: Limit| jail.kept.iter().any(|kept| kept.limit == limit && kept.hold == Hold::Watched);
-        let memory = watched(Limit::Memory).then(|| limits.memory.saturating_add(jail.overhead));
-        let written = matches!(jail.workspace.access, Access::Copy | Access::ReadWrite);
-        // What was there before is not the guest's.
-        let disk = (written && watched(Limit::Disk)).then(|| match jail.workspace.access {
-            Access::Copy => limits.disk,
-            _ => limits.disk.saturating_add(workspace::size(&jail.workspace.path, u64::MAX)),
-        });
-        Self { jail, session, memory, disk, next: Instant::now() + LOOK }
-    }
-
-    fn look(&mut self) -> Option<Limit> {
-        if Instant::now() < self.next || (self.memory.is_none() && self.disk.is_none()) {
-            return None;
-        }
-        let began = Instant::now();
-        let over = self.over();
-        // A look that takes long is made less often, so that it costs a tenth of the time at most.
-        self.next = Instant::now() + LOOK.max(began.elapsed() * 10);
-        over
-    }
-
-    fn over(&self) -> Option<Limit> {
-        if let (Some(most), Some(keeper)) = (self.memory, self.session.process())
-            && proc::memory(&proc::descendants(keeper.pid)) > most
-        {
-            return Some(Limit::Memory);
-        }
-        if let Some(most) = self.disk
-            && workspace::size(&self.jail.workspace.path, most) > most
-        {
-            return Some(Limit::Disk);
-        }
-        None
-    }
-
-    /// When to wake at the latest.
-    fn until(&self, deadline: Option<Instant>) -> Option<Instant> {
-        if self.memory.is_none() && self.disk.is_none() {
-            return deadline;
-        }
-        Some(deadline.map_or(self.next, |deadline| deadline.min(self.next)))
-    }
-}
-
 /// Starts a program and stays with it.
 pub(super) fn attach(
     kind: RuntimeKind,
-    jail: &Jail,
+    jail: &Arc<Jail>,
     session: Arc<Session>,
     exec: &Exec,
     terminal: Option<(u16, u16)>,
 ) -> Result<Box<dyn Attached>, RuntimeError> {
     let id = lock(&jail.record).id.clone();
     let (start, program) = start_of(kind, jail, exec, terminal, u64::MAX)?;
-    let mailbox = session.run(&start).map_err(|why| RuntimeError::Died { id: id.clone(), why })?;
+    let died = |why| RuntimeError::Died { id: id.clone(), why };
+    let mailbox = session.run(&start).map_err(died)?;
+    let (ended, victim) = (Arc::clone(&session), mailbox.id);
+    let limits = lock(&jail.record).spec.limits.clone();
+    let patrol = Patrol::start(jail, &session, &limits, move || ended.ask(Kind::Kill, victim, &[9])).map_err(died)?;
     session.feed(mailbox.id, &exec.stdin);
     // A terminal is attached to for as long as somebody sits at it; a deadline is kept where one was given.
     let deadline = Instant::now().checked_add(exec.timeout);
-    let link = Link { kind, id, program, session, mailbox, deadline, over: false };
+    let link = Link { kind, id, program, session, mailbox, deadline, patrol, over: false };
     Ok(Box::new(link))
 }
 
@@ -333,6 +292,7 @@ struct Link {
     session: Arc<Session>,
     mailbox: Mailbox,
     deadline: Option<Instant>,
+    patrol: Patrol,
     over: bool,
 }
 
@@ -379,7 +339,8 @@ impl Attached for Link {
                 Ok(Event::Stderr(bytes)) => return Ok(Some(Printed::Stderr(bytes))),
                 Ok(Event::Exit(ended)) => {
                     self.over = true;
-                    let exit = ended.code.map_or(Exit::Signal(ended.signal), Exit::Code);
+                    let itself = ended.code.map_or(Exit::Signal(ended.signal), Exit::Code);
+                    let exit = self.patrol.over().map_or(of_limit(itself), Exit::Over);
                     return Ok(Some(Printed::End(exit)));
                 }
                 Ok(Event::Failed(_, why)) => {

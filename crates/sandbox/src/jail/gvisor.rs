@@ -25,6 +25,9 @@ const OVERHEAD_EACH: u64 = 4 << 20;
 const TASKS: u64 = 256;
 const TASKS_EACH: u64 = 8;
 
+/// Names a `runsc` to use in place of the one on the path.
+pub(crate) const VARIABLE: &str = "AIC_RUNSC";
+
 /// gVisor, as it works here.
 #[derive(Debug, Clone)]
 pub(crate) struct Gvisor {
@@ -34,9 +37,13 @@ pub(crate) struct Gvisor {
 }
 
 impl Gvisor {
-    /// `runsc` where it is found, used as this user can.
+    /// `runsc` where it is found, or where [`VARIABLE`] says that it is, used as this user can.
     pub(crate) fn find() -> Option<Self> {
-        let runsc = wall::find_program("runsc")?;
+        let named = std::env::var_os(VARIABLE).map(PathBuf::from);
+        let runsc = match named {
+            Some(path) => Some(path).filter(|path| path.is_absolute() && wall::is_program(path))?,
+            None => wall::find_program("runsc")?,
+        };
         Some(Self { runsc, rootless: !rustix::process::geteuid().is_root() })
     }
 
@@ -110,12 +117,33 @@ impl Wall for Gvisor {
 
     fn keeps(&self, limits: &Limits, groups: cgroup::Ability) -> Vec<Kept> {
         let mut kept = wall::keeps(limits, groups, "the agent, which a program cannot reach");
+        let most = limits.memory.saturating_add(self.overhead(limits).0);
+        kept.push(Kept::watched(
+            Limit::Memory,
+            match groups.memory {
+                true => format!(
+                    "what programs have is looked at ten times a second; a control group holds it, with what \
+                     gVisor's kernel may need itself, at {} MiB",
+                    most >> 20
+                ),
+                false => "rlimit for each process; what all have is looked at ten times a second".into(),
+            },
+        ));
         kept.push(Kept::enforced(Limit::Pids, "rlimit of the sandbox's user"));
         kept.push(Kept::watched(
             Limit::Disk,
             "/tmp has a fixed size; a writable workspace is looked at while a program runs",
         ));
         kept
+    }
+
+    /// gVisor's kernel keeps its programs' memory in one file, and its own on its heap.
+    fn guest_apart(&self) -> bool {
+        true
+    }
+
+    fn evidence(&self) -> String {
+        self.runsc.display().to_string()
     }
 
     fn copy_owner(&self) -> Option<u32> {
@@ -163,6 +191,7 @@ impl Wall for Gvisor {
             files: u64::from(limits.files),
             file_size: limits.file_size,
             egress: false,
+            signals: true,
         };
         let state = room.folder.join("runsc");
         Ok(Built { launch: self.launch(room, &bundle, state), setup, serial: false })

@@ -10,7 +10,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// Bytes of all images together that are kept.
 pub(super) const MOST_KEPT: u64 = 8 << 30;
@@ -18,9 +18,8 @@ pub(super) const MOST_KEPT: u64 = 8 << 30;
 const UNKNOWN: u64 = 4 << 30;
 const PREFIX: &str = ".rootfs-";
 const SIZE: &str = ".size-";
-/// Folders in which images are being unpacked, and how old one is that a crash has left.
-pub(super) const WORK: &str = ".oci-";
-const ABANDONED: Duration = Duration::from_secs(86_400);
+/// Folders in which images are being unpacked. Whoever works in one has its lock.
+const WORK: &str = ".oci-";
 
 /// An image that is in use. It stays where it is as long as this lives.
 #[derive(Debug)]
@@ -52,13 +51,63 @@ pub(super) fn take(home: &Path, name: &str) -> io::Result<Option<Unpacked>> {
     };
     flock(&used, FlockOperation::LockShared)?;
     // It may have been taken away before the lock was had.
-    let (had, there) = (used.metadata()?, fs::symlink_metadata(&path));
-    if !there.is_ok_and(|there| (there.dev(), there.ino()) == (had.dev(), had.ino())) {
+    if !is_at(&used, &path) {
         return Ok(None);
     }
     // When it was used last; one whose time cannot be set only goes sooner.
     let _ = used.set_modified(SystemTime::now());
     Ok(Some(Unpacked { path, _used: used }))
+}
+
+/// A folder to unpack in, which goes when this is dropped, or is swept when its owner crashed.
+#[derive(Debug)]
+pub(super) struct Work {
+    folder: tempfile::TempDir,
+    _own: File,
+}
+
+impl Work {
+    /// A new one.
+    ///
+    /// # Errors
+    /// When it cannot be made or locked.
+    pub(super) fn new(home: &Path) -> io::Result<Self> {
+        loop {
+            let made = tempfile::Builder::new().prefix(WORK).tempdir_in(home)?;
+            // Somebody may have swept it away before it was locked.
+            let own = match folder(made.path()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                own => own?,
+            };
+            flock(&own, FlockOperation::LockExclusive)?;
+            if is_at(&own, made.path()) {
+                return Ok(Self { folder: made, _own: own });
+            }
+        }
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// Whether this open folder still lies there.
+fn is_at(open: &File, path: &Path) -> bool {
+    let there = fs::symlink_metadata(path);
+    open.metadata().is_ok_and(|had| there.is_ok_and(|there| (there.dev(), there.ino()) == (had.dev(), had.ino())))
+}
+
+/// Removes folders in which somebody who crashed was unpacking.
+pub(super) fn sweep(home: &Path) {
+    let entries = fs::read_dir(home).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(WORK)) {
+        // Locked until it is gone, so that nobody takes it in between.
+        let Ok(alone) = folder(&entry.path()) else { continue };
+        if flock(&alone, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            drop(keeper::remove(&entry.path()));
+        }
+    }
 }
 
 /// Puts what was unpacked in its place, where somebody else may have been quicker, and removes what is too much.
@@ -79,8 +128,8 @@ pub(super) fn put(home: &Path, name: &str, root: &Path, bytes: u64) -> io::Resul
 
 /// Removes images until those that are left have no more than so many bytes together, or are in use. How many went.
 pub(super) fn remove(home: &Path, most: u64) -> usize {
-    let entries = || fs::read_dir(home).into_iter().flatten().flatten();
-    let mut all: Vec<(SystemTime, u64, String)> = entries()
+    let entries = fs::read_dir(home).into_iter().flatten().flatten();
+    let mut all: Vec<(SystemTime, u64, String)> = entries
         .filter_map(|entry| {
             let name = entry.file_name().to_str()?.strip_prefix(PREFIX)?.to_owned();
             let size = fs::read_to_string(home.join(format!("{SIZE}{name}"))).ok();
@@ -97,12 +146,7 @@ pub(super) fn remove(home: &Path, most: u64) -> usize {
             removed += 1;
         }
     }
-    for entry in entries().filter(|entry| entry.file_name().to_string_lossy().starts_with(WORK)) {
-        let age = entry.metadata().and_then(|found| found.modified()).ok().and_then(|then| then.elapsed().ok());
-        if age.is_some_and(|age| age > ABANDONED) {
-            drop(keeper::remove(&entry.path()));
-        }
-    }
+    sweep(home);
     removed
 }
 
@@ -113,7 +157,7 @@ fn remove_one(home: &Path, name: &str) -> bool {
         return false;
     }
     // Away at once, so that nobody takes half of it; what is left of it by a crash is as any other work left behind.
-    let Ok(away) = tempfile::Builder::new().prefix(WORK).tempdir_in(home) else { return false };
+    let Ok(away) = Work::new(home) else { return false };
     let gone = away.path().join("root");
     if fs::rename(&path, &gone).is_err() {
         return false;
@@ -125,6 +169,7 @@ fn remove_one(home: &Path, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     /// An image of ten bytes, used so many seconds after the beginning.
     fn image(home: &Path, name: &str, second: u64) -> Unpacked {
@@ -152,6 +197,18 @@ mod tests {
         assert_eq!((remove(home.path(), 10), there()), (1, [false, false, false, true]), "it was used just now");
         assert_eq!(remove(home.path(), 0), 1);
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0, "nothing is left");
+    }
+
+    #[test]
+    fn what_a_crash_left_in_the_middle_of_unpacking_is_swept_and_what_is_being_unpacked_stays() {
+        let home = tempfile::tempdir().unwrap();
+        let (crashed, works) = (home.path().join(format!("{WORK}crashed")), Work::new(home.path()).unwrap());
+        fs::create_dir(&crashed).unwrap();
+        fs::write(crashed.join("half"), "x").unwrap();
+        remove(home.path(), MOST_KEPT);
+        assert!(!crashed.exists() && works.path().is_dir());
+        drop(works);
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
     }
 
     #[test]

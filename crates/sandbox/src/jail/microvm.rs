@@ -208,7 +208,6 @@ impl Wall for Microvm {
 
     fn keeps(&self, limits: &Limits, groups: cgroup::Ability) -> Vec<Kept> {
         let mut kept = wall::keeps(limits, groups, "the agent, which a program cannot reach");
-        kept.retain(|kept| kept.limit != Limit::Memory);
         kept.extend([
             Kept::enforced(Limit::Memory, "control group inside a machine whose memory has a fixed size"),
             Kept::enforced(Limit::Pids, "control group inside the machine"),
@@ -249,6 +248,7 @@ impl Wall for Microvm {
             files: u64::from(limits.files),
             file_size: limits.file_size,
             egress: false,
+            signals: false,
         };
         let launch = Launch { argv, groups: room.groups.clone(), user, group, processors: 0, state: Vec::new() };
         Ok(Built { launch, setup, serial: true })

@@ -13,6 +13,7 @@ mod images;
 mod keeper;
 mod microvm;
 mod oci;
+mod patrol;
 pub(crate) mod proc;
 #[allow(dead_code, reason = "the agent uses the other half")]
 #[path = "../../agent/protocol.rs"]
@@ -36,6 +37,7 @@ use crate::runtime::{
 use aic_base::Limits;
 pub(crate) use changes::{changes, read};
 pub use folder::StateDir;
+pub(crate) use gvisor::VARIABLE as RUNSC;
 pub(crate) use keeper::{KEEPER, keeper_main};
 use session::Session;
 use std::collections::HashMap;
@@ -86,9 +88,15 @@ struct Jail {
     /// Keeps that folder from being removed.
     _image: Option<images::Unpacked>,
     owner: Option<u32>,
-    /// What was no file in the workspace before it was shared.
-    special: Vec<workspace::Known>,
+    /// What lay in a workspace that it may write in, before it was started.
+    before: Mutex<Arc<workspace::Survey>>,
     kept: Vec<Kept>,
+    /// Its control groups, as it was started last.
+    groups: Mutex<Arc<cgroup::Plan>>,
+    /// Whether a control group holds its memory.
+    grouped: bool,
+    /// Whether the guest's memory can be told from the wall's.
+    guest_apart: bool,
     /// Memory that the wall needs for itself, in bytes.
     overhead: u64,
     life: Mutex<Life>,
@@ -157,7 +165,8 @@ impl Jails {
 
     /// What it is made of, beside a tool: a probe is good as long as this stays.
     pub(crate) fn depends_on(&self) -> String {
-        self.wall.evidence()
+        // The state folder too: what runs as another user must get through to it.
+        format!("{} {}", self.wall.evidence(), self.state.path().display())
     }
 
     /// What holds limits here, in words: the evidence of a probe.
@@ -219,6 +228,11 @@ impl Jails {
         let cannot = |why: String| RuntimeError::CannotStart { runtime: self.name(), why };
         let mut record = lock(&jail.record).clone();
         let folder = self.state.folder(&record.id);
+        if jail.workspace.access == Access::ReadWrite {
+            let path = &jail.workspace.path;
+            let before = workspace::survey(path).map_err(|error| RuntimeError::file(path, error))?;
+            *lock(&jail.before) = Arc::new(before);
+        }
         for old in ["bundle", "root", "runsc"] {
             keeper::remove(&folder.join(old)).map_err(|error| RuntimeError::file(&folder, error))?;
         }
@@ -226,6 +240,7 @@ impl Jails {
         let limits = &record.spec.limits;
         let (memory, tasks) = self.wall.overhead(limits);
         let groups = cgroup::plan(record.id.as_str(), self.groups, limits, memory, tasks);
+        *lock(&jail.groups) = Arc::new(groups.clone());
         let room = wall::Room {
             id: record.id.as_str(),
             folder: &folder,
@@ -327,8 +342,12 @@ impl Jail {
         }
         // Now that nobody can put it back.
         if self.workspace.access == Access::ReadWrite {
-            workspace::strip(&self.workspace.path, &self.special);
+            workspace::strip(&self.workspace.path, &self.before());
         }
+    }
+
+    fn before(&self) -> Arc<workspace::Survey> {
+        Arc::clone(&lock(&self.before))
     }
 
     fn status(&self) -> Status {
@@ -365,6 +384,7 @@ impl Runtime for Jails {
     }
 
     fn create(&self, spec: &SandboxSpec) -> Result<SandboxId, RuntimeError> {
+        crate::runtime::check(&spec.limits)?;
         let id = spec.name.clone().unwrap_or_else(SandboxId::fresh);
         let created_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
         let created_ms = i64::try_from(created_ms).unwrap_or(i64::MAX);
@@ -498,7 +518,7 @@ impl Jails {
     fn furnish(&self, folder: &std::path::Path, record: folder::Record) -> Result<Jail, RuntimeError> {
         let spec = &record.spec;
         let mut workspace = spec.workspace.clone();
-        let (mut owner, mut special) = (None, Vec::new());
+        let mut owner = None;
         if let Err(why) = self.wall.shares(workspace.access) {
             return Err(RuntimeError::Unsupported { runtime: self.name(), what: why.into() });
         }
@@ -524,8 +544,7 @@ impl Jails {
                     .map_err(|error| RuntimeError::file(&workspace.path, error))?;
                 workspace.path = copy;
             }
-            Access::ReadWrite => special = workspace::special(&workspace.path),
-            Access::None | Access::ReadOnly => {}
+            Access::ReadWrite | Access::None | Access::ReadOnly => {}
         }
         let image = match &spec.rootfs {
             Rootfs::Oci(image) => {
@@ -539,7 +558,20 @@ impl Jails {
         let kept = self.keeps(&spec.limits);
         let (overhead, _) = self.wall.overhead(&spec.limits);
         let life = Mutex::new(Life { state: State::Created, why: None, session: None });
-        Ok(Jail { record: Mutex::new(record), workspace, rootfs, _image: image, owner, special, kept, overhead, life })
+        Ok(Jail {
+            record: Mutex::new(record),
+            workspace,
+            rootfs,
+            _image: image,
+            owner,
+            before: Mutex::default(),
+            groups: Mutex::default(),
+            kept,
+            grouped: self.groups.memory,
+            guest_apart: self.wall.guest_apart(),
+            overhead,
+            life,
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 //! folder (the kernel resolves them with that folder as root), devices and set-user-ID bits are left out, and there are
 //! caps on everything. Of the image's settings none is used: what runs, as whom and with what environment is ours to say.
 
-use super::images::{self, Unpacked, WORK};
+use super::images::{self, Unpacked, Work};
 use super::tar::{Archive, What};
 use super::workspace::{enter, look, names};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, fchmod, linkat, mkdirat, openat, openat2, symlinkat, unlinkat};
@@ -66,7 +66,7 @@ pub(crate) fn unpacked(image: &Path, home: &Path) -> io::Result<Unpacked> {
     if image.is_dir() {
         return from_layout(image, home);
     }
-    let layout = tempfile::Builder::new().prefix(WORK).tempdir_in(home)?;
+    let layout = Work::new(home)?;
     open_archive(image, layout.path())?;
     from_layout(layout.path(), home)
 }
@@ -159,7 +159,7 @@ fn from_layout(layout: &Path, home: &Path) -> io::Result<Unpacked> {
     if let Some(known) = images::take(home, &short)? {
         return Ok(known);
     }
-    let work = tempfile::Builder::new().prefix(WORK).tempdir_in(home)?;
+    let work = Work::new(home)?;
     let room = work.path().join("root");
     fs::create_dir(&room)?;
     let mut unpacker = Unpacker::new(&room)?;
@@ -243,6 +243,9 @@ impl Unpacker {
             return Ok(());
         }
         if let Some(hidden) = name.strip_prefix(b".wh.").filter(|_| self.whiteouts) {
+            if matches!(hidden, b"" | b"." | b"..") {
+                return Err(bad("it hides a name that is none"));
+            }
             return remove(&parent, &c(hidden)?, 0);
         }
         let path = c(name)?;
@@ -332,6 +335,9 @@ fn split(path: &[u8]) -> io::Result<Place> {
 fn remove(folder: &OwnedFd, name: &CString, depth: usize) -> io::Result<()> {
     if depth > DEEPEST_FOLDER {
         return Err(bad("folders lie too deep in each other"));
+    }
+    if matches!(name.as_bytes(), b"" | b"." | b"..") {
+        return Err(bad("a name that leads elsewhere"));
     }
     match look(folder, name) {
         Ok((kind, _)) if kind.is_dir() => {
@@ -450,6 +456,21 @@ mod tests {
         assert!(fs::symlink_metadata(root.unwrap().join("g")).unwrap().is_symlink());
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1);
         assert_eq!(fs::read(&file).unwrap(), b"kept");
+    }
+
+    #[test]
+    fn a_whiteout_that_names_the_folder_itself_or_the_one_above_is_refused_and_removes_nothing() {
+        for name in ["a/.wh...", "a/.wh..", "a/.wh.", ".wh..."] {
+            let (layout, home) = (layout(&[&[(b'0', name, "", 0, b"")]]), tempfile::tempdir().unwrap());
+            fs::create_dir(home.path().join("other")).unwrap();
+            let error = unpacked(layout.path(), home.path()).unwrap_err();
+            assert!(error.to_string().contains("hides a name that is none"), "{name}: {error}");
+            assert!(home.path().join("other").is_dir(), "{name}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let below = folder.path().join("below");
+        fs::create_dir(&below).unwrap();
+        assert!(remove(&File::open(&below).unwrap().into(), &c"..".to_owned(), 0).is_err() && below.is_dir());
     }
 
     #[test]

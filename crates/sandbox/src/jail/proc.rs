@@ -1,7 +1,10 @@
 //! What `/proc` says of processes: who lives, who descends from whom, what they use.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 /// A process that cannot be confused with a later one of the same number.
@@ -40,6 +43,7 @@ impl Process {
 struct Stat {
     state: char,
     parent: i32,
+    /// Processor time, also that of children that ended and were waited for.
     ticks: u64,
     started: u64,
 }
@@ -57,7 +61,7 @@ impl Stat {
         Some(Self {
             state: fields.first()?.chars().next()?,
             parent: fields.get(1)?.parse().ok()?,
-            ticks: number(11)? + number(12)?,
+            ticks: (11..=14).map(number).sum::<Option<u64>>()?,
             started: number(19)?,
         })
     }
@@ -81,6 +85,14 @@ pub(crate) fn descendants(of: i32) -> Vec<i32> {
         next.extend(born);
     }
     found
+}
+
+/// Whether a process names this, and nothing beside it, as an argument.
+pub(crate) fn is_named(argument: &OsStr) -> bool {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.parse::<i32>().is_ok()));
+    let mut lines = pids.map(|entry| fs::read(entry.path().join("cmdline")).unwrap_or_default());
+    lines.any(|line| line.split(|byte| *byte == 0).any(|word| word == argument.as_bytes()))
 }
 
 /// What some processes use together.
@@ -118,6 +130,69 @@ fn memory_of(pid: i32) -> u64 {
     field(&smaps, "Pss:") * 1024
 }
 
+/// What open files hold that no folder shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// Bytes of files that lie in memory alone: all of a guest's memory, where gVisor is its kernel.
+    pub(crate) memory: u64,
+    /// Bytes of files on the device that have no name any more.
+    pub(crate) nameless: u64,
+}
+
+/// What these processes hold by open descriptors and by mappings; `device` is where nameless files are looked for.
+pub(crate) fn held(pids: &[i32], device: Option<u64>) -> Held {
+    let (mut sum, mut seen) = (Held::default(), HashSet::new());
+    for pid in pids {
+        for entry in fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let Ok(target) = fs::read_link(&path) else { continue };
+            let target = target.as_os_str().as_bytes();
+            let in_memory = target.starts_with(b"/memfd:");
+            if !(in_memory || device.is_some() && target.ends_with(b" (deleted)")) {
+                continue;
+            }
+            let Ok(found) = fs::metadata(&path) else { continue };
+            let bytes = found.blocks().saturating_mul(512);
+            if !found.is_file() || !seen.insert((found.dev(), found.ino())) {
+                continue;
+            }
+            if in_memory {
+                sum.memory = sum.memory.saturating_add(bytes);
+            } else if found.nlink() == 0 && Some(found.dev()) == device {
+                sum.nameless = sum.nameless.saturating_add(bytes);
+            }
+        }
+    }
+    let Some(device) = device else { return sum };
+    // Mapped and closed: how much of it is on disk is not known, so all up to its last mapped byte counts.
+    let mut mapped: HashMap<u64, u64> = HashMap::new();
+    for pid in pids {
+        let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+        for (inode, end) in maps.lines().filter_map(|line| nameless_mapping(line, device)) {
+            let most = mapped.entry(inode).or_default();
+            *most = end.max(*most);
+        }
+    }
+    let mapped = mapped.into_iter().filter(|(inode, _)| !seen.contains(&(device, *inode)));
+    sum.nameless = mapped.fold(sum.nameless, |sum, (_, bytes)| sum.saturating_add(bytes));
+    sum
+}
+
+/// Of a line of `/proc/PID/maps` about a file without a name on this device: its number and where the mapping ends in it.
+fn nameless_mapping(line: &str, device: u64) -> Option<(u64, u64)> {
+    let mut fields = line.split_ascii_whitespace();
+    let (from, to) = fields.next()?.split_once('-')?;
+    let (rights, offset, place, inode) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+    let (major, minor) = place.split_once(':')?;
+    let hex = |text: &str| u64::from_str_radix(text, 16).ok();
+    let number = |text: &str| u32::from_str_radix(text, 16).ok();
+    let here = rustix::fs::makedev(number(major)?, number(minor)?) == device;
+    // A private mapping's changes are memory of the process, and what it shows of the disk was written before.
+    let counts = here && rights.ends_with('s') && line.ends_with(" (deleted)");
+    let end = hex(offset)?.saturating_add(hex(to)?.saturating_sub(hex(from)?));
+    counts.then_some((inode.parse().ok()?, end))
+}
+
 fn field(text: &str, name: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|rest| rest.split_ascii_whitespace().next()?.parse().ok()).unwrap_or_default()
@@ -129,9 +204,9 @@ mod tests {
 
     #[test]
     fn a_name_with_brackets_and_spaces_does_not_confuse_the_reader() {
-        let line = "42 (a) b (c) S 7 1 1 0 -1 0 0 0 0 0 30 12 0 0 20 0 1 0 999 1 1";
+        let line = "42 (a) b (c) S 7 1 1 0 -1 0 0 0 0 0 30 12 5 6 20 0 1 0 999 1 1";
         let stat = Stat::read(line).unwrap();
-        assert_eq!((stat.state, stat.parent, stat.ticks, stat.started), ('S', 7, 42, 999));
+        assert_eq!((stat.state, stat.parent, stat.ticks, stat.started), ('S', 7, 53, 999));
         assert!(Stat::read("42 (cut) S 7").is_none() && Stat::read("").is_none());
     }
 
@@ -140,6 +215,35 @@ mod tests {
         let own = Process::own().unwrap();
         assert!(own.is_alive());
         assert!(!Process { started: own.started + 1, ..own }.is_alive());
+    }
+
+    #[test]
+    fn files_in_memory_and_files_without_a_name_are_counted_as_long_as_somebody_has_them_open() {
+        use std::io::Write;
+        let own = [std::process::id().cast_signed()];
+        let folder = tempfile::tempdir().unwrap();
+        let device = folder.path().metadata().unwrap().dev();
+        let before = held(&own, Some(device));
+        let mut memory: fs::File = rustix::fs::memfd_create("test", rustix::fs::MemfdFlags::CLOEXEC).unwrap().into();
+        let mut file = fs::File::create(folder.path().join("gone")).unwrap();
+        memory.write_all(&[1; 1 << 20]).unwrap();
+        file.write_all(&[1; 1 << 20]).unwrap();
+        let named = held(&own, Some(device));
+        assert!(named.memory >= before.memory + (1 << 20) && named.nameless < before.nameless + (1 << 20));
+        fs::remove_file(folder.path().join("gone")).unwrap();
+        file.sync_all().unwrap();
+        assert!(held(&own, Some(device)).nameless >= 1 << 20);
+    }
+
+    #[test]
+    fn a_shared_mapping_of_a_file_without_a_name_counts_to_its_end() {
+        let device = rustix::fs::makedev(0xfe, 1);
+        let line = "7f00-9f00 rw-s 00001000 fe:01 77                         /work/a b (deleted)";
+        assert_eq!(nameless_mapping(line, device), Some((77, 0x3000)));
+        assert_eq!(nameless_mapping(&line.replace("rw-s", "rw-p"), device), None);
+        assert_eq!(nameless_mapping(&line.replace(" (deleted)", ""), device), None);
+        assert_eq!(nameless_mapping(line, 1), None);
+        assert_eq!(nameless_mapping("7f00", device), None);
     }
 
     #[test]

@@ -24,8 +24,12 @@ use std::time::Duration;
 
 /// The word that makes a worker a supervisor; the state folder comes after it, and the order on stdin.
 pub(crate) const SUPERVISOR: &str = "supervisor";
-/// The longest message of either side, in bytes.
-const MAX_MESSAGE: u32 = 128 << 20;
+/// The longest message of either side, in bytes, without the bytes that come after it.
+const MAX_MESSAGE: u32 = 16 << 20;
+/// The most bytes of a program's after a message.
+const MAX_BYTES: u32 = 1 << 30;
+/// Typed messages that may wait for a program that reads none.
+const MOST_TYPED: usize = 64;
 /// How long a supervisor may take to be there.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How long the other side of an attached program may say nothing before it is looked whether it still is there.
@@ -61,52 +65,72 @@ struct Work {
     argv: Vec<Vec<u8>>,
     env: BTreeMap<String, String>,
     folder: Option<PathBuf>,
-    stdin: Vec<u8>,
     timeout: Duration,
 }
 
-/// What it answers.
+/// What it answers. Bytes that a program printed come after it; of a result the first so many are its stdout.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Reply {
     Done,
     Status(Status),
     Stats(Stats),
-    Result(Box<ExecResult>),
+    Result(Box<ExecResult>, usize),
     Error(String),
-    Out(Vec<u8>),
-    Err(Vec<u8>),
+    Out,
+    Err,
     End(Exit),
 }
 
-/// What somebody who is attached says.
+/// What somebody who is attached says; what was typed comes after it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Typed {
-    Bytes(Vec<u8>),
+    Bytes,
     Close,
     Resize(u16, u16),
 }
 
-fn send(to: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
+/// Sends a message and the bytes that belong to it.
+fn send(to: &mut impl Write, message: &impl Serialize, bytes: &[u8]) -> io::Result<()> {
     let json = serde_json::to_vec(message).map_err(io::Error::other)?;
-    let length = u32::try_from(json.len()).ok().filter(|length| *length <= MAX_MESSAGE);
-    let length = length.ok_or_else(|| io::Error::other("the message is too long"))?;
-    to.write_all(&length.to_le_bytes())?;
+    let length = |bytes: &[u8], most: u32| {
+        let length = u32::try_from(bytes.len()).ok().filter(|length| *length <= most);
+        let why = || format!("{} bytes are more than the {most} that can be said at once", bytes.len());
+        length.ok_or_else(|| io::Error::new(io::ErrorKind::FileTooLarge, why()))
+    };
+    for length in [length(&json, MAX_MESSAGE)?, length(bytes, MAX_BYTES)?] {
+        to.write_all(&length.to_le_bytes())?;
+    }
     to.write_all(&json)?;
+    to.write_all(bytes)?;
     to.flush()
 }
 
-fn receive<T: for<'a> Deserialize<'a>>(from: &mut impl Read) -> io::Result<T> {
-    let mut length = [0; 4];
-    from.read_exact(&mut length)?;
-    let length = u32::from_le_bytes(length);
-    if length > MAX_MESSAGE {
+fn receive<T: for<'a> Deserialize<'a>>(from: &mut impl Read) -> io::Result<(T, Vec<u8>)> {
+    let mut lengths = [0; 8];
+    from.read_exact(&mut lengths)?;
+    let lengths = u64::from_le_bytes(lengths);
+    let (json, bytes) = (lengths & 0xffff_ffff, lengths >> 32);
+    if json > u64::from(MAX_MESSAGE) || bytes > u64::from(MAX_BYTES) {
         return Err(io::Error::other("the message is too long"));
     }
-    let mut json = Vec::new();
-    from.take(u64::from(length)).read_to_end(&mut json)?;
-    serde_json::from_slice(&json).map_err(io::Error::other)
+    let mut read = |length: u64| {
+        let mut all = Vec::new();
+        from.take(length).read_to_end(&mut all)?;
+        if (all.len() as u64) < length { Err(io::Error::from(io::ErrorKind::UnexpectedEof)) } else { Ok(all) }
+    };
+    let json = read(json)?;
+    Ok((serde_json::from_slice(&json).map_err(io::Error::other)?, read(bytes)?))
+}
+
+/// Answers, or says that the answer is too long to be given.
+fn answer(to: &mut UnixStream, reply: &Reply, bytes: &[u8]) {
+    if let Err(error) = send(to, reply, bytes)
+        && error.kind() == io::ErrorKind::FileTooLarge
+    {
+        let _ = send(to, &Reply::Error(format!("what it printed cannot be handed on: {error}")), &[]);
+    }
 }
 
 fn door(folder: &Path) -> PathBuf {
@@ -177,8 +201,32 @@ fn jails_of(kind: RuntimeKind, command: WorkerCommand, state: StateDir) -> Resul
     made.ok_or_else(|| format!("{kind} is not installed; run `aic doctor`"))
 }
 
+/// How long a supervisor may take to remove its sandbox, before it is ended instead.
+const DISMISSED_WITHIN: Duration = Duration::from_secs(20);
+
+/// Has the supervisor of a sandbox, where it has one, remove it and end. One that does not is killed; its sandbox is
+/// then removed by its keeper or by whoever asked for this.
+pub(super) fn dismiss(state: &StateDir, record: &super::folder::Record) {
+    let Ok(named) = Named::open(state, &record.id) else { return };
+    let asked = || -> io::Result<()> {
+        let mut stream = UnixStream::connect(&named.door)?;
+        stream.set_read_timeout(Some(DISMISSED_WITHIN))?;
+        stream.set_write_timeout(Some(DISMISSED_WITHIN))?;
+        send(&mut stream, &Request::Delete, &[])?;
+        receive::<Reply>(&mut stream).map(drop)
+    };
+    drop(asked());
+    let host = record.host;
+    // Only what was made to own this one: a sandbox's host may be any program that uses this library.
+    let words = fs::read(format!("/proc/{}/cmdline", host.pid)).unwrap_or_default();
+    if host.is_alive() && words.split(|byte| *byte == 0).any(|word| word == SUPERVISOR.as_bytes()) {
+        host.kill();
+    }
+}
+
 fn visit(jails: &Jails, id: &SandboxId, mut stream: UnixStream) {
-    let Ok(request) = receive::<Request>(&mut stream) else { return };
+    let Ok((request, stdin)) = receive::<Request>(&mut stream) else { return };
+    let mut printed = Vec::new();
     let done = |result: Result<(), RuntimeError>| result.map(|()| Reply::Done);
     let reply = match request {
         Request::Start => done(jails.start(id)),
@@ -188,15 +236,20 @@ fn visit(jails: &Jails, id: &SandboxId, mut stream: UnixStream) {
         Request::Restart => done(jails.restart(id)),
         Request::Status => jails.status(id).map(Reply::Status),
         Request::Stats => jails.stats(id).map(Reply::Stats),
-        Request::Exec(work) => exec(jails, id, work, &stream).map(|result| Reply::Result(Box::new(result))),
-        Request::Attach(work, terminal) => match jails.attach(id, &work.into(), terminal) {
+        Request::Exec(work) => exec(jails, id, &work.exec(stdin), &stream).map(|mut result| {
+            printed = std::mem::take(&mut result.stdout);
+            let count = printed.len();
+            printed.append(&mut result.stderr);
+            Reply::Result(Box::new(result), count)
+        }),
+        Request::Attach(work, terminal) => match jails.attach(id, &work.exec(stdin), terminal) {
             Ok(link) => return hold(link, stream),
             Err(error) => Err(error),
         },
         Request::Delete => {
             let deleted = done(jails.delete(id));
             let over = deleted.is_ok();
-            let _ = send(&mut stream, &deleted.unwrap_or_else(|error| Reply::Error(error.to_string())));
+            answer(&mut stream, &deleted.unwrap_or_else(|error| Reply::Error(error.to_string())), &[]);
             if over {
                 // There is nothing left to own.
                 std::process::exit(0);
@@ -204,31 +257,28 @@ fn visit(jails: &Jails, id: &SandboxId, mut stream: UnixStream) {
             return;
         }
     };
-    let _ = send(&mut stream, &reply.unwrap_or_else(|error| Reply::Error(error.to_string())));
-}
-
-impl From<Work> for Exec {
-    fn from(work: Work) -> Self {
-        let argv = work.argv.into_iter().map(std::ffi::OsString::from_vec).collect();
-        let Work { env, folder, stdin, timeout, .. } = work;
-        Self { program: Program::Command(argv), env, folder, stdin, timeout }
-    }
+    answer(&mut stream, &reply.unwrap_or_else(|error| Reply::Error(error.to_string())), &printed);
 }
 
 impl Work {
+    fn exec(self, stdin: Vec<u8>) -> Exec {
+        let argv = self.argv.into_iter().map(std::ffi::OsString::from_vec).collect();
+        let Self { env, folder, timeout, .. } = self;
+        Exec { program: Program::Command(argv), env, folder, stdin, timeout }
+    }
+
     fn of(exec: &Exec) -> Result<Self, RuntimeError> {
         let Program::Command(argv) = &exec.program else {
             let what = "runs no JavaScript in a named sandbox".into();
             return Err(RuntimeError::Unsupported { runtime: RuntimeKind::Wasm, what });
         };
         let argv = argv.iter().map(|argument| argument.clone().into_vec()).collect();
-        let Exec { env, folder, stdin, timeout, .. } = exec.clone();
-        Ok(Self { argv, env, folder, stdin, timeout })
+        Ok(Self { argv, env: exec.env.clone(), folder: exec.folder.clone(), timeout: exec.timeout })
     }
 }
 
 /// Runs a program; when the asker goes away, so does the program.
-fn exec(jails: &Jails, id: &SandboxId, work: Work, stream: &UnixStream) -> Result<ExecResult, RuntimeError> {
+fn exec(jails: &Jails, id: &SandboxId, work: &Exec, stream: &UnixStream) -> Result<ExecResult, RuntimeError> {
     let cancel = Cancel::new();
     let raised = cancel.clone();
     let watch = stream.try_clone().ok().and_then(|mut other| {
@@ -236,14 +286,14 @@ fn exec(jails: &Jails, id: &SandboxId, work: Work, stream: &UnixStream) -> Resul
         // Nothing more is said: a byte or an end means that the asker is gone. It ends with the stream.
         watch.spawn(move || drop(other.read(&mut [0]).map(|_| raised.cancel()))).ok()
     });
-    let result = jails.exec(id, &work.into(), &cancel);
+    let result = jails.exec(id, work, &cancel);
     drop(watch);
     result
 }
 
 /// Goes between a program and whoever is attached to it.
 fn hold(mut link: Box<dyn Attached>, mut stream: UnixStream) {
-    let (typed, queue) = std::sync::mpsc::channel::<Option<Typed>>();
+    let (typed, queue) = std::sync::mpsc::sync_channel::<Option<(Typed, Vec<u8>)>>(MOST_TYPED);
     let Ok(mut input) = stream.try_clone() else { return };
     let reader = std::thread::Builder::new().name("typed".into()).spawn(move || {
         while let Ok(message) = receive::<Typed>(&mut input) {
@@ -253,27 +303,27 @@ fn hold(mut link: Box<dyn Attached>, mut stream: UnixStream) {
         }
         drop(typed.send(None));
     });
-    if reader.is_err() || send(&mut stream, &Reply::Done).is_err() {
+    if reader.is_err() || send(&mut stream, &Reply::Done, &[]).is_err() {
         return;
     }
     loop {
         for message in queue.try_iter() {
             // To a program that has just ended nothing can be said; how it ended comes next.
             drop(match message {
-                Some(Typed::Bytes(bytes)) => link.write(&bytes),
-                Some(Typed::Close) => link.close(),
-                Some(Typed::Resize(rows, columns)) => link.resize(rows, columns),
+                Some((Typed::Bytes, bytes)) => link.write(&bytes),
+                Some((Typed::Close, _)) => link.close(),
+                Some((Typed::Resize(rows, columns), _)) => link.resize(rows, columns),
                 None => return,
             });
         }
-        let (reply, last) = match link.next(PULSE) {
+        let (reply, bytes, last) = match link.next(PULSE) {
             Ok(None) => continue,
-            Ok(Some(Printed::Stdout(bytes))) => (Reply::Out(bytes), false),
-            Ok(Some(Printed::Stderr(bytes))) => (Reply::Err(bytes), false),
-            Ok(Some(Printed::End(exit))) => (Reply::End(exit), true),
-            Err(error) => (Reply::Error(error.to_string()), true),
+            Ok(Some(Printed::Stdout(bytes))) => (Reply::Out, bytes, false),
+            Ok(Some(Printed::Stderr(bytes))) => (Reply::Err, bytes, false),
+            Ok(Some(Printed::End(exit))) => (Reply::End(exit), Vec::new(), true),
+            Err(error) => (Reply::Error(error.to_string()), Vec::new(), true),
         };
-        if send(&mut stream, &reply).is_err() || last {
+        if send(&mut stream, &reply, &bytes).is_err() || last {
             let _ = stream.shutdown(std::net::Shutdown::Both);
             return;
         }
@@ -307,6 +357,9 @@ impl Named {
         start.args(&command.args).arg(SUPERVISOR).arg(state.path()).env_clear().current_dir("/");
         if let Some(path) = std::env::var_os("PATH") {
             start.env("PATH", path);
+        }
+        if let Some(runsc) = std::env::var_os(super::RUNSC) {
+            start.env(super::RUNSC, runsc);
         }
         if let (RuntimeKind::Microvm, Ok(image)) = (kind, super::image::GuestImage::find()) {
             start.env(super::image::VARIABLE, image.folder());
@@ -388,20 +441,24 @@ impl Named {
         RuntimeError::Refused { id: self.id.clone(), why }
     }
 
-    fn ask(&self, request: &Request) -> Result<(Reply, UnixStream), RuntimeError> {
-        let asked = || -> io::Result<(Reply, UnixStream)> {
+    fn ask(&self, request: &Request, stdin: &[u8]) -> Result<(Reply, Vec<u8>, UnixStream), RuntimeError> {
+        let asked = || -> io::Result<(Reply, Vec<u8>, UnixStream)> {
             let mut stream = UnixStream::connect(&self.door)?;
-            send(&mut stream, request)?;
-            Ok((receive(&mut stream)?, stream))
+            send(&mut stream, request, stdin)?;
+            let (reply, bytes) = receive(&mut stream)?;
+            Ok((reply, bytes, stream))
         };
-        match asked().map_err(|error| self.gone(error))? {
-            (Reply::Error(why), _) => Err(self.refused(why)),
-            answered => Ok(answered),
+        match asked() {
+            Ok((Reply::Error(why), ..)) => Err(self.refused(why)),
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                Err(self.refused(format!("its input, or its arguments and environment, are too long: {error}")))
+            }
+            answered => answered.map_err(|error| self.gone(error)),
         }
     }
 
     fn done(&self, request: &Request) -> Result<(), RuntimeError> {
-        self.ask(request).map(drop)
+        self.ask(request, &[]).map(drop)
     }
 
     /// Starts it.
@@ -457,8 +514,8 @@ impl Named {
     /// # Errors
     /// When its supervisor does not answer.
     pub fn status(&self) -> Result<Status, RuntimeError> {
-        match self.ask(&Request::Status)? {
-            (Reply::Status(status), _) => Ok(status),
+        match self.ask(&Request::Status, &[])? {
+            (Reply::Status(status), ..) => Ok(status),
             _ => Err(self.refused("it gave the wrong answer".into())),
         }
     }
@@ -468,8 +525,8 @@ impl Named {
     /// # Errors
     /// Those of [`Runtime::stats`].
     pub fn stats(&self) -> Result<Stats, RuntimeError> {
-        match self.ask(&Request::Stats)? {
-            (Reply::Stats(stats), _) => Ok(stats),
+        match self.ask(&Request::Stats, &[])? {
+            (Reply::Stats(stats), ..) => Ok(stats),
             _ => Err(self.refused("it gave the wrong answer".into())),
         }
     }
@@ -479,8 +536,11 @@ impl Named {
     /// # Errors
     /// Those of [`Runtime::exec`].
     pub fn exec(&self, exec: &Exec) -> Result<ExecResult, RuntimeError> {
-        match self.ask(&Request::Exec(Work::of(exec)?))? {
-            (Reply::Result(result), _) => Ok(*result),
+        match self.ask(&Request::Exec(Work::of(exec)?), &exec.stdin)? {
+            (Reply::Result(result, count), mut printed, _) if count <= printed.len() => {
+                let stderr = printed.split_off(count);
+                Ok(ExecResult { stdout: printed, stderr, ..*result })
+            }
             _ => Err(self.refused("it gave the wrong answer".into())),
         }
     }
@@ -490,7 +550,8 @@ impl Named {
     /// # Errors
     /// Those of [`Runtime::attach`].
     pub fn attach(&self, exec: &Exec, terminal: Option<(u16, u16)>) -> Result<Box<dyn Attached>, RuntimeError> {
-        let (_, stream) = self.ask(&Request::Attach(Work::of(exec)?, terminal))?;
+        let (_, _, stream) = self.ask(&Request::Attach(Work::of(exec)?, terminal), &exec.stdin)?;
+        // Without a bound: who types much before he listens would wait for himself.
         let (heard, queue) = std::sync::mpsc::channel();
         let mut input = stream.try_clone().map_err(|error| self.gone(error))?;
         let reader = std::thread::Builder::new().name("attached".into());
@@ -510,12 +571,12 @@ impl Named {
 struct Line {
     named: Named,
     stream: UnixStream,
-    queue: std::sync::mpsc::Receiver<Reply>,
+    queue: std::sync::mpsc::Receiver<(Reply, Vec<u8>)>,
 }
 
 impl Line {
-    fn say(&mut self, typed: &Typed) -> Result<(), RuntimeError> {
-        match send(&mut self.stream, typed) {
+    fn say(&mut self, typed: &Typed, bytes: &[u8]) -> Result<(), RuntimeError> {
+        match send(&mut self.stream, typed, bytes) {
             // The program has ended, or its supervisor has: what was heard last says which, in [`Attached::next`].
             Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(()),
             said => said.map_err(|error| self.named.gone(error)),
@@ -525,24 +586,24 @@ impl Line {
 
 impl Attached for Line {
     fn write(&mut self, bytes: &[u8]) -> Result<(), RuntimeError> {
-        self.say(&Typed::Bytes(bytes.to_vec()))
+        self.say(&Typed::Bytes, bytes)
     }
 
     fn close(&mut self) -> Result<(), RuntimeError> {
-        self.say(&Typed::Close)
+        self.say(&Typed::Close, &[])
     }
 
     fn resize(&mut self, rows: u16, columns: u16) -> Result<(), RuntimeError> {
-        self.say(&Typed::Resize(rows, columns))
+        self.say(&Typed::Resize(rows, columns), &[])
     }
 
     fn next(&mut self, within: Duration) -> Result<Option<Printed>, RuntimeError> {
         use std::sync::mpsc::RecvTimeoutError::{Disconnected, Timeout};
         match self.queue.recv_timeout(within) {
-            Ok(Reply::Out(bytes)) => Ok(Some(Printed::Stdout(bytes))),
-            Ok(Reply::Err(bytes)) => Ok(Some(Printed::Stderr(bytes))),
-            Ok(Reply::End(exit)) => Ok(Some(Printed::End(exit))),
-            Ok(Reply::Error(why)) => Err(self.named.refused(why)),
+            Ok((Reply::Out, bytes)) => Ok(Some(Printed::Stdout(bytes))),
+            Ok((Reply::Err, bytes)) => Ok(Some(Printed::Stderr(bytes))),
+            Ok((Reply::End(exit), _)) => Ok(Some(Printed::End(exit))),
+            Ok((Reply::Error(why), _)) => Err(self.named.refused(why)),
             Ok(_) => Err(self.named.refused("it gave the wrong answer".into())),
             Err(Timeout) => Ok(None),
             Err(Disconnected) => Err(self.named.gone(io::ErrorKind::BrokenPipe.into())),

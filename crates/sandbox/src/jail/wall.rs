@@ -50,6 +50,11 @@ pub(crate) trait Wall: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Whether all memory of the guest's, and no other, is in files that lie in memory alone.
+    fn guest_apart(&self) -> bool {
+        false
+    }
+
     /// Which user a copied workspace must belong to, where it is not the workbench's own.
     fn copy_owner(&self) -> Option<u32>;
 
@@ -93,13 +98,8 @@ pub(crate) trait Wall: Send + Sync + 'static {
     }
 }
 
-/// What holds all limits that do not depend on the wall: the rest is its own.
+/// What holds all limits that do not depend on the wall: memory, processes and disk are its own.
 pub(crate) fn keeps(limits: &Limits, groups: cgroup::Ability, agent: &str) -> Vec<Kept> {
-    let memory = if groups.memory {
-        Kept::enforced(Limit::Memory, "control group, for all processes and the sandbox itself together")
-    } else {
-        Kept::watched(Limit::Memory, "rlimit for each process; all together are looked at while a program runs")
-    };
     let processors = processors();
     let cpu = if groups.cpu {
         Kept::enforced(Limit::Cpu, "control group")
@@ -111,7 +111,6 @@ pub(crate) fn keeps(limits: &Limits, groups: cgroup::Ability, agent: &str) -> Ve
         Kept::advisory(Limit::Cpu, "part of a processor needs a control group")
     };
     vec![
-        memory,
         cpu,
         Kept::enforced(Limit::Files, "rlimit of each process"),
         Kept::enforced(Limit::FileSize, "rlimit of each process"),
@@ -251,13 +250,15 @@ fn make(folder: &Path) -> io::Result<()> {
 
 /// Finds a program on the `PATH`; empty entries, which mean the working folder, are left out.
 pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
-    use std::os::unix::fs::PermissionsExt;
     let path = std::env::var_os("PATH").unwrap_or_default();
     // Administrators' programs are not on everybody's path.
     let usual = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(PathBuf::from);
     let folders = std::env::split_paths(&path).chain(usual).filter(|folder| folder.is_absolute());
-    let is_program = |path: &PathBuf| {
-        std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-    };
-    folders.map(|folder| folder.join(name)).find(is_program)
+    folders.map(|folder| folder.join(name)).find(|path| is_program(path))
+}
+
+/// Whether this is a file that can be started.
+pub(crate) fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }

@@ -14,7 +14,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-/// Folders in folders. Each takes a descriptor while it is visited.
+/// Folders in folders that are open at once; what copies and packs goes no deeper.
 pub(super) const DEEPEST: usize = 200;
 
 pub(super) fn at(what: &str, error: impl Into<io::Error>) -> io::Error {
@@ -136,14 +136,66 @@ impl Copier {
     }
 }
 
-/// The bytes that a folder takes on disk. Stops counting when it is more than `enough`.
-pub(crate) fn size(folder: &Path, enough: u64) -> u64 {
-    let mut sum = 0u64;
-    walk(folder, &mut |_, _, found| {
-        sum = sum.saturating_add(u64::try_from(found.st_blocks).unwrap_or_default().saturating_mul(512));
-        sum <= enough
+/// Files in a workspace that a sandbox may write in: more cannot be looked at while a program runs.
+const MOST_FILES: usize = 500_000;
+
+/// What lay in a folder before a sandbox saw it.
+#[derive(Debug, Default)]
+pub(crate) struct Survey {
+    /// The bytes it takes on disk.
+    pub(crate) bytes: u64,
+    /// Its folders that we may not read, so that what is in them is not counted.
+    closed: usize,
+    /// What is neither file nor folder nor link.
+    special: Vec<Known>,
+}
+
+/// Looks at all of a folder.
+///
+/// # Errors
+/// When it has more files than can be looked at again and again, or changes too much to be looked at.
+pub(crate) fn survey(folder: &Path) -> io::Result<Survey> {
+    let (mut found, mut files) = (Survey::default(), 0);
+    let end = walk(folder, &mut |seen| {
+        let Seen::Entry(_, _, stat) = seen else {
+            found.closed += 1;
+            return true;
+        };
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if !(kind.is_file() || kind.is_dir() || kind.is_symlink()) {
+            found.special.push(known_as(stat));
+        }
+        found.bytes = found.bytes.saturating_add(on_disk(stat));
+        files += 1;
+        files <= MOST_FILES
     });
-    sum
+    match end {
+        End::All => Ok(found),
+        End::Stopped => Err(io::Error::other(format!(
+            "has more than {MOST_FILES} files, too many to watch while a program writes there: share a folder below it, \
+             or share it read-only"
+        ))),
+        End::Lost => Err(io::Error::other("changed while it was looked at: try again")),
+    }
+}
+
+/// Whether a folder has grown to more than `most` bytes, or hides what it has: in folders that we may not read and
+/// that were not there before, or in more files than can be looked at. `go_on` is asked at each file.
+pub(crate) fn is_over(folder: &Path, before: &Survey, most: u64, go_on: &dyn Fn() -> bool) -> bool {
+    let (mut bytes, mut closed, mut files, mut over) = (0u64, 0, 0, false);
+    let end = walk(folder, &mut |seen| {
+        match seen {
+            Seen::Entry(_, _, stat) => (bytes, files) = (bytes.saturating_add(on_disk(stat)), files + 1),
+            Seen::Closed => closed += 1,
+        }
+        over = bytes > most || closed > before.closed || files > MOST_FILES;
+        !over && go_on()
+    });
+    over || matches!(end, End::Lost)
+}
+
+fn on_disk(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_blocks).unwrap_or_default().saturating_mul(512)
 }
 
 /// A file by its device and number.
@@ -155,13 +207,14 @@ fn known_as(found: &Stat) -> Known {
 
 /// Takes from a folder what is a danger to the host's users once the sandbox is gone: set-user-ID and set-group-ID
 /// bits of files, and devices, FIFOs and sockets that were not there before. Returns how many.
-pub(crate) fn strip(folder: &Path, known: &[Known]) -> usize {
+pub(crate) fn strip(folder: &Path, before: &Survey) -> usize {
     let mut taken = 0;
-    walk(folder, &mut |folder, name, found| {
+    walk(folder, &mut |seen| {
+        let Seen::Entry(folder, name, found) = seen else { return true };
         let kind = FileType::from_raw_mode(found.st_mode);
         if kind.is_file() && found.st_mode & 0o6000 != 0 {
             taken += usize::from(clear(folder, name).is_ok());
-        } else if !(kind.is_file() || kind.is_dir() || kind.is_symlink() || known.contains(&known_as(found))) {
+        } else if !(kind.is_file() || kind.is_dir() || kind.is_symlink() || before.special.contains(&known_as(found))) {
             taken += usize::from(unlinkat(folder, name, AtFlags::empty()).is_ok());
         }
         true
@@ -176,40 +229,78 @@ fn clear(folder: &OwnedFd, name: &CString) -> io::Result<()> {
     Ok(())
 }
 
-/// What is neither file nor folder nor link, before a sandbox sees the folder.
-pub(crate) fn special(folder: &Path) -> Vec<Known> {
-    let mut all = Vec::new();
-    walk(folder, &mut |_, _, found| {
-        let kind = FileType::from_raw_mode(found.st_mode);
-        if !(kind.is_file() || kind.is_dir() || kind.is_symlink()) {
-            all.push(known_as(found));
-        }
-        true
-    });
-    all
+/// What a visit comes by.
+enum Seen<'a> {
+    /// A name in an open folder, and what it is.
+    Entry(&'a OwnedFd, &'a CString, &'a Stat),
+    /// The last entry is a folder that we may not read.
+    Closed,
 }
 
-/// Visits everything below a folder, until the visitor says that it is enough. What cannot be read is passed over.
-fn walk(folder: &Path, visit: &mut impl FnMut(&OwnedFd, &CString, &Stat) -> bool) {
-    if let Ok(folder) = root(folder) {
-        walk_in(&folder, visit, 0);
+/// How a visit ended.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    All,
+    /// The visitor had seen enough.
+    Stopped,
+    /// A folder was moved away while it was visited, or the top cannot be opened.
+    Lost,
+}
+
+/// A folder on the way down. It is closed while something far below it is visited.
+struct Level {
+    folder: Option<OwnedFd>,
+    known: Known,
+    names: std::vec::IntoIter<CString>,
+}
+
+impl Level {
+    fn open(folder: OwnedFd) -> io::Result<Self> {
+        let (known, names) = (known_as(&fstat(&folder)?), names(&folder)?.into_iter());
+        Ok(Self { folder: Some(folder), known, names })
     }
 }
 
-fn walk_in(folder: &OwnedFd, visit: &mut impl FnMut(&OwnedFd, &CString, &Stat) -> bool, depth: usize) -> bool {
-    for name in names(folder).unwrap_or_default() {
+/// Visits everything below a folder, however deep, until the visitor says that it is enough. What goes meanwhile is
+/// passed over.
+fn walk(folder: &Path, visit: &mut impl FnMut(Seen<'_>) -> bool) -> End {
+    let Ok(top) = root(folder).and_then(Level::open) else { return End::Lost };
+    let mut levels = vec![top];
+    while let Some(level) = levels.last_mut() {
+        let Some(folder) = &level.folder else { return End::Lost };
+        let Some(name) = level.names.next() else {
+            // Up: through the folder's own way up where the one above was closed, and only if that still is the same.
+            let Some(done) = levels.pop() else { break };
+            let Some(above) = levels.last_mut().filter(|above| above.folder.is_none()) else { continue };
+            let up = done.folder.as_ref().and_then(|folder| enter(folder, &c"..".to_owned()).ok());
+            above.folder = up.filter(|up| fstat(up).is_ok_and(|found| known_as(&found) == above.known));
+            continue;
+        };
         let Ok((kind, found)) = look(folder, &name) else { continue };
-        if !visit(folder, &name, &found) {
-            return false;
+        if !visit(Seen::Entry(folder, &name, &found)) {
+            return End::Stopped;
         }
-        if kind.is_dir() && depth < DEEPEST {
-            let Ok(below) = enter(folder, &name) else { continue };
-            if !walk_in(&below, visit, depth + 1) {
-                return false;
+        if !kind.is_dir() {
+            continue;
+        }
+        match enter(folder, &name).and_then(Level::open) {
+            Ok(below) => {
+                if levels.len() > DEEPEST
+                    && let Some(level) = levels.last_mut()
+                {
+                    level.folder = None;
+                }
+                levels.push(below);
             }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                if !visit(Seen::Closed) {
+                    return End::Stopped;
+                }
+            }
+            Err(_) => {}
         }
     }
-    true
+    End::All
 }
 
 #[cfg(test)]
@@ -251,8 +342,8 @@ mod tests {
     fn set_id_bits_and_new_sockets_are_taken_and_what_was_there_stays() {
         let folder = sample();
         let file = folder.path().join("sub/a");
-        let known = special(folder.path());
-        assert_eq!(known.len(), 1);
+        let known = survey(folder.path()).unwrap();
+        assert_eq!(known.special.len(), 1);
         fs::set_permissions(&file, fs::Permissions::from_mode(0o6755)).unwrap();
         drop(UnixListener::bind(folder.path().join("sub/new")).unwrap());
         assert_eq!(strip(folder.path(), &known), 2);
@@ -261,12 +352,55 @@ mod tests {
         assert_eq!(strip(folder.path(), &known), 0);
     }
 
+    /// Whether there are more than so many bytes, beside what is there now.
+    fn is_more_than(folder: &Path, bytes: u64) -> bool {
+        is_over(folder, &survey(folder).unwrap(), bytes, &|| true)
+    }
+
     #[test]
-    fn the_size_counts_what_lies_deep_and_stops_when_it_is_enough() {
+    fn the_size_counts_what_lies_deep() {
         let folder = sample();
         fs::write(folder.path().join("sub/big"), vec![1; 100_000]).unwrap();
-        assert!(size(folder.path(), u64::MAX) >= 100_000);
-        assert!(size(folder.path(), 10) > 10);
+        assert!(survey(folder.path()).unwrap().bytes >= 100_000);
+        assert!(is_more_than(folder.path(), 10) && !is_more_than(folder.path(), 1_000_000));
+    }
+
+    /// A file and a set-user-ID file deeper than descriptors reach.
+    fn deep() -> tempfile::TempDir {
+        let top = tempfile::tempdir().unwrap();
+        let mut folder = root(top.path()).unwrap();
+        for _ in 0..DEEPEST * 3 {
+            mkdirat(&folder, c"d", Mode::RWXU).unwrap();
+            folder = enter(&folder, &c"d".to_owned()).unwrap();
+        }
+        let how = OFlags::WRONLY | OFlags::CREATE;
+        let mut file: File = openat(&folder, c"file", how, Mode::RUSR | Mode::WUSR).unwrap().into();
+        io::Write::write_all(&mut file, &vec![1; 100_000]).unwrap();
+        fchmod(&file, Mode::from_raw_mode(0o4755)).unwrap();
+        top
+    }
+
+    #[test]
+    fn nothing_lies_too_deep_to_be_counted_and_stripped() {
+        let top = deep();
+        assert!(is_more_than(top.path(), 90_000));
+        assert_eq!(strip(top.path(), &Survey::default()), 1);
+        assert_eq!(strip(top.path(), &Survey::default()), 0);
+        super::super::keeper::remove(top.path()).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_a_guest_closed_hides_nothing() {
+        // Root reads what is closed.
+        if rustix::process::geteuid().is_root() {
+            return;
+        }
+        let folder = sample();
+        let before = survey(folder.path()).unwrap();
+        fs::set_permissions(folder.path().join("sub"), fs::Permissions::from_mode(0)).unwrap();
+        assert!(is_over(folder.path(), &before, u64::MAX, &|| true));
+        fs::set_permissions(folder.path().join("sub"), fs::Permissions::from_mode(0o700)).unwrap();
+        assert!(!is_over(folder.path(), &before, u64::MAX, &|| true));
     }
 
     /// A folder `name` and a link `link` that leads out to a secret.

@@ -1,5 +1,7 @@
 //! How limits are kept, and saying so.
 
+use super::RuntimeError;
+use aic_base::Limits;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -51,6 +53,25 @@ impl fmt::Display for Limit {
     }
 }
 
+/// Whether a sandbox can be held to these limits.
+///
+/// # Errors
+/// Names the first that is too small for any program, too large for any machine, or no number.
+pub fn check(limits: &Limits) -> Result<(), RuntimeError> {
+    let within = |limit: Limit, fits: bool, why: &str| {
+        if fits { Ok(()) } else { Err(RuntimeError::BadLimit { limit, why: why.into() }) }
+    };
+    let memory = (1 << 20..=1 << 50).contains(&limits.memory);
+    within(Limit::Memory, memory, "must be between 1 MiB and 1 PiB, such as 256MB")?;
+    // Not a number is in no range.
+    let cpu = (0.01..=10_000.0).contains(&limits.cpu);
+    within(Limit::Cpu, cpu, "must be between 0.01 and 10000 processors, such as 0.5")?;
+    // Linux has no more numbers for processes.
+    let pids = (1..=4_194_304).contains(&limits.pids);
+    within(Limit::Pids, pids, "must be between 1 and 4194304 processes")?;
+    within(Limit::Files, limits.files >= 8, "must be at least 8, which is what starting a program takes")
+}
+
 /// How strongly a limit holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -96,5 +117,32 @@ impl fmt::Display for Kept {
             Hold::Enforced => "enforced",
         };
         write!(f, "{} {hold} ({})", self.limit, self.by)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_that_nothing_could_run_under_or_hold_are_refused_by_name() {
+        check(&Limits::default()).unwrap();
+        let usual = Limits::default;
+        let bad = [
+            (Limit::Memory, Limits { memory: 0, ..usual() }),
+            (Limit::Memory, Limits { memory: 1000, ..usual() }),
+            (Limit::Memory, Limits { memory: u64::MAX, ..usual() }),
+            (Limit::Cpu, Limits { cpu: f64::NAN, ..usual() }),
+            (Limit::Cpu, Limits { cpu: -1.0, ..usual() }),
+            (Limit::Cpu, Limits { cpu: 0.0, ..usual() }),
+            (Limit::Cpu, Limits { cpu: f64::INFINITY, ..usual() }),
+            (Limit::Pids, Limits { pids: 0, ..usual() }),
+            (Limit::Pids, Limits { pids: 4_000_000_000, ..usual() }),
+            (Limit::Files, Limits { files: 0, ..usual() }),
+        ];
+        for (limit, limits) in bad {
+            let error = check(&limits).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("limits.{limit}: must be")), "{error}");
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::egress::{Contact, Network};
 use crate::guests::ModuleFile;
 use aic_base::{Limits, Timestamp};
 pub use copy::{Change, MOST_CHANGES, Side, WorkspaceCopy};
-pub use kept::{Hold, Kept, Limit};
+pub use kept::{Hold, Kept, Limit, check};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -616,6 +616,14 @@ pub enum RuntimeError {
     Taken {
         /// The name.
         id: SandboxId,
+    },
+    /// A limit that nothing could run under, or that nothing could hold.
+    #[error("limits.{limit}: {why}")]
+    BadLimit {
+        /// Which.
+        limit: Limit,
+        /// What it must be.
+        why: String,
     },
     /// It is in the wrong state for this.
     #[error("sandbox {id} is {state}{}; {} it first", why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default(), if *state == State::Paused { "resume" } else { "start" })]

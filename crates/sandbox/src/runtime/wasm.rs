@@ -127,6 +127,7 @@ impl Runtime for Wasm {
     }
 
     fn create(&self, spec: &SandboxSpec) -> Result<SandboxId, RuntimeError> {
+        super::check(&spec.limits)?;
         if spec.workspace.access == Access::Copy {
             return Err(self.unsupported("copies no folder: use `read_only` or `read_write`, or gvisor"));
         }

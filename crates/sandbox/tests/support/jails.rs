@@ -13,6 +13,8 @@ pub enum Wall {
     Rootless,
     NoGroups,
     Process,
+    /// The same without control groups.
+    ProcessAlone,
     /// On an emulated processor, whatever the machine has.
     Emulated,
 }
@@ -25,6 +27,7 @@ impl Wall {
             Self::Rootless => Jails::gvisor_rootless(command, state).map(Jails::without_groups),
             Self::NoGroups => Jails::gvisor(command, state).map(Jails::without_groups),
             Self::Process => Jails::process(command, state),
+            Self::ProcessAlone => Jails::process(command, state).map(Jails::without_groups),
             Self::Emulated => {
                 let made = Jails::microvm(command, state, aic_sandbox::Kvm::Absent);
                 return made.unwrap_or_else(|why| panic!("{why}"));
@@ -35,7 +38,7 @@ impl Wall {
 
     pub fn kind(self) -> RuntimeKind {
         match self {
-            Self::Process => RuntimeKind::Process,
+            Self::Process | Self::ProcessAlone => RuntimeKind::Process,
             Self::Emulated => RuntimeKind::Microvm,
             Self::Gvisor | Self::Rootless | Self::NoGroups => RuntimeKind::Gvisor,
         }
