@@ -108,12 +108,15 @@ impl Style {
     }
 }
 
-/// Takes control characters out of a text that is not ours, so that it cannot move the cursor or paint the screen.
+/// Takes control characters out of a text that is not ours, so that it cannot move the cursor, paint the screen, or turn
+/// the order of what is read.
 pub fn harmless(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '\n' | '\t' => c,
             c if c.is_control() => '\u{FFFD}',
+            // Overrides, embeddings and isolates of writing direction.
+            '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => '\u{FFFD}',
             c => c,
         })
         .collect()
@@ -155,5 +158,6 @@ mod tests {
     #[test]
     fn what_is_not_ours_cannot_paint_the_screen() {
         assert_eq!(harmless("a\x1b[31mb\r\n\tc"), "a\u{FFFD}[31mb\u{FFFD}\n\tc");
+        assert_eq!(harmless("pay \u{202E}eciv\u{202C}"), "pay \u{FFFD}eciv\u{FFFD}");
     }
 }
