@@ -205,8 +205,7 @@ async fn a_result_that_a_guard_withholds_never_reaches_the_model() {
 
 #[tokio::test]
 async fn a_condition_that_fails_at_run_time_blocks_and_says_so() {
-    let guards =
-        "guardrails:\n  runtime:\n    - {name: odd, on: tool_call, condition: tool.args.nothing == 1, action: log}\n";
+    let guards = "guardrails:\n  runtime:\n    - {name: odd, on: tool_call, condition: tool.args.query.nothing == 1, action: log}\n";
     let world = world(&(sql_spec("[SELECT]", "") + guards));
     let report = world.say("SELECT 1").await;
     assert_eq!(report.outcome, Outcome::Blocked, "{}", report.output);

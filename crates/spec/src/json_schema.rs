@@ -151,7 +151,10 @@ impl Maker {
                 json!({"type": "number", "minimum": 0}),
             ])),
             Shape::Share => self.filled(any_of(vec![
-                json!({"type": "string", "pattern": r"^\s*(\d+\.?\d*|\.\d+)\s*%?\s*$"}),
+                json!({
+                    "type": "string",
+                    "pattern": r"^\s*((0*(100(\.0*)?|\d{1,2}(\.\d*)?)|\.\d+)\s*%|0*(1(\.0*)?|0(\.\d*)?)|\.\d+)\s*$",
+                }),
                 json!({"type": "number", "minimum": 0, "maximum": 1}),
             ])),
             Shape::Money => self.filled(any_of(vec![

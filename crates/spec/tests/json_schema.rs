@@ -67,6 +67,8 @@ fn what_is_known_to_be_bad_is_refused() {
         "prompts: [Hi]",
         "budget: {step: 5}",
         "tools: {allowed: [{name: a, permissions: [SELEKT]}]}",
+        "deployment: {canary: {max_error_rate: 101%}}",
+        "deployment: {canary: {max_error_rate: '1.1'}}",
         "budget: {steps: many}",
         "budget: {steps: 0}",
         "name: My Agent",

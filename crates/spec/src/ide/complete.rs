@@ -269,8 +269,8 @@ impl Offers<'_> {
         let first = self.hardly_without(record, &there);
         // An overlay of an environment is no spec of its own.
         let overlay = record.title == "a container spec" && !self.place.trail.is_empty();
-        let fits = |key: &&Key| !there(key.name) && !(overlay && NOT_IN_OVERLAYS.contains(&key.name));
-        for key in record.keys().filter(fits) {
+        let left_out = |name: &str| there(name) || (overlay && NOT_IN_OVERLAYS.contains(&name));
+        for key in record.keys().filter(|key| !left_out(key.name)) {
             self.key(key, block);
             if first.contains(&key.name)
                 && let Some(offered) = self.found.last_mut()

@@ -8,6 +8,7 @@ use super::names;
 use super::paths;
 use super::refs::{self, Names};
 use crate::LANGUAGE_VERSIONS;
+use crate::files::file_kind;
 use crate::schema::{BARE_EXPECTATIONS, CONTAINER, EXPECTATIONS, Enforced, SQL_VERBS, Shape};
 use crate::tree::{Node, Style};
 use crate::typed::Provider;
@@ -186,6 +187,10 @@ impl Offers<'_> {
 
     fn files(&mut self, typed: &str, key: &str, prefix: &str) {
         for found in paths::list(self.source, self.path, typed, paths::endings(key)) {
+            // No spec is a database.
+            if prefix == "sqlite:" && !found.is_folder && file_kind(&found.written).is_some() {
+                continue;
+            }
             let kind = if found.is_folder { CompletionKind::Folder } else { CompletionKind::File };
             let sort = match (found.fits, found.is_folder) {
                 (_, true) => 2,
@@ -232,7 +237,7 @@ impl Offers<'_> {
             _ => ("", ""),
         };
         if before.ends_with("tool.args.") {
-            for (name, doc) in inside::arguments(&self.place, &self.roots) {
+            for (name, doc) in inside::arguments(self.place, &self.roots) {
                 self.offer(name, CompletionKind::Variable, doc).detail = Some("an argument".to_owned());
             }
         }

@@ -215,3 +215,9 @@ fn what_a_test_and_a_service_cannot_do_without_comes_first() {
     assert_eq!(first("a.ai.yml", "tests:\n  - name: x\n    input: y\n    $0"), Vec::<String>::new());
     assert_eq!(first("a.compose.ai.yml", "services:\n  a:\n    $0\n"), ["model", "spec"]);
 }
+
+#[test]
+fn no_spec_is_offered_as_a_database() {
+    let found = labels("tools: {allowed: [{name: a, run: {sql: $0}}]}\n");
+    assert!(found.contains(&"sqlite:t/".to_owned()) && !found.iter().any(|label| label.ends_with(".yml")), "{found:?}");
+}
