@@ -73,7 +73,9 @@ pub fn run(args: &Args, context: &mut Context) -> u8 {
         context.out.line(context.out.styled(Style::Bold, "store"));
         let (style, mark, text) = match &store {
             Ok((path, fsync)) => {
-                (Style::Good, "✓", format!("{path}/.aic can be written; fsync takes {}", duration(*fsync)))
+                let there = Path::new(path).join(".aic").is_dir();
+                let place = if there { format!("{path}/.aic") } else { format!("{path} has no .aic yet, and") };
+                (Style::Good, "✓", format!("{place} can be written; fsync takes {}", duration(*fsync)))
             }
             Err(why) => (Style::Bad, "✗", why.clone()),
         };

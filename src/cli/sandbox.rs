@@ -8,7 +8,7 @@ use crate::host::{cache_dir, script_host};
 use crate::output::harmless;
 use crate::report::{duration, json};
 use aic_base::{Limits, Timestamp, units};
-use aic_sandbox::egress::{HostPort, Network};
+use aic_sandbox::egress::{HostPort, Network, is_public};
 use aic_sandbox::guests::ModuleFile;
 use aic_sandbox::runtime::select::{Ask, Fallback, Needs, Security, select};
 use aic_sandbox::runtime::{
@@ -19,6 +19,7 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -107,7 +108,7 @@ struct RoomArgs {
     #[arg(long, default_value = "host")]
     rootfs: String,
     /// A host and port that it may reach, like api.example.com:443; several times or with commas for more
-    #[arg(long, value_delimiter = ',', value_name = "HOST:PORT")]
+    #[arg(long, value_delimiter = ',', value_name = "HOST:PORT", value_parser = reachable)]
     network: Vec<HostPort>,
     /// Memory, like 256MB
     #[arg(long, value_parser = size)]
@@ -232,6 +233,17 @@ enum AccessArg {
     ReadOnly,
     Copy,
     ReadWrite,
+}
+
+/// A host and port that the proxy would connect to.
+fn reachable(text: &str) -> Result<HostPort, String> {
+    let target: HostPort = text.parse()?;
+    match target.host().parse::<IpAddr>() {
+        Ok(address) if !is_public(address) => {
+            Err(format!("{address} is not of the public internet, and nothing else is reached"))
+        }
+        _ => Ok(target),
+    }
 }
 
 fn size(text: &str) -> Result<u64, String> {
@@ -405,6 +417,11 @@ fn program_of(args: &RunArgs) -> Result<Program, String> {
         if !args.command.is_empty() {
             return Err("a JavaScript function takes its argument from --args, not from words after `--`".into());
         }
+        let CallArgs { env, folder, stdin } = &args.call;
+        if !env.is_empty() || folder.is_some() || *stdin {
+            let why = "a JavaScript function has no environment, folder or stdin: hand it what it needs with --args";
+            return Err(why.into());
+        }
         let filename = path.display().to_string();
         return Ok(Program::JavaScript {
             filename,
@@ -512,7 +529,8 @@ fn list(context: &mut Context) -> Done {
             let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
             let line =
                 format!("{:<20} {:<8} {:<8} {owner}{labels}{why}", id.as_str(), choice.actual, state.to_string());
-            context.out.line(harmless(&line));
+            // A line break in a label would be a row of its own.
+            context.out.line(harmless(&line).replace(['\n', '\t'], "\u{FFFD}"));
         }
     }
     Ok(FINE)

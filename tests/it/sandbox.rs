@@ -58,6 +58,25 @@ fn nonsense_limits_are_refused_by_name() {
 }
 
 #[test]
+fn what_would_be_ignored_or_could_never_work_is_refused() {
+    let workspace = Workspace::mini();
+    workspace.write("one.js", "export default () => 1;");
+    let run = |words: &[&str]| workspace.aic(&[&["sandbox", "run"], words, &["--script", "one.js"]].concat());
+    run(&["--env", "A=b"]).exits(125).warns(&["--args"]);
+    run(&["--network", "169.254.169.254:80"]).exits(2).warns(&["not of the public internet"]);
+    run(&["--network=-x.example:1"]).exits(2).warns(&["is no host"]);
+    workspace.aic(&["sandbox", "stop", "nobody"]).exits(2).warns(&["there is no sandbox nobody; "]);
+}
+
+#[test]
+fn a_module_that_is_no_interpreter_is_called_as_its_user_calls_it() {
+    let workspace = Workspace::mini();
+    workspace.write("e.wasm", "\0asm\u{1}\0\0\0");
+    let run = workspace.aic(&["guest", "add", "e.wasm", "--for", "zz"]);
+    run.exits(2).warns(&["e is no interpreter: e.wasm cannot be used: it exports neither"]);
+}
+
+#[test]
 fn a_script_that_fails_says_where_it_ran_and_under_which_limits() {
     let workspace = Workspace::mini();
     workspace.write("bad.js", "export default () => { throw new Error('no') };");
@@ -110,7 +129,7 @@ fn what_isolates_too_little_is_refused_with_the_reason() {
     let workspace = Workspace::mini();
     for (runtime, why) in [("docker", "host's kernel"), ("kata", "does not drive it"), ("gvizor", "is no runtime")] {
         let run = workspace.aic(&["sandbox", "run", "--runtime", runtime, "--", "true"]);
-        run.exits(2).warns(&[why]);
+        run.exits(125).warns(&[why]);
     }
 }
 

@@ -380,8 +380,10 @@ impl Machine {
         }
         let why = &self.no_microvm;
         let install = match why.contains("qemu") {
-            true => "apt-get install --no-install-recommends qemu-system-x86, then cargo xtask guest-image",
-            false => "cargo xtask guest-image",
+            true => {
+                "apt-get install --no-install-recommends qemu-system-x86, then cargo xtask guest-image in the sources of aic, or AIC_GUEST_IMAGE=FOLDER"
+            }
+            false => "cargo xtask guest-image in the sources of aic, or AIC_GUEST_IMAGE=FOLDER",
         };
         let evidence = format!("/dev/kvm {}", self.kvm);
         Probe { evidence, ..Probe::unusable(kind, why.clone(), Some(install)) }

@@ -144,6 +144,34 @@ fn a_cancelled_execution_ends_and_the_sandbox_goes_on() {
 
 #[test]
 #[ignore = "needs runsc and bwrap"]
+fn who_runs_a_program_while_its_sandbox_is_stopped_reads_that_somebody_stopped_it() {
+    for wall in here(&[Gvisor, Process]) {
+        let cell = Cell::new(wall);
+        std::thread::scope(|scope| {
+            let run = scope.spawn(|| cell.exec(&Exec::command(["sleep", "1000"])));
+            support::until("it runs", || cell.jails.stats(&cell.id).unwrap().pids == 1);
+            cell.jails.stop(&cell.id).unwrap();
+            let error = run.join().unwrap().unwrap_err().to_string();
+            assert!(error.contains("somebody stopped or removed it"), "{wall:?}: {error}");
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs runsc and bwrap"]
+fn processor_time_of_programs_that_ended_counts() {
+    for wall in here(&[Gvisor, Process]) {
+        let cell = Cell::new(wall);
+        let before = cell.jails.stats(&cell.id).unwrap().cpu;
+        let spin = "import time\nwhile time.process_time() < 1: pass";
+        assert_eq!(cell.python(spin).exit, Exit::Code(0));
+        let after = cell.jails.stats(&cell.id).unwrap();
+        assert!(after.pids == 0 && after.cpu - before > Duration::from_millis(800), "{wall:?}: {after:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs runsc and bwrap"]
 fn what_cannot_be_run_says_why() {
     for wall in here(&[Gvisor, Process]) {
         let cell = Cell::new(wall);

@@ -69,6 +69,30 @@ fn programs_in_gvisor_get_no_more_memory_than_the_limit_whatever_its_kernel_may_
     }
 }
 
+#[test]
+#[ignore = "needs bwrap"]
+fn a_limit_that_the_kernel_held_is_named_in_the_result() {
+    for wall in here(&[Process]) {
+        let mut small = spec(wall);
+        (small.limits.memory, small.limits.file_size) = (64 << 20, 1_000_000);
+        let cell = Cell::of(wall, &small);
+        // Itself, and a program that it started.
+        for line in [
+            "exec python3 -c 'print(len(b\"x\" * (200 << 20)))'",
+            "python3 -c 'print(len(b\"x\" * (200 << 20)))'; exit 3",
+        ] {
+            let result = cell.sh(line);
+            let memory = result.kept.iter().find(|kept| kept.limit == Limit::Memory).unwrap();
+            // Elsewhere python3 says itself that it has no memory.
+            let killed = memory.hold == aic_sandbox::runtime::Hold::Enforced;
+            assert_eq!(result.exit == Exit::Over(Limit::Memory), killed, "{line}: {:?} {}", result.exit, text(&result));
+        }
+        let large = "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_DFL); open('/tmp/x', 'wb').write(bytes(2_000_000))";
+        assert_eq!(cell.python(large).exit, Exit::Over(Limit::FileSize));
+        assert_eq!(cell.sh("exit 3").exit, Exit::Code(3));
+    }
+}
+
 fn writing(wall: Wall, folder: &std::path::Path) -> SandboxSpec {
     let mut spec = with_workspace(wall, Access::ReadWrite, folder);
     (spec.limits.disk, spec.limits.file_size) = (10_000_000, 1 << 30);

@@ -115,7 +115,8 @@ fn name(text: &str) -> Result<&str, &'static str> {
     let bare = text.strip_suffix('.').unwrap_or(text);
     let label = |label: &str| {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-        !label.is_empty() && label.len() <= 63 && label.bytes().all(plain)
+        let edges = label.starts_with('-') || label.ends_with('-');
+        !label.is_empty() && !edges && label.len() <= 63 && label.bytes().all(plain)
     };
     if bare.is_empty() || bare.len() > 253 || !bare.split('.').all(label) {
         return Err("is no host: use a name in ASCII (international names as `xn--`), without patterns");

@@ -107,7 +107,9 @@ impl Proxy {
         match self.meet(program) {
             Ok(()) => {}
             Err(Refused { status, why }) => {
-                let body = format!("aic: {why}\n");
+                // What is said of a target alone has no subject.
+                let subject = if why.starts_with("is ") || why.starts_with("has ") { "the target " } else { "" };
+                let body = format!("aic: {subject}{why}\n");
                 let length = body.len();
                 let reply = format!(
                     "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"

@@ -134,6 +134,8 @@ impl Guests {
         self.make_folder().map_err(|error| self.file(&self.folder, error))?;
         let target = self.path_of(module.digest());
         self.write(&target, &bytes)?;
+        // The file that the user named, rather than where it is kept.
+        let (own, named) = (target.display().to_string(), path.display().to_string());
         let kept = ModuleFile::at(target, module.digest());
         let facts = host.prepare_module(kept.ask(&Limits::default(), None), cancel).map_err(|failure| match failure {
             ModuleFailure::Cancelled => GuestError::Cancelled,
@@ -141,7 +143,7 @@ impl Guests {
                 GuestError::NoInterpreter { name: name.clone(), why: "compiling takes too long".into() }
             }
             ModuleFailure::CannotStart(why) | ModuleFailure::Died(why) => {
-                GuestError::NoInterpreter { name: name.clone(), why }
+                GuestError::NoInterpreter { name: name.clone(), why: why.replace(&own, &named) }
             }
         });
         let facts = facts.and_then(|facts| match facts.command {

@@ -123,6 +123,10 @@ pub(super) fn run(
             }
             Ok(event) => got.take(event),
             Err(Waited::TooLong) => {}
+            // Whoever ends a sandbox takes its session first.
+            Err(Waited::Broken(_)) if lock(&jail.life).session.is_none() => {
+                return Err(RuntimeError::Died { id, why: "somebody stopped or removed it".into() });
+            }
             Err(Waited::Broken(why)) => {
                 jail.end(State::Dead, Some(why.clone()));
                 // Where there are no groups nothing was met.

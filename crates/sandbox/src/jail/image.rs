@@ -34,7 +34,12 @@ impl GuestImage {
 
     /// The one that the file `current` in this folder names.
     fn current(folder: &Path) -> Result<Self, String> {
-        let missing = || format!("there is no guest image in {}; run `cargo xtask guest-image`", folder.display());
+        let missing = || {
+            format!(
+                "there is no guest image in {}; run `cargo xtask guest-image` in the sources of aic, or name a folder that has one with AIC_GUEST_IMAGE",
+                folder.display()
+            )
+        };
         let name = fs::read_to_string(folder.join("current")).map_err(|_| missing())?;
         let plain = !name.trim().is_empty() && name.trim().chars().all(|c| c.is_ascii_hexdigit());
         if plain { Self::at(&folder.join(name.trim())) } else { Err(missing()) }

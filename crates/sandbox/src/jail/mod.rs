@@ -195,7 +195,10 @@ impl Jails {
         if self.wall.emulated() {
             return Some("the processor is emulated, so it is slow, and taken only when named");
         }
-        (!self.has_groups()).then_some("without all control groups some limits are watched rather than enforced")
+        (!self.has_groups()).then_some(
+            "without all control groups some limits are watched rather than enforced; root, or whoever may make groups, \
+             has them",
+        )
     }
 
     fn has_groups(&self) -> bool {
@@ -547,6 +550,10 @@ impl Jails {
             Access::ReadWrite | Access::None | Access::ReadOnly => {}
         }
         let image = match &spec.rootfs {
+            Rootfs::Oci(image) if image.as_os_str().is_empty() => {
+                let why = "names no image; write the path of a layout's folder or of an archive after it".into();
+                return Err(RuntimeError::File { place: "oci:".into(), why });
+            }
             Rootfs::Oci(image) => {
                 let unpacked = oci::unpacked(image, self.state.path());
                 Some(unpacked.map_err(|error| RuntimeError::file(image, error))?)

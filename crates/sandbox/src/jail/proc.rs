@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn a_shared_mapping_of_a_file_without_a_name_counts_to_its_end() {
         let device = rustix::fs::makedev(0xfe, 1);
-        let line = "7f00-9f00 rw-s 00001000 fe:01 77                         /work/a b (deleted)";
+        let line = "7f00-9f00 rw-s 00001000 fe:01 77                         /srv/a b (deleted)";
         assert_eq!(nameless_mapping(line, device), Some((77, 0x3000)));
         assert_eq!(nameless_mapping(&line.replace("rw-s", "rw-p"), device), None);
         assert_eq!(nameless_mapping(&line.replace(" (deleted)", ""), device), None);

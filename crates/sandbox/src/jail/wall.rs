@@ -175,7 +175,9 @@ pub(crate) fn entries(rootfs: &Rootfs) -> io::Result<Vec<Entry>> {
         Rootfs::Directory(folder) => {
             // What the sandbox makes itself cannot come from there.
             const OWN: [&str; 6] = ["proc", "dev", "sys", "tmp", "workspace", ".agent"];
-            for entry in std::fs::read_dir(folder)? {
+            let read = std::fs::read_dir(folder)
+                .map_err(|error| super::workspace::at(&folder.display().to_string(), error))?;
+            for entry in read {
                 let entry = entry?;
                 let Ok(name) = entry.file_name().into_string() else { continue };
                 if OWN.contains(&name.as_str()) {

@@ -397,7 +397,7 @@ mod tests {
         }
         let folder = sample();
         let before = survey(folder.path()).unwrap();
-        fs::set_permissions(folder.path().join("sub"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(folder.path().join("sub"), fs::Permissions::from_mode(0o000)).unwrap();
         assert!(is_over(folder.path(), &before, u64::MAX, &|| true));
         fs::set_permissions(folder.path().join("sub"), fs::Permissions::from_mode(0o700)).unwrap();
         assert!(!is_over(folder.path(), &before, u64::MAX, &|| true));

@@ -61,8 +61,9 @@ pub fn check(limits: &Limits) -> Result<(), RuntimeError> {
     let within = |limit: Limit, fits: bool, why: &str| {
         if fits { Ok(()) } else { Err(RuntimeError::BadLimit { limit, why: why.into() }) }
     };
-    let memory = (1 << 20..=1 << 50).contains(&limits.memory);
-    within(Limit::Memory, memory, "must be between 1 MiB and 1 PiB, such as 256MB")?;
+    // The least that a module of WebAssembly can have is a page.
+    let memory = (64 << 10..=1 << 50).contains(&limits.memory);
+    within(Limit::Memory, memory, "must be between 64 KiB and 1 PiB, such as 256MB")?;
     // Not a number is in no range.
     let cpu = (0.01..=10_000.0).contains(&limits.cpu);
     within(Limit::Cpu, cpu, "must be between 0.01 and 10000 processors, such as 0.5")?;

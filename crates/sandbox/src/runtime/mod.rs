@@ -604,7 +604,7 @@ pub trait Runtime: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RuntimeError {
     /// It is not here.
-    #[error("there is no sandbox {id} in {runtime}; `aic sandbox ls` shows those there are")]
+    #[error("there is no sandbox {id}; `aic sandbox ls` shows those there are")]
     Unknown {
         /// The runtime.
         runtime: RuntimeKind,
