@@ -382,6 +382,9 @@ async fn the_audit_says_what_was_looked_at_and_what_was_not() {
     assert_eq!(scanned["stages"]["tool_result"]["texts"], 1);
     let not = scanned["not"].as_array().unwrap();
     assert!(not.contains(&json!("tool_result")) && !not.contains(&json!("pre_execution")), "{scanned}");
+    // What counts or writes down looks at nothing.
+    let post = &scanned["stages"]["post_execution"]["by"];
+    assert_eq!(post, &json!(["pii_protection"]), "{scanned}");
 }
 
 #[tokio::test]
