@@ -140,6 +140,9 @@ fn tool(cx: &mut Cx<'_>, doc: &Doc, node: &Node, all: &Node) -> Option<ToolSpec>
     }
     parameters_fit(cx, doc, node);
     sql_fits(cx, doc, node, &permissions, statement.map(|statement| (statement, dialect)));
+    if matches!(run, Some(Run::Sql(_))) && statement.is_none() {
+        asks_for_query(cx, doc, node);
+    }
     let parameters = match node.get("parameters").map(Node::to_json) {
         Some(parameters @ serde_json::Value::Object(_)) => parameters,
         _ => match (&run, statement) {
@@ -215,6 +218,21 @@ pub(crate) fn properties(tool: &Node) -> Option<HashSet<&str>> {
     let composed = ["$ref", "allOf", "anyOf", "oneOf"].iter().any(|key| schema.get(key).is_some());
     let entries = schema.get("properties").filter(|_| !open && !composed)?.entries();
     Some(entries.iter().filter_map(|entry| entry.key.text()).collect())
+}
+
+/// A model that writes SQL gives it in the parameter `query`: under another name every call would be denied.
+fn asks_for_query(cx: &mut Cx<'_>, doc: &Doc, tool: &Node) {
+    let (Some(schema), Some(names)) = (tool.get("parameters"), properties(tool)) else { return };
+    if names.contains("query") {
+        return;
+    }
+    let message =
+        "the statement comes in the parameter `query`, and there is none: call it so, or write `run.statement`";
+    let only = match schema.get("properties").map(Node::entries).unwrap_or_default() {
+        [only] => only.key.span,
+        _ => schema.span,
+    };
+    cx.report(doc.find(BAD_TOOL, only, message));
 }
 
 /// Verbs that there are, and a fixed statement that its own tool would let through.
