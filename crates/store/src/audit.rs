@@ -1,8 +1,9 @@
 //! The audit: a chain of entries in which each one's digest covers all that came before it.
 //!
 //! What is in it stays: personal data must be hashed by the caller, and payloads lie elsewhere, so that erasing them
-//! never breaks the chain. Cutting entries off the end cannot be seen from the chain alone: keep
-//! [`ChainReport::head`] somewhere else and compare with [`Store::audit_digest`].
+//! never breaks the chain. Cutting entries off the end cannot be seen from the chain alone, but
+//! from SQLite's count of them, unless that is set back too: keep [`ChainReport::head`] somewhere else and compare with
+//! [`Store::audit_digest`].
 
 use crate::error::{Fault, StoreError};
 use crate::store::Store;
