@@ -1,7 +1,8 @@
 //! Questions that wait for a person, in `.aic/confirmations`: one file a question, readable by its owner only.
 //!
 //! Whoever asked gets a token; here stands only its digest. An answer takes the file away before anything runs, so that a
-//! token is good once, whoever tries at the same time. Where the spec's sessions are encrypted, so is what was said here.
+//! token is good once, whoever tries at the same time; one that cannot be given (another user's, to a spec that has changed)
+//! leaves it where it is. Where the spec's sessions are encrypted, so is what was said here.
 
 use crate::keeping::{self, KeySeal};
 use crate::workspace::Workspace;
@@ -141,23 +142,24 @@ fn place(number: &str) -> String {
     format!("confirmation {number}")
 }
 
-/// Takes the question of a user's token away, to be answered once.
-pub(crate) fn take(
+/// The question of a user's token and its number. It still stands: [`claim`] takes it.
+pub(crate) fn of_token(
     workspace: &Workspace,
     token: &str,
     keys: &dyn KeySource,
     now: Timestamp,
-) -> Result<Waiting, NotAnswered> {
+) -> Result<(String, Waiting), NotAnswered> {
     let number = name_of(token);
-    // Looked at before it is taken: a user's token does not use up what an operator is asked.
+    // A user's token does not use up what an operator is asked.
     if read(&folder(workspace).join(format!("{number}.json")))?.operator {
         return Err(NotAnswered::Operator);
     }
-    take_number(workspace, &number, keys, now)
+    let waiting = of_number(workspace, &number, keys, now)?;
+    Ok((number, waiting))
 }
 
-/// Takes a question away by its number: an operator's right, who can read the folder.
-pub(crate) fn take_number(
+/// A question by its number: an operator's right, who can read the folder. It still stands: [`claim`] takes it.
+pub(crate) fn of_number(
     workspace: &Workspace,
     number: &str,
     keys: &dyn KeySource,
@@ -166,17 +168,22 @@ pub(crate) fn take_number(
     if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(NotAnswered::Unknown);
     }
+    let written = read(&folder(workspace).join(format!("{number}.json")))?;
+    if written.until < now {
+        // What was said is not kept longer than the question stands.
+        claim(workspace, number)?;
+        return Err(NotAnswered::Over(written.until.to_string()));
+    }
+    written.open(number, keys)
+}
+
+/// Takes a question away, to be answered once, by whoever comes first.
+pub(crate) fn claim(workspace: &Workspace, number: &str) -> Result<(), NotAnswered> {
     let file = folder(workspace).join(format!("{number}.json"));
-    // Without its key a question is not used up.
-    let waiting = read(&file)?.open(number, keys)?;
     let taken = file.with_extension("taken");
     // Whoever renames it has it; everybody else finds nothing.
     std::fs::rename(&file, &taken).map_err(gone)?;
-    std::fs::remove_file(&taken).map_err(gone)?;
-    if waiting.until < now {
-        return Err(NotAnswered::Over(waiting.until.to_string()));
-    }
-    Ok(waiting)
+    std::fs::remove_file(&taken).map_err(gone)
 }
 
 fn gone(error: std::io::Error) -> NotAnswered {

@@ -95,7 +95,7 @@ fn verify(store: &Store, kept: Option<(u64, Digest)>, context: &mut Context) -> 
                 let word = context.out.styled(Style::Good, "holds:");
                 let entries = format!("{} {}", report.entries, if report.entries == 1 { "entry" } else { "entries" });
                 context.out.line(format_args!("{word} {entries}, the last is {}:{}", report.entries, report.head));
-                let hint = "keep that somewhere else: entries cut off the end show only against it (--head)";
+                let hint = "keep that somewhere else: a careful cut at the end shows only against it (--head)";
                 context.out.line(context.out.styled(Style::Dim, hint));
             }
             (wrong, _) => {

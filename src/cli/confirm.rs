@@ -56,8 +56,11 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
         Action::Approve { number, user } => (number, user.clone(), Answer::Approve),
         Action::Deny { number, user } => (number, user.clone(), Answer::Deny),
     };
-    match confirmations::take_number(&workspace, number, &SystemKeys, now()) {
-        Ok(waiting) => super::run::go_on(Resumed { workspace, waiting, answer, operator: true, user }, context).await,
+    match confirmations::of_number(&workspace, number, &SystemKeys, now()) {
+        Ok(waiting) => {
+            let number = number.clone();
+            super::run::go_on(Resumed { workspace, number, waiting, answer, operator: true, user }, context).await
+        }
         Err(error) => context.could_not_run(error),
     }
 }

@@ -64,10 +64,16 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
             let said = difference.clone().unwrap_or_else(|| "as locked".into());
             let said = context.out.styled(style, harmless(&said));
             context.out.line(format_args!("{}: {count}, {} · {said}", harmless(&server), list.digest().short()));
-            let names: Vec<_> = list.tools.keys().map(|name| harmless(name).to_string()).collect();
-            context.out.line(context.out.styled(Style::Dim, format!("    {}", names.join(", "))));
+            // Whoever locks a list vouches for these words.
+            for name in list.tools.keys() {
+                context.out.line(format_args!("    {}", harmless(name)));
+                let said = list.said.get(name).map(String::as_str).unwrap_or_default();
+                for line in said.lines().filter(|line| !line.trim().is_empty()) {
+                    context.out.line(context.out.styled(Style::Dim, format_args!("      {}", harmless(line))));
+                }
+            }
         }
-        rows.push(json!({ "server": server, "digest": list.digest().to_string(), "tools": list.tools, "difference": difference }));
+        rows.push(json!({ "server": server, "digest": list.digest().to_string(), "tools": list.tools, "descriptions": list.said, "difference": difference }));
         lock.put(spec.as_str(), &server, list);
     }
     if let Some(why) = failed {

@@ -92,6 +92,8 @@ pub struct Args {
 /// A question that was answered, and the run that goes on with the answer.
 pub(super) struct Resumed {
     pub workspace: Workspace,
+    /// The question's number.
+    pub number: String,
     pub waiting: Waiting,
     pub answer: Answer,
     /// Whether an operator answers.
@@ -135,10 +137,10 @@ pub async fn run(args: &Args, context: &mut Context) -> u8 {
         Ok(workspace) => workspace,
         Err(error) => return context.could_not_run(error),
     };
-    match confirmations::take(&workspace, token, &SystemKeys, crate::workspace::now()) {
-        Ok(waiting) => {
-            let resumed =
-                Resumed { workspace, waiting, answer: Answer::Approve, operator: false, user: args.user.clone() };
+    match confirmations::of_token(&workspace, token, &SystemKeys, crate::workspace::now()) {
+        Ok((number, waiting)) => {
+            let user = args.user.clone();
+            let resumed = Resumed { workspace, number, waiting, answer: Answer::Approve, operator: false, user };
             go_on(resumed, context).await
         }
         Err(error) => context.could_not_run(error),
@@ -186,12 +188,10 @@ async fn run_from(args: &Args, context: &mut Context, resumed: Option<Resumed>) 
         }
         Err(error) => return context.could_not_run(error),
     };
-    if let Some(Resumed { waiting: Waiting { personal_user: Some(digest), .. }, user, .. }) = &resumed
-        && user.as_ref().zip(salt.as_ref()).map(|(user, salt)| salted(salt, user)).as_ref() != Some(digest)
+    if let Some(resumed) = &resumed
+        && let Err(why) = may_answer(resumed, spec, salt.as_ref())
     {
-        return context.could_not_run(
-            "the question is another user's, or nobody's yet: ask again, and answer with the same --user",
-        );
+        return context.could_not_run(why);
     }
     let key = match keeping::key(&spec.context, &SystemKeys) {
         Ok(key) => key,
@@ -234,11 +234,12 @@ async fn run_from(args: &Args, context: &mut Context, resumed: Option<Resumed>) 
     let provider = container.spec().models.named.get(args.model.as_deref().unwrap_or("primary"));
     let provider = provider.and_then(|model| model.provider).map_or("unknown", aic_spec::Provider::as_str);
 
+    if let Some(resumed) = &resumed
+        && let Err(error) = confirmations::claim(&resumed.workspace, &resumed.number)
+    {
+        return context.could_not_run(error);
+    }
     let report = match &resumed {
-        // A yes was given to what the spec was then.
-        Some(resumed) if resumed.waiting.behaviour != container.spec().behaviour => {
-            return context.could_not_run("the spec has changed since it asked: ask again");
-        }
         Some(resumed) => conversation.resume(&resumed.waiting.pending, resumed.answer).await,
         None => conversation.turn(&args.input, &Map::new(), &answers(args)).await,
     };
@@ -273,16 +274,16 @@ async fn run_from(args: &Args, context: &mut Context, resumed: Option<Resumed>) 
             json::write(&mut context.out, value);
         }
         Format::Human => {
-            write(&mut context.out, &report, provider, args.trace, waits.as_ref());
+            write((&mut context.out, &mut context.err), &report, provider, args.trace, waits.as_ref());
             if let Some(Ok(kept)) = &kept {
                 let how = if kept.sealed { ", encrypted" } else { "" };
                 let (turn, messages) = (kept.turns, report::count(kept.messages as usize, "message"));
                 let text = format!("session {}: turn {turn}, {messages} kept{how}", harmless(&kept.name));
-                context.out.line(context.out.styled(Style::Dim, text));
+                context.err.line(context.err.styled(Style::Dim, text));
             }
             if let Some(recording) = recording {
                 let text = format!("{recording} · {}", what_happened(&report).short());
-                context.out.line(context.out.styled(Style::Dim, text));
+                context.err.line(context.err.styled(Style::Dim, text));
             }
         }
     }
@@ -297,6 +298,23 @@ async fn run_from(args: &Args, context: &mut Context, resumed: Option<Resumed>) 
         Outcome::Blocked | Outcome::NeedsConfirmation | Outcome::Budget => FINDINGS,
         Outcome::Failed => COULD_NOT_RUN,
     }
+}
+
+/// Whether this question may be answered: by whom it was asked, of the spec that it was asked of. Where not, it stands.
+fn may_answer(resumed: &Resumed, spec: &aic_spec::Spec, salt: Option<&[u8; 32]>) -> Result<(), &'static str> {
+    let Resumed { waiting, user, .. } = resumed;
+    let is_theirs = match (&waiting.personal_user, &waiting.user) {
+        (Some(digest), _) => user.as_ref().zip(salt).is_some_and(|(user, salt)| salted(salt, user) == *digest),
+        (None, asked) => user.is_none() || user == asked,
+    };
+    if !is_theirs {
+        return Err("the question is another user's: answer with the --user that asked it");
+    }
+    // A yes was given to what the spec was then.
+    if waiting.behaviour != spec.behaviour {
+        return Err("the spec has changed since it asked: ask again, or answer where it is what it was");
+    }
+    Ok(())
 }
 
 fn models(args: &Args) -> ModelUse {
@@ -410,7 +428,14 @@ fn answers(args: &Args) -> Answers {
     yes.chain(args.deny.iter().map(|name| (name.clone(), Answer::Deny))).collect()
 }
 
-fn write(out: &mut Out, run: &TurnReport, provider: &str, with_trace: bool, waits: Option<&(String, String)>) {
+/// The answer goes to standard output; what is to be known about it goes beside, where no pipe takes it for the answer.
+fn write(
+    (out, beside): (&mut Out, &mut Out),
+    run: &TurnReport,
+    provider: &str,
+    with_trace: bool,
+    waits: Option<&(String, String)>,
+) {
     let text = harmless(&run.output);
     match run.outcome {
         // It was shown as it came.
@@ -452,7 +477,7 @@ fn write(out: &mut Out, run: &TurnReport, provider: &str, with_trace: bool, wait
         *action = (*action).max(decision.action);
     }
     facts.extend(fired.iter().map(|(name, action)| format!("{} → {action}", harmless(name))));
-    out.line(out.styled(Style::Dim, facts.join(" · ")));
+    beside.line(beside.styled(Style::Dim, facts.join(" · ")));
     let failed = matches!(run.outcome, Outcome::Failed | Outcome::Budget);
     if with_trace || failed {
         trace::write(out, &run.events, "");

@@ -93,7 +93,7 @@ fn assert_without_key(folder: &Path) {
 
 /// The digest that a run with a recording prints.
 fn printed_digest(ran: &Ran) -> String {
-    ran.out.lines().last().unwrap().rsplit(' ').next().unwrap().to_owned()
+    ran.err.lines().last().unwrap().rsplit(' ').next().unwrap().to_owned()
 }
 
 #[test]
@@ -101,12 +101,12 @@ fn a_run_is_recorded_and_replayed_with_the_same_digest_and_the_key_is_nowhere() 
     let parrot = Parrot::start();
     let workspace = parrot.workspace("");
     let recorded = with_key(&workspace, &["run", "--record", "Hello"]).exits(0);
-    let recorded = recorded.says(&["You said: Hello", "recorded in cassettes/parrot.jsonl: 1 exchange"]);
+    let recorded = recorded.says(&["You said: Hello"]).warns(&["recorded in cassettes/parrot.jsonl: 1 exchange"]);
     assert_without_key(&workspace.path(""));
     for _ in 0..2 {
         // Without a key, as a replay needs none.
         let replayed = workspace.aic(&["run", "--replay", "Hello"]).exits(0);
-        let replayed = replayed.says(&["You said: Hello", "nothing spent"]);
+        let replayed = replayed.says(&["You said: Hello"]).warns(&["nothing spent"]);
         assert_eq!(printed_digest(&replayed), printed_digest(&recorded));
     }
     assert_eq!(parrot.asked(), 1);

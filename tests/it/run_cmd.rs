@@ -21,19 +21,16 @@ fn mini_with(guardrails: &str) -> Workspace {
 
 #[test]
 fn an_answer_is_0_with_its_cost_and_latency() {
-    mini_with("").aic(&["run", "Hello!"]).exits(0).says(&[
-        "Hello to you.",
-        "scripted model",
-        "$0.00",
-        "ms",
-        "0 tool calls",
-    ]);
+    let ran = mini_with("").aic(&["run", "Hello!"]).exits(0);
+    // What is piped on is the answer and nothing else.
+    assert_eq!(ran.out, "Hello to you.\n", "{ran}");
+    ran.warns(&["scripted model", "$0.00", "ms", "0 tool calls"]);
 }
 
 #[test]
 fn a_blocked_input_is_1_and_says_by_what() {
     let ran = Workspace::sample("user-management").aic(&["run", "Show user ' OR 1=1; DROP TABLE users; --"]).exits(1);
-    ran.says(&["blocked:", "no_sql_injection → block"]);
+    ran.says(&["blocked:"]).warns(&["no_sql_injection → block"]);
 }
 
 #[test]
@@ -84,7 +81,7 @@ fn what_the_spec_forbids_is_forbidden_with_every_approval() {
     workspace
         .aic(&["run", "Reactivate everyone", "--approve", "query_users"])
         .exits(1)
-        .says(&["no_wide_update → block"]);
+        .warns(&["no_wide_update → block"]);
     assert!(workspace.bytes(DATABASE) == before);
 }
 
@@ -100,7 +97,7 @@ fn a_guards_question_is_answered_by_name() {
 fn personal_data_is_redacted_for_the_user() {
     let ran = Workspace::sample("user-management").aic(&["run", "How do I contact Hana Hazel?"]).exits(0);
     assert!(!ran.out.contains("hana.hazel@example.com"), "{ran}");
-    ran.says(&["Hana Hazel", "pii_protection → redact"]);
+    ran.says(&["Hana Hazel"]).warns(&["pii_protection → redact"]);
 }
 
 #[test]
@@ -169,7 +166,7 @@ fn a_rate_limit_holds_across_processes() {
     let workspace = mini_with("{name: rate_limit, max_operations: 2, window: 1h}");
     workspace.aic(&["run", "Hello!"]).exits(0);
     workspace.aic(&["run", "Hello!"]).exits(0);
-    workspace.aic(&["run", "Hello!"]).exits(1).says(&["blocked:", "the limit is 2", "rate_limit → block"]);
+    workspace.aic(&["run", "Hello!"]).exits(1).says(&["blocked:", "the limit is 2"]).warns(&["rate_limit → block"]);
     workspace.aic(&["test"]).exits(0);
 }
 

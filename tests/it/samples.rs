@@ -89,7 +89,7 @@ fn the_one_word_that_mends_broken_mends_it() {
 fn a_scripted_model_is_always_shown_as_one() {
     let workspace = Workspace::sample("user-management");
     workspace.aic(&["test"]).says(&["scripted model, priced as openai/gpt-4o-mini-2024-07-18"]);
-    workspace.aic(&["run", "Hello"]).exits(0).says(&["scripted model ·"]);
+    workspace.aic(&["run", "Hello"]).exits(0).warns(&["scripted model ·"]);
     let document = workspace.aic(&["test", "--format", "json"]).json();
     assert_eq!(document["specs"][0]["models"]["primary"], "scripted");
     let document = workspace.aic(&["run", "Hello", "--format", "json"]).json();
@@ -123,10 +123,11 @@ fn the_recorded_real_model_is_replayed_word_for_word_without_it() {
     workspace.aic(&["cassette", "verify"]).exits(0).says(&["3 exchanges sound"]);
     let ask = || workspace.aic(&["run", "--replay", "What is the capital of France?"]).exits(0);
     let (first, second) = (ask(), ask());
-    let first =
-        first.says(&["The capital of France is Paris.", "replayed from cassettes/smollm2.jsonl, nothing spent"]);
+    let first = first
+        .says(&["The capital of France is Paris."])
+        .warns(&["replayed from cassettes/smollm2.jsonl, nothing spent"]);
     let last = |text: &str| text.lines().last().unwrap().to_owned();
-    assert_eq!(last(&first.out), last(&second.out), "the digest of everything that happened, twice the same");
-    assert!(last(&first.out).rsplit(' ').next().is_some_and(|digest| digest.len() == 12), "{first}");
+    assert_eq!(last(&first.err), last(&second.err), "the digest of everything that happened, twice the same");
+    assert!(last(&first.err).rsplit(' ').next().is_some_and(|digest| digest.len() == 12), "{first}");
     assert!(workspace.files() == before, "a replay writes nothing");
 }

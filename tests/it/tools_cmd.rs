@@ -211,6 +211,30 @@ fn a_token_is_no_good_for_another_spec_than_the_one_that_asked() {
         .exits(2)
         .warns(&["has changed since"]);
     assert_eq!(sum(&workspace), 0);
+    // That has used nothing up.
+    workspace.edit(SPEC, "expires: 20m", "expires: 10m");
+    workspace.aic(&["run", "--confirm", asked["waits"]["token"].as_str().unwrap()]).exits(0).says(&["Refunded."]);
+    assert_eq!(sum(&workspace), 7);
+}
+
+#[test]
+fn another_user_neither_answers_nor_uses_a_question_up() {
+    for personal in [false, true] {
+        let workspace = ledger("user");
+        if personal {
+            let personal = "audit: {personal_data: [user_id]}\nmodels:";
+            workspace.edit(SPEC, "models:", personal);
+        }
+        let asked = workspace.aic(&["run", "refund 8", "--user", "ada", "--format", "json"]).exits(1).json();
+        let token = asked["waits"]["token"].as_str().unwrap();
+        workspace.aic(&["run", "--confirm", token, "--user", "bob"]).exits(2).warns(&["another user's"]);
+        if personal {
+            workspace.aic(&["run", "--confirm", token]).exits(2).warns(&["another user's"]);
+        }
+        assert_eq!(sum(&workspace), 0);
+        workspace.aic(&["run", "--confirm", token, "--user", "ada"]).exits(0).says(&["Refunded."]);
+        assert_eq!(sum(&workspace), 8);
+    }
 }
 
 #[test]
@@ -254,4 +278,29 @@ fn the_audit_is_verified_and_exported() {
     workspace.aic(&["audit", "verify", "--head", &head]).exits(1).says(&["broken:", "entry 2"]);
     database.execute("UPDATE audit SET fields = '{}' WHERE seq = 1", []).unwrap();
     workspace.aic(&["audit", "verify"]).exits(1).says(&["broken: audit entry 1"]);
+}
+
+#[test]
+fn what_a_guard_of_ones_own_redacts_in_calls_and_results_is_gone() {
+    let guard = "export default ({ text }) => { const at = text.indexOf('FALCON'); return at < 0 ? null : { action: 'redact', span: [at, at + 6] }; };";
+    let tool = "export default (args) => ({ got: args.x ?? 'nothing', list: ['the FALCON flies'], n: 1 });";
+    for (stage, args, kept) in
+        [("tool_call", "{x: 'say FALCON'}", "say [redacted]"), ("tool_result", "{}", "the [redacted] flies")]
+    {
+        let spec = format!(
+            "name: birds
+models:
+  primary:
+    provider: scripted
+    rules:
+      - {{match: {{tool: look}}, reply: {{text: '${{result}}'}}}}
+      - {{match: {{}}, reply: {{tool_calls: [{{name: look, args: {args}}}]}}}}
+tools: {{allowed: [{{name: look, effect: read, trust: trusted, parameters: {{type: object}}, run: {{script: look.js}}}}]}}
+guardrails: {{runtime: [{{name: birds, on: {stage}, script: birds.js}}]}}
+"
+        );
+        let workspace = Workspace::with(&[(SPEC, &spec), ("birds.js", guard), ("look.js", tool)]);
+        let ran = workspace.aic(&["run", "look"]).exits(0).says(&[kept]);
+        assert!(stage == "tool_call" || !ran.out.contains("FALCON"), "{ran}");
+    }
 }

@@ -11,6 +11,7 @@ use aic_base::{Action, Decision, Stage};
 use aic_guard::normalize::{Folded, Folding};
 use aic_spec::{Effect, Origin, Run, Spec, ToolSpec, WorkspaceMode};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// The name under which it decides.
 pub(crate) const NAME: &str = "flow";
@@ -53,6 +54,10 @@ impl Flow {
         let mut text = fold(&crate::tools::strings(result).join("\n"));
         text.push('\n');
         text.push_str(&numbers(result).join("\n"));
+        for key in keys(result) {
+            text.push('\n');
+            text.push_str(&fold(key));
+        }
         text.truncate(text.floor_char_boundary(LONGEST));
         if self.results.len() >= MOST {
             // What is trusted goes first: losing it makes the rules stricter, losing the other would make them weaker.
@@ -204,15 +209,27 @@ fn leaves(value: &Value) -> Vec<String> {
     texts.chain(numbers(value)).filter(|leaf| !leaf.is_empty()).collect()
 }
 
+/// The keys inside a value, each once: what a page says can stand there too.
+fn keys(value: &Value) -> BTreeSet<&str> {
+    let (mut found, mut open) = (BTreeSet::new(), vec![value]);
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Array(list) => open.extend(list),
+            Value::Object(map) => {
+                found.extend(map.keys().map(String::as_str));
+                open.extend(map.values());
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
 fn numbers(value: &Value) -> Vec<String> {
     let (mut found, mut open) = (Vec::new(), vec![value]);
     while let Some(value) = open.pop() {
         match value {
-            // 250 and 250.0 are one number.
-            Value::Number(number) => found.push(match number.as_f64() {
-                Some(float) if float.fract() == 0.0 && float.abs() < 1e15 => format!("{float:.0}"),
-                _ => number.to_string(),
-            }),
+            Value::Number(number) => found.push(crate::tools::decimal(number)),
             Value::Array(list) => open.extend(list.iter().rev()),
             Value::Object(map) => open.extend(map.values().rev()),
             _ => {}

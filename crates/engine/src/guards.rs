@@ -6,8 +6,9 @@
 use crate::container::Container;
 use crate::options::RunOptions;
 use crate::scripts::{Code, ScriptJob, Scripts, read_span};
-use aic_base::{Action, Decision, RelPath, Stage};
-use aic_guard::{Guard, GuardKind, Scope, redact, strictest};
+use crate::tools::Leaves;
+use aic_base::{Action, Decision, RelPath, Span, Stage};
+use aic_guard::{Detector, Guard, GuardKind, Scope, redact, strictest};
 use serde_json::{Value, json};
 
 /// What the guards of a stage said.
@@ -28,8 +29,14 @@ impl Examined {
     }
 }
 
-/// Lets every guard that stands here judge the text.
-pub(crate) async fn examine(container: &Container, options: &RunOptions, text: &str, scope: &Scope<'_>) -> Examined {
+/// Lets every guard that stands here judge the text. Detectors of what a text says look at what stands `beside` it too, as
+/// [`Leaves`] has it; their places there are counted behind the text.
+pub(crate) async fn examine(
+    container: &Container,
+    options: &RunOptions,
+    (text, beside): (&str, &str),
+    scope: &Scope<'_>,
+) -> Examined {
     let tool = scope.tool.map(|tool| tool.name);
     let mut decisions = Vec::new();
     for guard in container.guards.iter().filter(|guard| stands_here(guard, scope.stage, tool)) {
@@ -42,6 +49,17 @@ pub(crate) async fn examine(container: &Container, options: &RunOptions, text: &
                 let own = (path.as_str(), Code::Module);
                 decisions.extend(judge_by_own(guard, own, container.scripts(), options, text, scope).await);
             }
+            GuardKind::Detector(detector) => {
+                decisions.extend(guard.judge(text, scope));
+                let counts =
+                    matches!(detector, Detector::MaxLength(_) | Detector::AllowedTopics(..) | Detector::DbMutations(_));
+                if !counts && !beside.is_empty() {
+                    let by = Leaves::beside_at(text);
+                    let behind = |span: Span| Span::new(span.range().start + by, span.range().end + by);
+                    let of_beside = guard.judge(beside, scope).into_iter();
+                    decisions.extend(of_beside.map(|found| Decision { span: found.span.map(behind), ..found }));
+                }
+            }
             _ => decisions.extend(guard.judge(text, scope)),
         }
     }
@@ -53,6 +71,14 @@ pub(crate) async fn examine(container: &Container, options: &RunOptions, text: &
 /// output sees the same text: it judges once, in the end.
 pub(crate) fn stands_here(guard: &Guard, stage: Stage, tool: Option<&str>) -> bool {
     guard.applies(stage, tool) && !(stage == Stage::Chunk && guard.applies(Stage::PostExecution, None))
+}
+
+/// Whether a guard looks at texts at all, rather than at counts.
+pub(crate) const fn looks(guard: &Guard) -> bool {
+    matches!(
+        guard.kind,
+        GuardKind::Detector(_) | GuardKind::Condition(_) | GuardKind::Script { .. } | GuardKind::Wasm { .. }
+    )
 }
 
 async fn judge_by_own(

@@ -144,6 +144,61 @@ async fn no_trick_of_sql_gets_past_a_read_permission() {
 }
 
 #[tokio::test]
+async fn every_permission_permits_and_the_database_does_what_is_its_own() {
+    let all = "[SELECT, INSERT, UPDATE, DELETE, REPLACE, CREATE, ALTER, DROP, TRUNCATE]";
+    let tables = "tables: [users, log, t1, active, docs, by_name, by_what]";
+    let world = world(&sql_spec(all, "").replace("tables: [users]", tables));
+    let more = "CREATE UNIQUE INDEX one ON users (id);
+        CREATE TABLE log (what TEXT, extra TEXT); CREATE INDEX by_what ON log (what); CREATE TABLE trail (x);
+        CREATE TRIGGER follow AFTER INSERT ON users BEGIN INSERT INTO trail VALUES (new.id); UPDATE trail SET x = 7; END;
+        CREATE TABLE orders (user_id INTEGER REFERENCES users (id) ON DELETE CASCADE); INSERT INTO orders VALUES (1);
+        CREATE VIEW active AS SELECT salary FROM payroll;
+        CREATE VIRTUAL TABLE docs USING fts5 (body); INSERT INTO docs VALUES ('the owl'), ('the cat');";
+    Connection::open(world.folder.path().join("app.db")).unwrap().execute_batch(more).unwrap();
+    for sql in [
+        "REPLACE INTO users VALUES (1, 'x')",
+        "INSERT OR REPLACE INTO users VALUES (1, 'x')",
+        "CREATE TABLE t1 (x INTEGER PRIMARY KEY AUTOINCREMENT, y TEXT UNIQUE)",
+        "CREATE TABLE t1 AS SELECT id FROM users",
+        "CREATE INDEX by_name ON users (name)",
+        "CREATE VIEW t1 AS SELECT id FROM users",
+        "ALTER TABLE log ADD COLUMN more TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE log RENAME COLUMN what TO that",
+        "ALTER TABLE log DROP COLUMN extra",
+        "ALTER TABLE log RENAME TO t1",
+        "DROP TABLE log",
+        "DROP TABLE users",
+        "DROP INDEX by_what",
+        "DROP VIEW active",
+        "INSERT INTO users VALUES (9, 'trigger')",
+        "DELETE FROM users WHERE id = 1",
+        "UPDATE users SET name = 'x' WHERE id = 1",
+        "SELECT salary FROM active",
+        "SELECT body FROM docs WHERE docs MATCH 'owl'",
+        "INSERT INTO docs VALUES ('new')",
+        "DELETE FROM docs WHERE body = 'the owl'",
+    ] {
+        let call = world.say(sql).await.calls.remove(0);
+        assert_eq!(call.outcome, ToolOutcome::Ran, "{sql}: {}", call.result);
+    }
+    for (sql, why) in [
+        ("SELECT * FROM payroll", "payroll"),
+        ("WITH active AS (SELECT * FROM payroll) SELECT * FROM active", "payroll"),
+        ("SELECT * FROM trail", "trail"),
+        ("DELETE FROM orders", "orders"),
+        ("CREATE TABLE other (x)", "other"),
+        ("DROP TABLE trail", "trail"),
+        ("CREATE TEMP TABLE t1 (x)", "temporary"),
+        ("SELECT * FROM docs_content", "docs_content"),
+        ("TRUNCATE TABLE users", "SQLite has no TRUNCATE"),
+    ] {
+        let call = world.say(sql).await.calls.remove(0);
+        assert_eq!(call.outcome, ToolOutcome::Denied, "{sql}: {}", call.result);
+        assert!(call.result.to_string().contains(why), "{sql}: {}", call.result);
+    }
+}
+
+#[tokio::test]
 async fn a_test_writes_to_a_copy_and_a_run_to_the_file() {
     let world = world(&sql_spec("[SELECT, UPDATE]", ""));
     let count = |path: &Path| -> i64 {
@@ -381,6 +436,9 @@ async fn the_audit_says_what_was_looked_at_and_what_was_not() {
     assert_eq!(scanned["stages"]["tool_result"]["texts"], 1);
     let not = scanned["not"].as_array().unwrap();
     assert!(not.contains(&json!("tool_result")) && !not.contains(&json!("pre_execution")), "{scanned}");
+    // What counts or writes down looks at nothing.
+    let post = &scanned["stages"]["post_execution"]["by"];
+    assert_eq!(post, &json!(["pii_protection"]), "{scanned}");
 }
 
 #[tokio::test]

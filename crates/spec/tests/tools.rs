@@ -154,3 +154,19 @@ sandbox: {network: [\"x.example:443\"]}
     });
     assert_eq!(rooms.collect::<Vec<_>>(), [None, Some(Vec::new())]);
 }
+
+#[test]
+fn a_model_that_writes_sql_gives_it_as_query() {
+    let with = |parameters: &str, more: &str| {
+        errors(&format!(
+            "tools: {{allowed: [{{name: db, parameters: {parameters}, run: {{sql: 'sqlite:a.db'{more}}}}}]}}\n"
+        ))
+    };
+    let sql = "{type: object, properties: {sql: {type: string}}, required: [sql]}";
+    assert!(with(sql, "").iter().any(|said| said.contains("in the parameter `query`")));
+    let fixed = "{type: object, properties: {id: {type: integer}}}";
+    assert_eq!(with(fixed, ", statement: 'SELECT * FROM users WHERE id = :id'"), Vec::<String>::new());
+    for fine in ["{type: object, properties: {query: {type: string}}}", "{type: object}"] {
+        assert_eq!(with(fine, ""), Vec::<String>::new());
+    }
+}

@@ -1,8 +1,9 @@
 //! The audit: a chain of entries in which each one's digest covers all that came before it.
 //!
 //! What is in it stays: personal data must be hashed by the caller, and payloads lie elsewhere, so that erasing them
-//! never breaks the chain. Cutting entries off the end cannot be seen from the chain alone: keep
-//! [`ChainReport::head`] somewhere else and compare with [`Store::audit_digest`].
+//! never breaks the chain. Cutting entries off the end cannot be seen from the chain alone, but
+//! from SQLite's count of them, unless that is set back too: keep [`ChainReport::head`] somewhere else and compare with
+//! [`Store::audit_digest`].
 
 use crate::error::{Fault, StoreError};
 use crate::store::Store;
@@ -148,27 +149,44 @@ pub(crate) fn append(conn: &Connection, at: Timestamp, entry: &AuditEntry) -> Re
 }
 
 fn verify(conn: &Connection) -> Result<Result<ChainReport, ChainBroken>, Fault> {
+    let broken = |seq: u64, why: &str| Ok(Err(ChainBroken { seq, why: why.to_owned() }));
+    let exists = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'audit'";
+    if conn.query_row(exists, [], |row| row.get::<_, i64>(0))? == 0 {
+        return broken(1, "the table of the audit is missing");
+    }
     let mut select = conn.prepare_cached("SELECT seq, at, kind, fields, prev, digest FROM audit ORDER BY seq")?;
     let mut rows = select.query([])?;
     let (mut entries, mut head) = (0_u64, origin());
     while let Some(row) = rows.next()? {
         entries += 1;
         let seq: i64 = row.get(0)?;
-        let broken = |why: &str| Ok(Err(ChainBroken { seq: entries, why: why.to_owned() }));
         if u64::try_from(seq) != Ok(entries) {
-            return broken("it is missing");
+            return broken(entries, "it is missing");
         }
-        let (prev, digest) = (Digest::from_bytes(row.get(4)?), Digest::from_bytes(row.get(5)?));
+        // What no entry of this program can hold is a change like any other.
+        let Ok((at, kind, fields, prev, digest)) = parts(row) else {
+            return broken(entries, "what it says is not what was written");
+        };
         if prev != head {
-            return broken("it does not follow the entry before it");
+            return broken(entries, "it does not follow the entry before it");
         }
-        let (kind, fields): (String, String) = (row.get(2)?, row.get(3)?);
-        if entry_digest(seq, row.get(1)?, &kind, &fields, prev) != digest {
-            return broken("what it says is not what was written");
+        if entry_digest(seq, at, &kind, &fields, prev) != digest {
+            return broken(entries, "what it says is not what was written");
         }
         head = digest;
     }
+    // SQLite remembers the last number that it gave, until somebody who cuts thinks of that too.
+    let last: Option<i64> =
+        conn.query_row("SELECT seq FROM sqlite_sequence WHERE name = 'audit'", [], |row| row.get(0)).optional()?;
+    if last.is_some_and(|last| u64::try_from(last).is_ok_and(|last| last > entries)) {
+        return broken(entries + 1, "it was written, and cut off the end");
+    }
     Ok(Ok(ChainReport { entries, head }))
+}
+
+fn parts(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, String, String, Digest, Digest)> {
+    let (prev, digest) = (Digest::from_bytes(row.get(4)?), Digest::from_bytes(row.get(5)?));
+    Ok((row.get(1)?, row.get(2)?, row.get(3)?, prev, digest))
 }
 
 #[cfg(test)]
@@ -203,6 +221,11 @@ mod tests {
             ("DELETE FROM audit WHERE seq = 4", 4),
             ("DELETE FROM audit WHERE seq = 1", 1),
             ("UPDATE audit SET digest = zeroblob(32) WHERE seq = 1", 1),
+            ("UPDATE audit SET prev = x'' WHERE seq = 3", 3),
+            ("UPDATE audit SET digest = x'01' WHERE seq = 2", 2),
+            ("DELETE FROM audit WHERE seq = 5", 5),
+            ("DELETE FROM audit", 1),
+            ("DROP TABLE audit", 1),
         ] {
             let conn = chain(5);
             conn.execute_batch(change).unwrap();

@@ -18,11 +18,11 @@ struct Texts {
 }
 
 impl Scanned {
-    /// A text has passed this stage, where these guards stand.
-    pub(super) fn add<'g>(&mut self, stage: Stage, text: &str, by: impl Iterator<Item = &'g str>) {
+    /// A text of so many bytes has passed this stage, where these guards look.
+    pub(super) fn add<'g>(&mut self, stage: Stage, bytes: usize, by: impl Iterator<Item = &'g str>) {
         let texts = self.0.entry(stage).or_default();
         texts.number += 1;
-        texts.bytes += text.len() as u64;
+        texts.bytes += bytes as u64;
         texts.by.extend(by.map(str::to_owned));
     }
 

@@ -6,9 +6,9 @@ use crate::flow::Said;
 use crate::guards::Examined;
 use crate::options::Answer;
 use crate::report::{CallRecord, ConfirmationAsked};
-use crate::tools::{self, Done};
+use crate::tools::{self, Done, Leaves};
 use aic_base::{Action, Decision, EventKind, Stage, ToolOutcome};
-use aic_guard::{GuardKind, Scope, ToolScope};
+use aic_guard::{Guard, GuardKind, Scope, ToolScope};
 use aic_model::{Role, ToolCall};
 use aic_spec::{Approver, Confirm, Effect, ToolSpec, Trust};
 use serde_json::Value;
@@ -165,9 +165,9 @@ impl Run<'_> {
 
     /// Guards on a call; they may redact its arguments.
     async fn guard_call(&mut self, call: &ToolCall, untrusted: bool) -> Result<Value, Stop> {
-        let text = tools::strings(&call.args).join("\n");
+        let leaves = Leaves::of(&call.args);
         let tool = ToolScope { name: &call.name, args: &call.args, result: None, untrusted };
-        let examined = self.examine(Stage::ToolCall, &text, Some(tool)).await;
+        let examined = self.examine_call(Stage::ToolCall, &leaves, tool).await;
         if let Err(stop) = self.obey(&examined, call.args.clone()) {
             let outcome = match stop {
                 Stop::NeedsConfirmation(_) => ToolOutcome::NeedsConfirmation,
@@ -176,7 +176,7 @@ impl Run<'_> {
             self.tool_ended(call, outcome, error_value(&examined.decisive().map(spoken).unwrap_or_default()), None);
             return Err(stop);
         }
-        Ok(self.redacted(call.args.clone(), Stage::ToolCall, &examined))
+        Ok(self.redacted(&call.args, Stage::ToolCall, (&leaves, &examined), tool))
     }
 
     /// Guards on a result; they may redact it.
@@ -188,32 +188,43 @@ impl Run<'_> {
         changed: Option<u64>,
         untrusted: bool,
     ) -> Result<Value, Stop> {
-        let text = tools::strings(&result).join("\n");
+        let leaves = Leaves::of(&result);
         let tool = ToolScope { name: &call.name, args, result: Some(&result), untrusted };
-        let examined = self.examine(Stage::ToolResult, &text, Some(tool)).await;
+        let examined = self.examine_call(Stage::ToolResult, &leaves, tool).await;
         if let Err(stop) = self.obey(&examined, args.clone()) {
             // It did run; what it returned is what nobody sees.
             self.tool_ended(call, ToolOutcome::Ran, error_value("the result was withheld"), changed);
             return Err(stop);
         }
-        Ok(self.redacted(result, Stage::ToolResult, &examined))
+        Ok(self.redacted(&result, Stage::ToolResult, (&leaves, &examined), tool))
     }
 
-    /// The value with each of its texts redacted, where that was decided of the whole.
-    fn redacted(&mut self, mut value: Value, stage: Stage, examined: &Examined) -> Value {
-        let Some(decision) = examined.decisions.iter().find(|decision| decision.action == Action::Redact) else {
-            return value;
-        };
+    /// The value with everything taken out that was decided to be.
+    fn redacted(
+        &mut self,
+        value: &Value,
+        stage: Stage,
+        (leaves, examined): (&Leaves, &Examined),
+        tool: ToolScope<'_>,
+    ) -> Value {
+        let mut redacts = examined.decisions.iter().filter(|decision| decision.action == Action::Redact);
+        let Some(decision) = redacts.next() else { return value.clone() };
         self.conversation.flow.found_private(&decision.guardrail);
         let mut vault = std::mem::take(&mut self.vault);
-        let scope = self.scope(stage);
-        tools::map_strings(&mut value, &mut |text| {
-            let guards = self.container.guards.iter();
-            let decisions: Vec<Decision> = guards
-                .filter(|guard| matches!(guard.kind, GuardKind::Detector(_)) && guard.applies(stage, None))
-                .flat_map(|guard| guard.judge(text, &scope))
-                .collect();
-            vault.redact(text, &decisions)
+        let scope = Scope { tool: Some(tool), ..self.scope(stage) };
+        let detects = |guard: &Guard| matches!(guard.kind, GuardKind::Detector(_));
+        let container = self.container;
+        let guards = &container.guards;
+        // What a detector calls the whole is each text; of a condition or a guard of one's own it is the value.
+        let takes_all = |decision: &Decision| {
+            guards.iter().find(|guard| guard.name == decision.guardrail).is_none_or(|guard| !detects(guard))
+        };
+        let value = leaves.redact(value.clone(), &examined.decisions, &takes_all, &mut |text, mut found, is_text| {
+            // Some of it shows only where a text stands alone.
+            if is_text {
+                found.extend(guards.iter().filter(|guard| detects(guard)).flat_map(|guard| guard.judge(text, &scope)));
+            }
+            vault.redact(text, &found)
         });
         self.vault = vault;
         value

@@ -21,9 +21,10 @@ use crate::options::{Answer, Answers};
 use crate::prompt::{self, Counter, Prompt, Variables};
 use crate::report::{CallRecord, ConfirmationAsked, TurnReport};
 use crate::stream::{HoldBack, Plan};
+use crate::tools::Leaves;
 use crate::trace::Trace;
 use aic_base::{Action, Decision, EventKind, Outcome, RunId, Stage, Timestamp, Tokens, Usage, Usd};
-use aic_guard::{Scope, ToolScope, Vault};
+use aic_guard::{Guard, Scope, ToolScope, Vault};
 use aic_model::{Message, ToolCall};
 use aic_spec::Approver;
 use audit::Scanned;
@@ -305,13 +306,24 @@ impl<'a> Run<'a> {
     }
 
     /// Examines a text and writes every decision down.
-    async fn examine(&mut self, stage: Stage, text: &str, tool: Option<ToolScope<'_>>) -> Examined {
+    async fn examine(&mut self, stage: Stage, text: &str) -> Examined {
+        self.examine_all(stage, (text, ""), None).await
+    }
+
+    /// The same for what a call is given or returned.
+    async fn examine_call(&mut self, stage: Stage, leaves: &Leaves, tool: ToolScope<'_>) -> Examined {
+        self.examine_all(stage, (&leaves.text, &leaves.beside), Some(tool)).await
+    }
+
+    async fn examine_all(&mut self, stage: Stage, texts: (&str, &str), tool: Option<ToolScope<'_>>) -> Examined {
         let guards = &self.container.guards;
-        let standing = guards.iter().filter(|guard| guards::stands_here(guard, stage, tool.map(|tool| tool.name)));
-        self.scanned.add(stage, text, standing.map(|guard| guard.name.as_str()));
+        let here =
+            |guard: &&Guard| guards::stands_here(guard, stage, tool.map(|tool| tool.name)) && guards::looks(guard);
+        let names = guards.iter().filter(here).map(|guard| guard.name.as_str());
+        self.scanned.add(stage, texts.0.len() + texts.1.len(), names);
         let examined = {
             let scope = Scope { tool, ..self.scope(stage) };
-            guards::examine(self.container, &self.conversation.options, text, &scope).await
+            guards::examine(self.container, &self.conversation.options, texts, &scope).await
         };
         for decision in &examined.decisions {
             self.decide(decision.clone());
@@ -334,7 +346,7 @@ impl<'a> Run<'a> {
     }
 
     async fn guard_input(&mut self) -> Result<(), Stop> {
-        let examined = self.examine(Stage::PreExecution, &self.input.clone(), None).await;
+        let examined = self.examine(Stage::PreExecution, &self.input.clone()).await;
         self.obey(&examined, Value::Null)?;
         self.input = self.hide(self.raw, &examined.decisions);
         Ok(())
@@ -376,16 +388,16 @@ impl<'a> Run<'a> {
 
     async fn guard_model_call(&mut self, messages: &[Message]) -> Result<(), Stop> {
         let newest = messages.last().map(|message| message.text.clone()).unwrap_or_default();
-        let examined = self.examine(Stage::ModelCall, &newest, None).await;
+        let examined = self.examine(Stage::ModelCall, &newest).await;
         self.obey(&examined, Value::Null)
     }
 
     async fn guard_output(&mut self, answer: String) -> Result<String, Stop> {
         self.output.clone_from(&answer);
         // Nothing was shown yet, so the guards on streamed text see it whole.
-        let streamed = self.examine(Stage::Chunk, &answer, None).await;
+        let streamed = self.examine(Stage::Chunk, &answer).await;
         self.obey(&streamed, Value::Null)?;
-        let examined = self.examine(Stage::PostExecution, &streamed.text, None).await;
+        let examined = self.examine(Stage::PostExecution, &streamed.text).await;
         self.obey(&examined, Value::Null)?;
         self.output.clone_from(&examined.text);
         Ok(examined.text)

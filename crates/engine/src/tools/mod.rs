@@ -8,6 +8,7 @@ mod clock_functions;
 mod desk;
 mod fill;
 mod http;
+mod leaves;
 mod mcp;
 mod mock;
 mod rooms;
@@ -18,6 +19,7 @@ mod workshop;
 pub use address::TestHosts;
 pub(crate) use desk::{Desk, Surroundings};
 pub(crate) use http::ToolNetwork;
+pub(crate) use leaves::{Leaves, decimal, map_strings};
 pub use mcp::{Lock, LockError, ToolList};
 pub use mock::Mocks;
 pub use workshop::{Ended, Workshop};
@@ -329,17 +331,4 @@ pub(crate) fn strings(value: &Value) -> Vec<&str> {
         }
     }
     found
-}
-
-/// Changes every text inside a value.
-pub(crate) fn map_strings(value: &mut Value, change: &mut dyn FnMut(&str) -> String) {
-    let mut open = vec![value];
-    while let Some(value) = open.pop() {
-        match value {
-            Value::String(text) => *text = change(text),
-            Value::Array(list) => open.extend(list.iter_mut()),
-            Value::Object(map) => open.extend(map.values_mut()),
-            _ => {}
-        }
-    }
 }

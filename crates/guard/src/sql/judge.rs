@@ -82,7 +82,15 @@ pub fn judge_statement(sql: &str, policy: &SqlPolicy, dialect: Dialect) -> Resul
         _ => None,
     };
     let sql = plain.as_deref().unwrap_or(sql);
-    let statements = parse(sql, dialect).or_else(|why| denied(format!("the statement is denied because {why}")))?;
+    let statements = parse(sql, dialect).or_else(|why| {
+        // Of what never runs it does not matter whether it is written well.
+        let first = readings.first().and_then(|(_, all)| all.first()?.first()?.word()).map(str::to_uppercase);
+        let never = first.filter(|word| OTHER_VERBS.contains(&&**word) && !VERBS.contains(&&**word));
+        denied(match never {
+            Some(verb) => format!("{verb} statements are never permitted"),
+            None => format!("the statement is denied because {why}"),
+        })
+    })?;
     let [statement] = statements.as_slice() else {
         return denied(match statements.len() {
             0 => "there is no statement".to_owned(),

@@ -154,6 +154,9 @@ fn tool(cx: &mut Cx<'_>, doc: &Doc, node: &Node, all: &Node) -> Option<ToolSpec>
     }
     parameters_fit(cx, doc, node);
     sql_fits(cx, doc, node, &permissions, statement.map(|statement| (statement, dialect)));
+    if matches!(run, Some(Run::Sql(_))) && statement.is_none() {
+        asks_for_query(cx, doc, node);
+    }
     let parameters = match node.get("parameters").map(Node::to_json) {
         Some(parameters @ serde_json::Value::Object(_)) => parameters,
         _ => match (&run, statement) {
@@ -242,6 +245,21 @@ pub(super) fn args_are_known(cx: &mut Cx<'_>, doc: &Doc, condition: &Node, known
         let fix = meant.and_then(|meant| doc.replacing_inside(condition, inside, meant));
         cx.report(doc.find_inside(UNKNOWN_NAME, condition, inside, message).fix(fix));
     }
+}
+
+/// A model that writes SQL gives it in the parameter `query`: under another name every call would be denied.
+fn asks_for_query(cx: &mut Cx<'_>, doc: &Doc, tool: &Node) {
+    let (Some(schema), Some(names)) = (tool.get("parameters"), properties(tool)) else { return };
+    if names.contains("query") {
+        return;
+    }
+    let message =
+        "the statement comes in the parameter `query`, and there is none: call it so, or write `run.statement`";
+    let only = match schema.get("properties").map(Node::entries).unwrap_or_default() {
+        [only] => only.key.span,
+        _ => schema.span,
+    };
+    cx.report(doc.find(BAD_TOOL, only, message));
 }
 
 /// Verbs that there are, and a fixed statement that its own tool would let through.

@@ -12,12 +12,19 @@ use std::collections::BTreeMap;
 pub struct ToolList {
     /// Tool to digest.
     pub tools: BTreeMap<String, Digest>,
+    /// What each tool says of itself, for whoever looks; the lock keeps the digests only.
+    #[serde(skip)]
+    pub said: BTreeMap<String, String>,
 }
 
 impl ToolList {
     pub(super) fn of(listed: &[ListedTool]) -> Self {
         let one = |tool: &ListedTool| (tool.name.clone(), digest(&tool.whole));
-        Self { tools: listed.iter().map(one).collect() }
+        let said = |tool: &ListedTool| {
+            let text = tool.whole.get("description").and_then(Value::as_str).unwrap_or_default();
+            (tool.name.clone(), text.to_owned())
+        };
+        Self { tools: listed.iter().map(one).collect(), said: listed.iter().map(said).collect() }
     }
 
     /// The digest of the whole list.
@@ -112,6 +119,7 @@ impl Lock {
 
     /// Writes down what a spec's server offers.
     pub fn put(&mut self, spec: &str, server: &str, list: ToolList) {
+        let list = ToolList { said: BTreeMap::new(), ..list };
         self.mcp.insert(format!("{spec}#{server}"), list);
     }
 }
@@ -145,7 +153,10 @@ mod tests {
     #[test]
     fn a_lock_reads_back_and_another_file_is_none() {
         let mut lock = Lock::default();
-        lock.put("a.yml", "files", list(&[json!({"name": "read"})]));
+        let looked_at = list(&[json!({"name": "read", "description": "Reads a file"})]);
+        assert_eq!(looked_at.said["read"], "Reads a file");
+        lock.put("a.yml", "files", looked_at);
+        assert!(!lock.text().contains("Reads"));
         let back = Lock::parse(&lock.text()).unwrap();
         assert_eq!(back.get("a.yml", "files"), lock.get("a.yml", "files"));
         assert_eq!(back.get("b.yml", "files"), None);

@@ -69,6 +69,11 @@ pub(super) fn judge(tool: &ToolSpec, run: &SqlRun, args: &Value) -> Result<SqlJo
     let (judged, sql, arguments) = match &run.database {
         Database::Sqlite(_) => {
             let judged = judge_statement(sql, &policy, Dialect::Sqlite).map_err(denied)?;
+            if judged.verb == "TRUNCATE" {
+                let why =
+                    "SQLite has no TRUNCATE: where DELETE is permitted, `DELETE FROM` without WHERE does the same";
+                return Err(SqlError::Denied(why.into()));
+            }
             let all = fixed.into_iter().flatten().map(|(name, value)| (name.clone(), value.clone()));
             (judged, sql.to_owned(), all.collect())
         }

@@ -1,20 +1,27 @@
 //! Tools on a SQLite database, behind a second wall: SQLite's own authorizer, which sees what the statement really does, so
 //! that a misunderstanding of the parser cannot open more than the spec allows.
 
+mod wall;
+
 use super::{MAX_BYTES, MAX_ROWS, SqlError, SqlJob, SqlOutcome};
 use crate::data::Data;
 use crate::tools::clock_functions;
 use aic_base::{RelPath, Timestamp};
-use aic_guard::SqlPolicy;
-use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
+use rusqlite::hooks::AuthContext;
+use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Map, Value, json};
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
+use wall::Wall;
 
+/// The longest text or blob, and the longest row, in bytes: a statement can ask for a longer one with a few words. Stored
+/// pictures and documents are to fit; what an answer shows is less.
+const LONGEST: i32 = 4_000_000;
+/// The most columns of an answer: each may be that long.
+const MOST_COLUMNS: usize = 256;
 /// How many steps of SQLite's machine run between two looks at the deadline.
 const STEPS_BETWEEN_LOOKS: i32 = 2000;
 
@@ -41,10 +48,18 @@ pub(in crate::tools) fn carry_out(
     let (deadline, cancelled) = (Instant::now() + timeout, cancel.clone());
     let stop = move || cancelled.is_cancelled() || Instant::now() > deadline;
     connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(stop)).map_err(failed)?;
-    let known = known_names(&connection).map_err(failed)?;
-    let wall = Wall { policy: job.policy.clone(), reads_only: !writes, known };
+    let wall = Wall::around(&connection, job).map_err(failed)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LONGEST).map_err(failed)?;
+    let refused = wall.refused.clone();
     connection.authorizer(Some(move |context: AuthContext<'_>| wall.judge(&context))).map_err(failed)?;
-    query(&connection, job).map_err(failed)
+    let came = query(&connection, job).map_err(failed).and_then(|came| came);
+    let refused = refused.lock().unwrap_or_else(PoisonError::into_inner).take();
+    came.map_err(|error| match (error, refused) {
+        // SQLite does not always say what it refused.
+        (SqlError::Denied(why), Some(what)) => SqlError::Denied(format!("{why} ({what})")),
+        (SqlError::Failed(why), Some(what)) => SqlError::Failed(format!("{why} ({what})")),
+        (error, _) => error,
+    })
 }
 
 /// What an error of SQLite is to whoever asked.
@@ -63,9 +78,16 @@ fn told(error: &rusqlite::Error, path: &RelPath, timeout: Duration) -> SqlError 
     }
 }
 
-fn query(connection: &Connection, job: &SqlJob) -> rusqlite::Result<SqlOutcome> {
+fn query(connection: &Connection, job: &SqlJob) -> rusqlite::Result<Result<SqlOutcome, SqlError>> {
     let mut statement = connection.prepare(&job.sql)?;
     let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
+    if names.len() > MOST_COLUMNS {
+        let why = format!(
+            "the answer would have {} columns, and {MOST_COLUMNS} is the most: name those you need",
+            names.len()
+        );
+        return Ok(Err(SqlError::Denied(why)));
+    }
     for (name, value) in &job.arguments {
         if let Some(index) = statement.parameter_index(&format!(":{name}"))? {
             statement.raw_bind_parameter(index, bound(value))?;
@@ -90,65 +112,14 @@ fn query(connection: &Connection, job: &SqlJob) -> rusqlite::Result<SqlOutcome> 
     drop(rows);
     if names.is_empty() {
         let changed = connection.total_changes() - before;
-        return Ok(SqlOutcome { result: json!({ "changed": changed }), changed: Some(changed) });
+        return Ok(Ok(SqlOutcome { result: json!({ "changed": changed }), changed: Some(changed) }));
     }
     let mut result = json!({ "row_count": found.len(), "rows": found });
     if truncated {
         result["truncated"] = Value::Bool(true);
     }
     let changed = connection.total_changes() - before;
-    Ok(SqlOutcome { result, changed: (!job.judged.reads_only).then_some(changed) })
-}
-
-/// SQLite's authorizer: what a statement really does, against what the spec allows.
-struct Wall {
-    policy: Arc<SqlPolicy>,
-    reads_only: bool,
-    /// The database's tables and views, and SQLite's virtual tables, in small letters.
-    known: HashSet<String>,
-}
-
-/// What a name in a statement can really reach. Any other name is the statement's own (a CTE, a subquery).
-fn known_names(connection: &Connection) -> rusqlite::Result<HashSet<String>> {
-    let mut statement = connection.prepare(
-        "SELECT lower(name) FROM sqlite_schema WHERE type IN ('table', 'view') UNION SELECT lower(name) FROM pragma_module_list",
-    )?;
-    statement.query_map([], |row| row.get(0))?.collect()
-}
-
-impl Wall {
-    /// Whether a name is only the statement's: no table, and no `pragma_…`, which SQLite makes up when it is asked for.
-    fn is_own(&self, name: &str) -> bool {
-        let name = name.to_ascii_lowercase();
-        !name.starts_with("pragma_") && !name.starts_with("sqlite_") && !self.known.contains(&name)
-    }
-
-    fn judge(&self, context: &AuthContext<'_>) -> Authorization {
-        let table_ok = |table: &str| {
-            let system = table.to_ascii_lowercase().starts_with("sqlite_");
-            !system
-                && self.policy.tables.as_ref().is_none_or(|tables| tables.iter().any(|t| t.eq_ignore_ascii_case(table)))
-        };
-        let verb_ok = |verb: &str| !self.reads_only && self.policy.verbs.iter().any(|v| v.eq_ignore_ascii_case(verb));
-        let allowed = match context.action {
-            AuthAction::Select | AuthAction::Recursive => true,
-            AuthAction::Read { table_name, .. } => table_ok(table_name) || self.is_own(table_name),
-            AuthAction::Insert { table_name } => verb_ok("INSERT") && table_ok(table_name),
-            AuthAction::Update { table_name, .. } => verb_ok("UPDATE") && table_ok(table_name),
-            AuthAction::Delete { table_name } => verb_ok("DELETE") && table_ok(table_name),
-            AuthAction::Function { function_name } => {
-                // The allow-list was the first wall's; these would reach files or code.
-                !["load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"]
-                    .iter()
-                    .any(|name| name.eq_ignore_ascii_case(function_name))
-            }
-            AuthAction::Transaction { operation } => {
-                matches!(operation, TransactionOperation::Begin | TransactionOperation::Rollback)
-            }
-            _ => false,
-        };
-        if allowed { Authorization::Allow } else { Authorization::Deny }
-    }
+    Ok(Ok(SqlOutcome { result, changed: (!job.judged.reads_only).then_some(changed) }))
 }
 
 /// An argument as SQLite stores it.
@@ -189,8 +160,9 @@ fn plain(error: &rusqlite::Error) -> String {
 mod tests {
     use super::*;
     use crate::data::Snapshots;
-    use aic_guard::Judged;
+    use aic_guard::{Judged, SqlPolicy};
     use aic_spec::Database;
+    use std::sync::Arc;
 
     /// What the second wall says where the first was fooled into calling this a read of `users`.
     fn behind_the_first_wall(sql: &str) -> Result<SqlOutcome, SqlError> {
@@ -204,6 +176,23 @@ mod tests {
         let job = SqlJob { database, sql: sql.into(), judged, policy: Arc::new(policy), arguments: Vec::new() };
         let data = Arc::new(Snapshots::new(root.path()).unwrap()).case();
         carry_out(&job, &path, &data, Timestamp::default(), Duration::from_secs(5), &CancellationToken::new())
+    }
+
+    #[test]
+    fn a_few_words_never_fill_the_memory() {
+        for (sql, why) in [
+            ("SELECT printf('%.*c', 900000000, 'x') FROM users", "too big"),
+            (&*format!("SELECT {} FROM users", vec!["printf('%.*c', 3000000, 'x')"; 1000].join(", ")), "1000 columns"),
+        ] {
+            let came = behind_the_first_wall(sql);
+            let said = match &came {
+                Err(SqlError::Denied(why) | SqlError::Failed(why)) => why.as_str(),
+                _ => "",
+            };
+            assert!(said.contains(why), "{came:?}");
+        }
+        let honest = behind_the_first_wall("SELECT length(printf('%.*c', 3000000, 'x')) AS n FROM users");
+        assert_eq!(honest.unwrap().result["rows"][0]["n"], 3_000_000);
     }
 
     #[test]

@@ -351,3 +351,20 @@ proptest::proptest! {
         super::super::mutating_verbs(&sql);
     }
 }
+
+#[test]
+fn what_never_runs_is_named_even_where_it_does_not_parse() {
+    for (sql, verb) in [
+        ("PRAGMA table_info('users')", "PRAGMA"),
+        ("PRAGMA writable_schema = 1 nonsense (", "PRAGMA"),
+        ("VACUUM INTO '/tmp/x.db'", "VACUUM"),
+        ("detach database x", "DETACH"),
+    ] {
+        for dialect in [Dialect::Sqlite, Dialect::Postgres] {
+            let denied = judge_statement(sql, &policy(&["SELECT"], &["users"]), dialect).unwrap_err();
+            assert!(denied.reason.contains(verb) && !denied.reason.contains("parse"), "{sql}: {}", denied.reason);
+        }
+    }
+    let denied = judge_statement("SELEC 1", &policy(&["SELECT"], &["users"]), Dialect::Sqlite).unwrap_err();
+    assert!(denied.reason.contains("does not parse"), "{}", denied.reason);
+}
