@@ -1,7 +1,7 @@
 //! The command line: one file a subcommand.
 //!
-//! Exit codes, the same for every command: 0 all is well; 1 there are findings or failures; 2 it could not run. 130
-//! after Ctrl-C.
+//! Exit codes: 0 all is well; 1 there are findings or failures; 2 it could not run. 130 after Ctrl-C. `sandbox run`,
+//! `exec` and `attach` alone end as the program in them does.
 
 mod audit;
 mod cassette;
