@@ -269,15 +269,19 @@ fn the_audit_is_verified_and_exported() {
     workspace.aic(&["audit", "verify", "--head", &head]).exits(0);
     assert_eq!(workspace.aic(&["audit", "verify", "--format", "json"]).exits(0).json()["holds"], true);
 
-    // Cut off at the end: the chain alone cannot tell, what was kept elsewhere can.
     let database = rusqlite::Connection::open(workspace.path(".aic/store.db")).unwrap();
     database
         .execute_batch("DROP TRIGGER audit_is_kept; DROP TRIGGER audit_stays; DELETE FROM audit WHERE seq = 2")
         .unwrap();
+    workspace.aic(&["audit", "verify"]).exits(1).says(&["broken: audit entry 2", "cut off"]);
+    // Where that is covered up too, the store alone cannot tell; what was kept elsewhere can.
+    database.execute("UPDATE sqlite_sequence SET seq = 1 WHERE name = 'audit'", []).unwrap();
     workspace.aic(&["audit", "verify"]).exits(0).says(&["holds: 1 entry"]);
     workspace.aic(&["audit", "verify", "--head", &head]).exits(1).says(&["broken:", "entry 2"]);
-    database.execute("UPDATE audit SET fields = '{}' WHERE seq = 1", []).unwrap();
-    workspace.aic(&["audit", "verify"]).exits(1).says(&["broken: audit entry 1"]);
+    for change in ["UPDATE audit SET fields = '{}' WHERE seq = 1", "UPDATE audit SET prev = x''", "DROP TABLE audit"] {
+        database.execute_batch(change).unwrap();
+        workspace.aic(&["audit", "verify"]).exits(1).says(&["broken: audit entry 1"]);
+    }
 }
 
 #[test]
