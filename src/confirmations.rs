@@ -43,6 +43,9 @@ pub(crate) struct Waiting {
     pub until: Timestamp,
     /// What it was doing.
     pub pending: Pending,
+    /// Whether it lay here encrypted.
+    #[serde(skip)]
+    pub sealed: bool,
 }
 
 /// A question as its file has it.
@@ -201,7 +204,8 @@ impl Written {
             Said::Sealed { key, text } => {
                 let key = keeping::read_key(&key, keys).map_err(file)?;
                 let text = KeySeal(key).open(&place(number), &text).map_err(file)?;
-                serde_json::from_str(&text).map_err(|error| file(error.to_string()))
+                let waiting = serde_json::from_str(&text).map_err(|error| file(error.to_string()))?;
+                Ok(Waiting { sealed: true, ..waiting })
             }
         }
     }

@@ -197,6 +197,9 @@ async fn run_from(args: &Args, context: &mut Context, resumed: Option<Resumed>) 
         Ok(key) => key,
         Err(error) => return context.could_not_run(error),
     };
+    if key.is_some() && resumed.as_ref().is_some_and(|resumed| !resumed.waiting.sealed) {
+        return context.could_not_run("the question is not encrypted, as this spec would have written it: ask again");
+    }
     if let Err(error) = keeping::expire(&store) {
         return context.could_not_run(error);
     }
@@ -417,6 +420,7 @@ fn waiting(
         vars: variables(&args.vars),
         until: confirmations::until(crate::workspace::now(), pending.expires),
         pending: pending.clone(),
+        sealed: key.is_some(),
     };
     let key = key.map(|key| (keeping::key_name(&container.spec().context), key));
     confirmations::keep(workspace, waiting, key).map(Some)

@@ -63,6 +63,22 @@ fn a_question_that_waits_is_sealed_too_and_without_its_key_it_is_not_used_up() {
 }
 
 #[test]
+fn a_question_in_the_clear_is_not_answered_where_questions_are_encrypted() {
+    let workspace = echo("  session: {timeout: 1h}\n");
+    let guard = "guardrails: {pre_execution: [{name: ask, condition: \"input.contains('Ada')\", action: require_confirmation}]}\n";
+    let open = format!("{}{guard}", std::fs::read_to_string(workspace.path(SPEC)).unwrap());
+    std::fs::write(workspace.path(SPEC), &open).unwrap();
+    let asked = with(&workspace, None, &["run", "--format", "json", SAID]).exits(1).json();
+    std::fs::write(
+        workspace.path(SPEC),
+        open.replace("context:", "context:\n  persistence: {encryption: AES-256, key_env: DESK_KEY}"),
+    )
+    .unwrap();
+    let token = asked["waits"]["token"].as_str().unwrap();
+    with(&workspace, Some(KEY), &["run", "--confirm", token]).exits(2).warns(&["is not encrypted", "ask again"]);
+}
+
+#[test]
 fn a_session_goes_on_in_the_next_process_and_lies_sealed_on_the_disk() {
     let workspace = sealed();
     with(&workspace, Some(KEY), &["run", "--session", "front", SAID])
