@@ -398,7 +398,8 @@ impl<'c> Reader<'c> {
         let is_option = |word: &str| word.starts_with(['-', '+']);
         let takes_text = |word: &str| is_option(word) && !word.starts_with("--") && word.contains('c');
         let (mut with_text, mut odd) = (false, false);
-        for (at, word) in words.iter().enumerate() {
+        let asks = words.iter().flatten().any(|word| takes_text(word));
+        for word in words {
             match word.as_deref() {
                 Some(word) if is_option(word) => {
                     with_text |= takes_text(word);
@@ -406,9 +407,7 @@ impl<'c> Reader<'c> {
                     odd |= word.len() < 2 || word.starts_with("--") || word.contains(['o', 'O']);
                 }
                 // Without a text to find, it is a command like others.
-                _ if !with_text
-                    && !(odd && words.get(at..).into_iter().flatten().flatten().any(|word| takes_text(word))) =>
-                {
+                _ if !(with_text || odd && asks) => {
                     return Ok(());
                 }
                 Some(text) if !odd => return Reader::read(text, self.depth + 1, self.commands),
@@ -416,7 +415,7 @@ impl<'c> Reader<'c> {
             }
         }
         // The text is missing, unknown, or not surely that word.
-        if with_text || odd && words.iter().flatten().any(|word| takes_text(word)) {
+        if with_text || odd && asks {
             return Err(format!("what `{shell} -c` would run is known to the shell only: write `{shell} -c 'TEXT'`"));
         }
         Ok(())
