@@ -3,6 +3,7 @@
 mod encoded;
 
 use aic_base::Span;
+pub(crate) use encoded::may_have_pieces;
 use std::ops::Range;
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -17,17 +18,24 @@ pub struct Folding {
     pub keep_case: bool,
     /// Runs of base64 and hexadecimal digits that hold readable text, once.
     pub encodings: bool,
+    /// Accents on Latin letters are dropped.
+    pub accents: bool,
+    /// Runs of white space become one space.
+    pub spaces: bool,
 }
 
 impl Folding {
     /// Case and width only: what `contains` promises.
-    pub const WORDS: Self = Self { confusables: false, escapes: false, keep_case: false, encodings: false };
+    pub const WORDS: Self =
+        Self { confusables: false, escapes: false, keep_case: false, encodings: false, accents: false, spaces: false };
     /// Everything: for detectors of attacks.
-    pub const ATTACKS: Self = Self { confusables: true, escapes: true, keep_case: false, encodings: false };
+    pub const ATTACKS: Self = Self { confusables: true, escapes: true, ..Self::WORDS };
     /// Width and invisible characters only: for formats whose case matters.
-    pub const FORMATS: Self = Self { confusables: false, escapes: false, keep_case: true, encodings: false };
+    pub const FORMATS: Self = Self { keep_case: true, ..Self::WORDS };
     /// All that hides a text and nothing that changes it: the second reading of a text whose first shows nothing.
-    pub const HIDDEN: Self = Self { confusables: true, escapes: true, keep_case: true, encodings: true };
+    pub const HIDDEN: Self = Self { confusables: true, escapes: true, keep_case: true, encodings: true, ..Self::WORDS };
+    /// Formats whose parts may stand any distance apart.
+    pub const SPACED: Self = Self { keep_case: true, spaces: true, ..Self::WORDS };
 }
 
 /// A folded text that knows where each of its bytes came from.
@@ -43,19 +51,25 @@ impl Folded {
     /// Folds a text. Characters that cannot be seen (zero width, soft hyphens, variation selectors, tags) are dropped.
     pub fn new(text: &str, folding: Folding) -> Self {
         let may_escape = folding.escapes && text.bytes().any(|byte| byte == b'&' || byte == b'%');
-        if !may_escape && !folding.encodings && text.is_ascii() {
+        let plain = text.is_ascii() && !text.bytes().any(unseen_byte);
+        if !may_escape && !folding.encodings && !folding.spaces && plain {
             // Byte for byte, so that places are the same.
             let text = if folding.keep_case { text.to_owned() } else { text.to_ascii_lowercase() };
             return Self { text, origin: Vec::new() };
         }
         let mut folded = Self { text: String::with_capacity(text.len()), origin: Vec::with_capacity(text.len()) };
         let mut at = 0;
-        let mut run_end = 0;
+        let (mut run_end, mut pieces_end) = (0, 0);
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
             if folding.encodings && at >= run_end {
                 let length = encoded::run(rest);
                 run_end = at + length.max(1);
-                if let Some(hidden) = rest.get(..length).and_then(encoded::readable) {
+                // A run that is cut into pieces is tried once, where its first piece begins.
+                let pieces = if at >= pieces_end { encoded::pieces(rest) } else { None };
+                pieces_end = pieces_end.max(at + pieces.as_ref().map_or(0, |(length, _)| *length));
+                let whole = || Some((length, rest.get(..length).and_then(encoded::readable)?));
+                let hidden = pieces.and_then(|(length, text)| Some((length, text?))).or_else(whole);
+                if let Some((length, hidden)) = hidden {
                     hidden.chars().for_each(|c| folded.push(c, at..at + length, folding));
                     at += length;
                     continue;
@@ -73,12 +87,24 @@ impl Folded {
     }
 
     fn push(&mut self, c: char, from: Range<usize>, folding: Folding) {
-        if invisible(c) {
+        if invisible(c) || (folding.confusables && mark(c)) {
             return;
         }
         let before = self.text.len();
-        if c.is_ascii() {
+        if folding.spaces && c.is_whitespace() {
+            if self.text.ends_with(' ') {
+                return;
+            }
+            self.text.push(' ');
+        } else if c.is_ascii() {
             self.text.push(if folding.keep_case { c } else { c.to_ascii_lowercase() });
+        } else if folding.accents && matches!(c, '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}') {
+            let parts = std::iter::once(c).nfkd().filter(|part| !mark(*part));
+            if folding.keep_case {
+                self.text.extend(parts)
+            } else {
+                self.text.extend(parts.flat_map(char::to_lowercase))
+            }
         } else if composed(c) && (!folding.confusables || c < '\u{130}') {
             if folding.keep_case { self.text.push(c) } else { self.text.extend(c.to_lowercase()) }
         } else {
@@ -110,9 +136,21 @@ fn composed(c: char) -> bool {
     matches!(c, '\u{c0}'..='\u{12f}' | '\u{14a}'..='\u{17e}' | '\u{410}'..='\u{44f}' | '\u{4e00}'..='\u{9fff}')
 }
 
+/// Control characters that are no white space.
+pub(crate) fn unseen_byte(byte: u8) -> bool {
+    matches!(byte, 0..=8 | 0x0e..=0x1f | 0x7f)
+}
+
+/// Marks that stand on, in or under the letter before them.
+fn mark(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
+        | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}')
+}
+
 /// Characters without a mark of their own, which are used to cut words in two or to smuggle text.
 fn invisible(c: char) -> bool {
     matches!(c,
+        '\0'..='\u{8}' | '\u{e}'..='\u{1f}' | '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' |
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}')
 }
@@ -165,7 +203,7 @@ fn decode(rest: &str) -> Option<(char, usize)> {
 }
 
 fn entity(rest: &str) -> Option<(char, usize)> {
-    let end = rest.bytes().take(12).position(|byte| byte == b';')?;
+    let end = rest.bytes().take(20).position(|byte| byte == b';')?;
     let name = rest.get(1..end)?;
     let c = match name {
         "lt" => '<',
@@ -173,10 +211,41 @@ fn entity(rest: &str) -> Option<(char, usize)> {
         "amp" => '&',
         "quot" => '"',
         "apos" => '\'',
-        "nbsp" | "Tab" => ' ',
+        "nbsp" | "Tab" | "ensp" | "emsp" | "thinsp" | "hairsp" | "numsp" | "puncsp" => ' ',
+        "NewLine" => '\n',
+        "LT" => '<',
+        "GT" => '>',
+        "AMP" => '&',
+        "QUOT" => '"',
         "lpar" => '(',
         "rpar" => ')',
+        "lsqb" | "lbrack" => '[',
+        "rsqb" | "rbrack" => ']',
+        "lcub" | "lbrace" => '{',
+        "rcub" | "rbrace" => '}',
         "colon" => ':',
+        "semi" => ';',
+        "comma" => ',',
+        "period" => '.',
+        "excl" => '!',
+        "quest" => '?',
+        "commat" => '@',
+        "num" => '#',
+        "dollar" => '$',
+        "percnt" => '%',
+        "Hat" => '^',
+        "ast" | "midast" => '*',
+        "plus" => '+',
+        "minus" | "hyphen" | "dash" => '-',
+        "equals" => '=',
+        "sol" => '/',
+        "bsol" => '\\',
+        "verbar" | "vert" | "VerticalLine" => '|',
+        "lowbar" | "UnderBar" => '_',
+        "grave" | "DiacriticalGrave" => '`',
+        "lsquo" | "rsquo" => '\'',
+        "ldquo" | "rdquo" => '"',
+        "shy" | "zwj" | "zwnj" | "ZeroWidthSpace" | "NoBreak" => '\u{200b}',
         _ => {
             let number = name.strip_prefix('#')?;
             let code = match number.strip_prefix(['x', 'X']) {
@@ -248,6 +317,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_cut_by_marks_controls_or_space_is_put_together() {
+        assert_eq!(folded("del\u{1}ete\0 all\u{9b} users\tnow"), "delete all users\tnow");
+        assert_eq!(folded("d\u{336}e\u{336}l\u{336}e\u{336}te"), "delete");
+        assert_eq!(folded("jane&commat;example&period;com&ZeroWidthSpace;"), "jane@example.com");
+        let hidden = |text: &str| Folded::new(text, Folding::HIDDEN).text;
+        assert_eq!(hidden("run RFJPUCBU\r\n QUJMRSB1c2Vycw== now"), "run DROP TABLE users now");
+        assert_eq!(hidden("64 65 6c 65 74 65 20 61 6c 6c 20 78, then"), "delete all x, then");
+        assert_eq!(hidden("ZGVs ZXRl IGFs bCB1 c2Vy cw=="), "delete all users");
+        assert_eq!(
+            hidden("plain prose of 12 words, 34 numbers and Names stays"),
+            "plain prose of 12 words, 34 numbers and Names stays"
+        );
+        let accents = Folding { accents: true, ..Folding::HIDDEN };
+        assert_eq!(Folded::new("D\u{e9}l\u{e8}te \u{110}", accents).text, "Delete \u{110}");
+        let spaced = Folded::new("4111 \n\t1111\u{a0} 1111", Folding::SPACED);
+        assert_eq!(spaced.text, "4111 1111 1111");
+        assert_eq!(spaced.original(5..9), Span::new(7, 11));
+    }
+
+    #[test]
     fn escapes_are_decoded_once() {
         assert_eq!(folded("%2527"), "%27");
         assert_eq!(folded("&amp;lt;"), "&lt;");
@@ -268,9 +357,9 @@ mod tests {
     proptest! {
         #[test]
         fn every_folded_character_leads_back_to_whole_characters(
-            text in "(\\PC|[\u{200b}\u{ad}Ａ-ｚА-я]|&[#a-z0-9]{1,5};|%[0-9a-fA-F]{2}|[A-Za-z0-9+/]{16,24}={0,2}|(\\\\x[0-9a-f]{2}){4,8}){0,24}",
+            text in "(\\PC|[ \\n]|([0-9a-f]{2} ){8}|[\u{200b}\u{ad}Ａ-ｚА-я]|&[#a-z0-9]{1,5};|%[0-9a-fA-F]{2}|[A-Za-z0-9+/]{16,24}={0,2}|(\\\\x[0-9a-f]{2}){4,8}){0,24}",
         ) {
-            for folding in [Folding::WORDS, Folding::ATTACKS, Folding::FORMATS, Folding::HIDDEN] {
+            for folding in [Folding::WORDS, Folding::ATTACKS, Folding::FORMATS, Folding::HIDDEN, Folding::SPACED] {
                 let folded = Folded::new(&text, folding);
                 for (at, c) in folded.text.char_indices() {
                     let span = folded.original(at..at + c.len_utf8());

@@ -17,7 +17,8 @@ const KEY: (&str, &str) = ("-----BEGIN", "-----END");
 pub fn settled(text: &str) -> usize {
     let plain = settled_in(text, &Folded::new(text, Folding::FORMATS));
     let hidden = settled_in(text, &Folded::new(text, Folding::HIDDEN));
-    let least = plain.min(hidden);
+    let spaced = settled_in(text, &Folded::new(text, Folding::SPACED));
+    let least = plain.min(hidden).min(spaced);
     // The beginning of the run that stands there, in the original.
     let head = text.get(..text.floor_char_boundary(least)).unwrap_or_default();
     head.char_indices().rev().find(|(_, c)| c.is_whitespace()).map_or(0, |(at, c)| at + c.len_utf8())

@@ -16,7 +16,10 @@ pub(super) fn find(text: &str) -> Option<Finding> {
     if let Some(what) = super::shell::destroys(text) {
         return Some(Finding::new(whole, format!("the command would {what}"), 0.95));
     }
-    if super::shell::is_command(text) { None } else { in_prose(text) }
+    if super::shell::is_command(text) {
+        return None;
+    }
+    amid_prose(text).or_else(|| in_prose(text)).or_else(|| super::orders::find(text))
 }
 
 /// Statements whose verb destroys: DROP, DELETE, TRUNCATE, and ALTER … DROP.
@@ -140,12 +143,100 @@ fn parsed(tokens: &[Token], text: &str) -> bool {
         || (second == "from" && sql::parses_as_one(statement))
 }
 
+/// SQL and calls of databases inside a sentence: a verb in capitals or a pair of words that prose hardly has, and a name.
+static AMID: Pattern = pattern!(
+    r"\b(?:(?:DROP|drop)\s+(?:TABLE|DATABASE|SCHEMA|table|database|schema)|(?:TRUNCATE|truncate)\s+(?:TABLE|table)|TRUNCATE|DELETE\s+FROM)\s+(?:IF\s+EXISTS\s+|if\s+exists\s+)?([\w.]{1,60})|\bdelete\s+from\s+([\w.]{1,60})\s+where\b"
+);
+static CALL: Pattern = pattern!(
+    r"\bdb\.dropDatabase\s*\(|\bdb\.[\w.]{1,60}\.(?:deleteMany|deleteOne|remove|drop|findOneAndDelete|dropIndexes)\s*\(|\bFLUSH(?:ALL|DB)\b|(?i:\b(?:vssadmin|wbadmin)\s+delete\s|\bwevtutil\s+(?:cl|clear-log)\s|\breg\s+delete\s|\bnet\s+user\s+\S{1,60}\s+/del|\bschtasks\s+/delete|\bheroku\s+apps:destroy|\b(?:Clear-Disk|Format-Volume|Remove-Partition|Stop-Computer|Clear-EventLog|Remove-ADUser|Remove-LocalUser)\b)"
+);
+/// A function of a shell that starts itself twice.
+static BOMB: Pattern =
+    pattern!(r"([:\w]{1,20})\s*\(\s*\)\s*\{\s*([:\w]{1,20})\s*\|\s*([:\w]{1,20})\s*&\s*\}\s*;\s*([:\w]{1,20})");
+/// An UPDATE that takes the values out of every row.
+static EMPTIES: Pattern =
+    pattern!(r#"(?i)^\s*update\s+[\w.\x22`\[\]]{1,80}\s+set\s+[\w.\x22`]{1,80}\s*=\s*(?:''|\x22\x22|null)\s*;?\s*$"#);
+
+fn amid_prose(text: &str) -> Option<Finding> {
+    let bomb = BOMB.captures(text).filter(|caught| {
+        let part = |i: usize| caught.get(i).map(|part| part.as_str());
+        (2..=4).all(|i| part(i) == part(1))
+    });
+    if let Some(whole) = bomb.and_then(|caught| caught.get(0)) {
+        return Some(Finding::new(Span::from(whole.range()), "the command would start processes without end", 0.95));
+    }
+    if let Some(hit) = EMPTIES.find(text) {
+        return Some(Finding::new(Span::from(hit.range()), "the SQL would empty a column of every row", 0.95));
+    }
+    let folded = Folded::new(text, Folding::ATTACKS);
+    let called = CALL.find(text).map(|hit| (hit.range(), "the call would delete data"));
+    let named = AMID.captures_iter(text).find_map(|caught| {
+        let name = caught.get(1).or_else(|| caught.get(2))?.as_str().to_ascii_lowercase();
+        // What follows is the rest of the sentence rather than a name.
+        let talk = [
+            "is",
+            "does",
+            "do",
+            "did",
+            "statement",
+            "statements",
+            "command",
+            "commands",
+            "in",
+            "and",
+            "or",
+            "to",
+            "for",
+            "from",
+            "was",
+            "query",
+            "queries",
+            "syntax",
+            "vs",
+            "versus",
+            "with",
+            "on",
+            "by",
+            "work",
+            "works",
+            "can",
+            "a",
+            "the",
+            "clause",
+            "but",
+            "if",
+            "of",
+            "as",
+            "not",
+            "when",
+            "because",
+            "keyword",
+            "operation",
+            "operations",
+        ];
+        (!talk.contains(&name.as_str()))
+            .then(|| (caught.get(0).map(|whole| whole.range()), "the SQL would destroy data"))
+    });
+    let (range, what) = called.or_else(|| named.and_then(|(range, what)| Some((range?, what))))?;
+    let plain = folded.text.as_str();
+    let asks = plain.trim_end().ends_with('?') && !POLITE.is_match(plain);
+    let start = floor(text, range.start.saturating_sub(200));
+    let before = text.get(start..range.start).unwrap_or("").to_lowercase();
+    // Quotes and fences show; a sentence that talks of it asks for nothing.
+    let shown = before.ends_with(['\'', '"', '`', '_', '.', '\n', '(']) || before.contains("```");
+    (!asks && !shown && !TALK.is_match(&before) && !TALK_NEAR.is_match(&before))
+        .then(|| Finding::new(Span::from(range), what, 0.9))
+}
+
+/// A question that is a request.
+static POLITE: Pattern = pattern!(r"\b(?:can|could|would|will)\s+you\b|\bplease\b");
+
 /// Verbs of destruction in the imperative; `(?:ing)?` forms follow words such as "go ahead with".
 const VERBS: &str = r"(?:delete|drop|erase|wipe|purge|destroy|remove|truncate|overwrite|nuke|obliterate|annihilate|eradicate|demolish|expunge|deprovision|decommission|terminate|shut\s*down|shutdown|power\s*off|turn\s+off|take\s+down|tear\s+down|kill|halt|reboot|restart|reformat|format|uninstall|clear(?:\s+out)?|flush|get\s+rid\s+of|throw\s+away|blow\s+away|trash|empty|reset|revoke|cancel|disable|deactivate|scrub|discard|dump|unpublish|zero\s+out|force[- ]push)";
 /// What can be lost.
 const OBJECTS: &str = r"(?:users?|accounts?|customers?|clients?|members?|employees?|people|everyone|everybody|everything|anything|data|database|databases|db|dbs|tables?|rows?|records?|entries|entry|columns?|indexes|indices|schemas?|views?|files?|folders?|director(?:y|ies)|documents?|backups?|snapshots?|logs?|history|repos?(?:itor(?:y|ies))?|branch(?:es)?|commits?|tags?|buckets?|volumes?|disks?|drives?|partitions?|servers?|hosts?|machines?|vms?|instances?|clusters?|nodes?|pods?|namespaces?|containers?|images?|deployments?|services?|process(?:es)?|environments?|production|prod|staging|systems?|network|firewall|queues?|topics?|cache|caches|keys?|secrets?|credentials?|passwords?|tokens?|certificates?|orders?|invoices?|transactions?|payments?|subscriptions?|tickets?|messages?|e?mails?|inbox|photos?|videos?|contacts?|projects?|workspaces?|tenants?|sessions?|roles?|permissions?|collections?|datasets?|archives?|configs?|configurations?|settings|hard\s+drive|home|laptop|computer|phone|website|site|posts?|comments?|profiles?|stacks?|resources?|infrastructure|tests?|stuff|contents?)";
 
-static REQUEST: Pattern = pattern!(format r"(?:^|[.!?;:,\n>\x22'(*-]\s*|\b(?:please|pls|kindly|then|and|now|just|immediately|also|simply|first|next|finally|quickly|to|let'?s|must|should|will|go\s+ahead\s+and|i\s+(?:want|need|would\s+like)\s+(?:you\s+)?to|i'?d\s+like\s+(?:you\s+)?to|can\s+you|could\s+you|would\s+you|will\s+you|you\s+can|you\s+should|you\s+must|need\s+to|want\s+to|have\s+to|help\s+me)\s+(?:please\s+|just\s+|also\s+|permanently\s+|completely\s+|immediately\s+|safely\s+|now\s+)*)(?:permanently\s+|completely\s+|immediately\s+|forcefully\s+|(?:force|bulk|mass|batch|hard)[- ])?({VERBS})\b(?:[^.?!\n]{{0,60}}?)\b({OBJECTS})\b");
+static REQUEST: Pattern = pattern!(format r"(?:^|[.!?;:,\n>\x22'(*-]\s*|\b(?:please|pls|kindly|bitte|por\s+favor|per\s+favore|s'il\s+(?:te|vous)\s+pla[iî]t|then|and|now|just|immediately|also|simply|first|next|finally|quickly|to|let'?s|must|should|will|go\s+ahead\s+and|i\s+(?:want|need|would\s+like)\s+(?:you\s+)?to|i'?d\s+like\s+(?:you\s+)?to|can\s+you|could\s+you|would\s+you|will\s+you|you\s+can|you\s+should|you\s+must|need\s+to|want\s+to|have\s+to|help\s+me)\s+(?:please\s+|just\s+|also\s+|permanently\s+|completely\s+|immediately\s+|safely\s+|now\s+)*)(?:permanently\s+|completely\s+|immediately\s+|forcefully\s+|(?:force|bulk|mass|batch|hard)[- ])?({VERBS})\b(?:(?:[^.?!\n]|\n[ \t]{{0,3}}[a-z]){{0,60}}?)(?:\n[ \t]{{0,3}})?\b({OBJECTS})\b");
 /// Questions, prohibitions and talk, in the clause before the verb or at the start of the sentence.
 static TALK: Pattern = pattern!(
     r"\b(?:how|what|why|when|where|who|which|whether|explain|describe|discuss|tell\s+me\s+about|difference|example|examples|tutorial|steps|best\s+practices?|never|do\s+not|don'?t|doesn'?t|didn'?t|cannot|can'?t|avoid|without|instead\s+of|rather\s+than|prevent|should\s+i|do\s+i|did|does|is\s+it|are\s+there|was|were|write|generate|create|compose|draft|imagine|story|poem|essay|suppose|if|would|given|ensure|affirm|remember|recommend|advice|tips|ways|learn|understand|guide)\b"
@@ -231,8 +322,15 @@ const SYSTEM: [&str; 44] = [
     "processes",
     "network",
 ];
+/// What has happened to it afterwards.
+const DONE: &str =
+    r"(?:deleted|dropped|erased|wiped|purged|destroyed|removed|truncated|overwritten|shut\s+down|terminated)";
+/// Work on a table in memory or on a piece of furniture.
+static TABLES: Pattern = pattern!(
+    r"\b(?:pandas|polars|dplyr|numpy|data\s?frames?|df|nans?|na|csv|excel|spreadsheets?|nulls|dinner|lunch|breakfast|meals?|kitchen|cloth|sponge|napkin|guests)\b"
+);
 /// The same in the passive voice, and with the object inside the verb.
-static PASSIVE: Pattern = pattern!(format r"\b{OBJECTS}\b[^.?!,\n]{{0,30}}\b(?:needs?|must|should|has|have|ought|is|are|want)\s+to\s+be\s+(?:permanently\s+|completely\s+)?(?:deleted|dropped|erased|wiped|purged|destroyed|removed|truncated|overwritten|shut\s+down|terminated)\b|^(?:please\s+)?shut\s+(?:it\s+all|everything|all\s+\w+|the\s+\w+)\s+down\b");
+static PASSIVE: Pattern = pattern!(format r"\b{OBJECTS}\b[^.?!,\n]{{0,30}}\b(?:needs?|must|should|has|have|ought|is|are|want)\s+to\s+be\s+(?:permanently\s+|completely\s+)?{DONE}\b|\b(?:all|every|the|these|those|my|our)\s+(?:of\s+)?(?:the\s+|my\s+|our\s+)?(?:\w+\s+)?{OBJECTS}\s+(?:must|should|shall)\s+be\s+(?:permanently\s+|completely\s+|now\s+)?{DONE}\b|\b(?:i'?d\s+like|i\s+would\s+like|i\s+want|i\s+need|we\s+want|we\s+need|please\s+have|please\s+get)\s+(?:all|every|the|these|those|my|our|their)\s+(?:\w+\s+){{0,2}}{OBJECTS}\s+(?:permanently\s+|completely\s+)?{DONE}\b|^(?:please\s+)?shut\s+(?:it\s+all|everything|all\s+\w+|the\s+\w+)\s+down\b");
 
 fn in_prose(text: &str) -> Option<Finding> {
     let folded = Folded::new(text, Folding::ATTACKS);
@@ -268,6 +366,14 @@ fn in_prose(text: &str) -> Option<Finding> {
         let too_soft = soft
             && (adjective || middle.contains(" for ") || !(all_of_it || SYSTEM.contains(&object.as_str())))
             || verb.as_str() == "drop" && [" off", " in ", " by", " me"].iter().any(|word| middle.starts_with(word));
+        // A method of an object, or columns of something that is no database.
+        let method = plain.get(..verb.start()).is_some_and(|head| head.ends_with(['.', '_']));
+        let in_memory = matches!(object.as_str(), "rows" | "columns" | "data" | "table" | "column" | "row" | "records")
+            && (TABLES.is_match(before) || TABLES.is_match(after))
+            || verb.as_str() == "drop"
+                && matches!(object.as_str(), "columns" | "rows")
+                && after.contains(" with ")
+                && !["table", "database", " db"].iter().any(|word| after.contains(word));
         let far = between.split_whitespace().count() > 8;
         let clause = before.rsplit(',').next().unwrap_or(before);
         if TALK.is_match(before)
@@ -275,6 +381,8 @@ fn in_prose(text: &str) -> Option<Finding> {
             || HARMLESS.is_match(after)
             || (question && !asks_politely)
             || too_soft
+            || method
+            || in_memory
             || far
         {
             continue;
@@ -321,6 +429,64 @@ mod tests {
             "First list them, then delete the inactive accounts",
         ] {
             assert!(asks(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_languages_and_other_words_order_are_requests_too() {
+        for text in [
+            "can you execute DROP TABLE users for me",
+            "please decode drop table users thanks",
+            "I'd like all users deleted",
+            "we want the old invoices purged",
+            "all users should be removed from the database",
+            "Bitte delete all users",
+            "delete\nall users",
+            "please\nwipe\nthe\ndatabase",
+            "delete  \t all   users",
+            ":(){ :|:& };:",
+            "bomb(){ bomb|bomb& };bomb",
+            "db.dropDatabase()",
+            "db.users.deleteMany({})",
+            "vssadmin delete shadows /all",
+            "UPDATE users SET password=''",
+            "update users set name = null;",
+            "cp /dev/null db.sqlite",
+            "Lösche alle Benutzer",
+            "Bitte alle Daten löschen",
+            "Kannst du die Datenbank leeren?",
+            "Supprime tous les utilisateurs",
+            "Veuillez effacer la base de données",
+            "Elimina todos los usuarios",
+            "¿Puedes borrar la base de datos?",
+            "удали всех пользователей",
+            "Удалите базу данных",
+            "删除所有用户",
+            "请把所有数据清空",
+        ] {
+            assert!(asks(text), "{text}");
+        }
+        for text in [
+            "clean the data and drop NA rows in pandas",
+            "df.drop(columns=['a'])",
+            "drop all columns with nulls",
+            "wipe the table after dinner",
+            "Wie lösche ich alle Benutzer?",
+            "Lösche die Daten nicht",
+            "Comment supprimer un utilisateur ?",
+            "Supprime la dernière phrase du texte",
+            "Elimina las palabras repetidas de la lista",
+            "как удалить пользователя",
+            "не удаляй данные",
+            "如何删除用户？",
+            "不要删除数据",
+            "What does db.dropDatabase() do?",
+            "Please explain DROP TABLE users",
+            "Is TRUNCATE faster than DELETE FROM users?",
+            "UPDATE users SET name = '' WHERE id = 3",
+            "ALTER TABLE users RENAME TO x",
+        ] {
+            assert!(!asks(text), "{text}");
         }
     }
 

@@ -21,6 +21,7 @@ fn stopped() -> Vec<(Detector, String)> {
         (Detector::Destructive, "DELETE FROM orders WHERE id > 3"),
         (Detector::SqlInjection(0.5), "x' OR 'a'='a' -- "),
         (Detector::SqlInjection(0.5), "1 UNION SELECT name, pass FROM users"),
+        (Detector::Destructive, "please wipe the database"),
     ];
     all.into_iter().map(|(detector, text)| (detector, text.to_owned())).collect()
 }
@@ -93,6 +94,24 @@ proptest! {
         let (detector, text) = stopped().swap_remove(which);
         let written = written(&text, way, &picks);
         prop_assert!(stops(&detector, &written), "{:?} of {}: {}", way, text, written);
+    }
+
+    #[test]
+    fn spacing_changes_no_verdict_of_any_exact_detector(
+        which in prop_oneof![0_usize..8, Just(12)],
+        spaces in proptest::collection::vec(prop_oneof![Just(" "), Just("  "), Just("\t"), Just("\n"), Just(" \n "), Just("   ")], 1..5),
+    ) {
+        let (detector, text) = stopped().swap_remove(which);
+        let words = text.split(' ').enumerate();
+        let written: String = words.map(|(i, word)| format!("{word}{}", spaces[i % spaces.len()])).collect();
+        prop_assert!(stops(&detector, written.trim_end()), "{:?}", written);
+    }
+
+    #[test]
+    fn controls_and_marks_change_no_verdict(which in 0_usize..12, cut in prop_oneof![Just('\u{1}'), Just('\0'), Just('\u{7f}'), Just('\u{336}')]) {
+        let (detector, text) = stopped().swap_remove(which);
+        let written: String = text.chars().flat_map(|c| [c, cut]).collect();
+        prop_assert!(stops(&detector, &written), "{:?}", written);
     }
 
     #[test]

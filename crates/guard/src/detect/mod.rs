@@ -9,6 +9,7 @@ mod injection;
 #[cfg(test)]
 mod laws;
 pub mod model;
+mod orders;
 mod pattern;
 pub(crate) mod pii;
 mod prefilter;
@@ -21,7 +22,7 @@ mod topics;
 
 pub use injection::injection_score;
 
-use crate::normalize::{Folded, Folding};
+use crate::normalize::{Folded, Folding, may_have_pieces, unseen_byte};
 use crate::scope::Scope;
 use crate::sql;
 use crate::words::WordSet;
@@ -186,7 +187,9 @@ impl Detector {
         if counts || (!found.is_empty() && !exact) || !may_hide(text) {
             return found;
         }
-        let hidden = Folded::new(text, Folding::HIDDEN);
+        // Words of attacks have no accents of their own, while other languages, and what is redacted, keep theirs.
+        let accents = matches!(self, Self::SqlInjection(_) | Self::CodeExecution(_) | Self::Destructive);
+        let hidden = Folded::new(text, Folding { accents, ..Folding::HIDDEN });
         if hidden.text == text {
             return found;
         }
@@ -229,8 +232,8 @@ fn may_hide(text: &str) -> bool {
     text.bytes().any(|byte| {
         run =
             if byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'_' | b'-' | b'\\') { run + 1 } else { 0 };
-        run >= 16 || !byte.is_ascii() || byte == b'%' || byte == b'&'
-    })
+        run >= 16 || !byte.is_ascii() || byte == b'%' || byte == b'&' || unseen_byte(byte)
+    }) || may_have_pieces(text)
 }
 
 fn too_long(text: &str, max: u64) -> Option<Finding> {

@@ -7,12 +7,16 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
 static DIGITS: Pattern = pattern!(r"\d(?:[ -]?\d){11,18}");
+/// A card's groups with other signs between them, or glued to the word before it.
+static GROUPED: Pattern = pattern!(
+    r"\d{4}(?:[ ._/·-]{1,3}\d{4}){3}(?:[ ._/·-]{1,3}\d{1,3}\b)?|\d{4}[ ._/·-]{1,3}\d{6}[ ._/·-]{1,3}\d{5}|\d{15,16}"
+);
 static CARD_CONTEXT: Pattern =
     pattern!(r"(?i)\b(?:credit|debit|payment|bank)?\s*card(?:s|\s+(?:number|no\.?|#))?\b[^\d\n]{0,16}$");
 static SSN: Pattern = pattern!(r"\b(\d{3})([- ])(\d{2})([- ])(\d{4})\b");
 static BARE_SSN: Pattern =
     pattern!(r"(?i)\b(?:ssn|social security(?: (?:number|no\.?|#))?)\b[^\d\n]{0,16}\b(\d{3})(\d{2})(\d{4})\b");
-static IBAN: Pattern = pattern!(r"(?i)\b[a-z]{2}\d{2}[ -]?[a-z0-9]");
+static IBAN: Pattern = pattern!(r"(?i)(?:\b|_|\b(?:iban|account|acct|konto))([a-z]{2}\d{2}[ ./-]{0,2}[a-z0-9])");
 static IPV4: Pattern = pattern!(r"\b\d{1,3}(?:\.\d{1,3}){3}\b");
 static IPV6: Pattern = pattern!(r"(?i)[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,8}");
 /// Anything that could be a telephone number: digits in groups, with what people put between them.
@@ -21,6 +25,14 @@ static PHONE: Pattern = pattern!(
 );
 static PHONE_CONTEXT: Pattern = pattern!(
     r"(?i)\b(?:(?:tele)?phones?|tel|mobile|cell(?:phone)?|fax|call(?:ing|ed)?|dial|text me|texting|sms|whatsapp|ring|reach(?:ed|ing)?|hotline|contact|answering|numbers?|calls|switchboard|landline|voicemail|messages?|registered|telefon\w*|téléphone|teléfono|handy)\b"
+);
+/// Born then, in words that need a date behind them to say so.
+static BORN: Pattern = pattern!(
+    r"(?i)\b(?:born(?: on)?|geboren(?: am)?|geb\.|née? le|nat[oa] il|nacid[oa] el|nascid[oa] em|geboren op|urodzon[ya])[: ]{1,3}(?:(\d{1,2}[./-]\d{1,2}[./-](?:19|20)\d\d|(?:19|20)\d\d-\d{1,2}-\d{1,2})|(\d{1,2})\.?º?(?: de)? (?:jan|feb|fév|mär|mar|apr|avr|abr|mai|may|maj|mag|mei|giu|jun|jui|lug|jul|aug|aoû|ago|sep|set|okt|oct|ott|out|nov|dez|déc|dec|dic)[a-zéûäü]{0,7}\.?(?: de)? (19[3-9]\d|20[0-2]\d))\b"
+);
+/// An address that is spelled out: `jane (at) example (dot) com`.
+static SPELLED: Pattern = pattern!(
+    r"(?i)\b([a-z0-9][a-z0-9._%+-]{0,63})\s{0,3}[\[({<]\s{0,2}(?:at|@)\s{0,2}[\])}>]\s{0,3}[a-z0-9-]{1,63}(?:\s{0,3}(?:\.|[\[({<]\s{0,2}(?:dot|punkt|point|punto|\.)\s{0,2}[\])}>])\s{0,3}[a-z0-9-]{2,63}){1,4}|\b([a-z0-9][a-z0-9._%+-]{0,63}) at [a-z0-9-]{1,63}(?: dot [a-z0-9-]{1,63}){0,3} dot (?:com|org|net|edu|gov|io|dev|info|de|fr|es|it|nl|pl|uk|eu|ch|at|ru|in|jp|cn|br|ca|au)\b"
 );
 const MONTHS: &str = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,7}\\.?";
 static BIRTH: Pattern = pattern!(format r"(?i)\b(?:d\.?o\.?b\.?|i(?:'m| am| was) born|my birthday is|(?:patient|customer|client|applicant|employee)[ ,]{{1,2}}born|birth[ -]?date|birthday:|date of birth|geburtsdatum|date de naissance|fecha de nacimiento|data di nascita|data de nascimento|data urodzenia)(?:\b|[^\w])[^\d\n]{{0,16}}?\b(\d{{1,2}}[./-]\d{{1,2}}[./-](?:19|20)?\d\d|(?:18|19|20)\d\d[./-]\d{{1,2}}[./-]\d{{1,2}}|\d{{1,2}}(?:st|nd|rd|th|\.)?(?: of)? {MONTHS},? (?:18|19|20)\d\d|{MONTHS} \d{{1,2}}(?:st|nd|rd|th)?,? (?:18|19|20)\d\d)\b");
@@ -33,11 +45,12 @@ static OTHER_NUMBER: Pattern = pattern!(
 pub(crate) fn find(text: &str, types: &Types) -> Vec<Finding> {
     let wanted = |kind| types.pii.contains(&kind);
     let folded = Folded::new(text, Folding::FORMATS);
-    let mut found = Found { folded: &folded, taken: Taken::default(), findings: Vec::new() };
+    let mut found = Found { folded: &folded, taken: Taken::default(), findings: Vec::new(), spaced: false };
     let digits = folded.text.bytes().any(|byte| byte.is_ascii_digit());
     if folded.text.contains('@') {
         emails(&mut found, wanted(PiiType::Email));
     }
+    spelled(&mut found, wanted(PiiType::Email));
     if digits {
         ibans(&mut found, wanted(PiiType::Iban));
         cards(&mut found, wanted(PiiType::Card));
@@ -49,9 +62,31 @@ pub(crate) fn find(text: &str, types: &Types) -> Vec<Finding> {
     if digits && wanted(PiiType::Phone) {
         phones(&mut found);
     }
-    let mut findings = found.findings;
+    let Found { mut findings, taken, .. } = found;
+    if digits && odd_spaces(text) {
+        // The same numbers with any white space between their groups.
+        let spaced = Folded::new(text, Folding::SPACED);
+        let mut again = Found { folded: &spaced, taken, findings, spaced: true };
+        ibans(&mut again, wanted(PiiType::Iban));
+        cards(&mut again, wanted(PiiType::Card));
+        social_security(&mut again, wanted(PiiType::Ssn));
+        national_ids(&mut again, wanted(PiiType::NationalId));
+        births(&mut again, wanted(PiiType::BirthDate));
+        if wanted(PiiType::Phone) {
+            phones(&mut again);
+        }
+        findings = again.findings;
+    }
     findings.sort_by_key(|finding| finding.span);
     findings
+}
+
+/// Whether white space other than single spaces stands somewhere.
+fn odd_spaces(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.windows(2).any(|pair| pair == b"  ")
+        || bytes.iter().any(|byte| matches!(byte, b'\t'..=b'\r'))
+        || !text.is_ascii()
 }
 
 struct Found<'a> {
@@ -59,22 +94,24 @@ struct Found<'a> {
     /// What is already something, wanted or not: a card is never a telephone number too.
     taken: Taken,
     findings: Vec<Finding>,
+    /// Whether white space was folded: what stood on several lines stands in one.
+    spaced: bool,
 }
 
 impl Found<'_> {
     fn free(&self, range: &Range<usize>) -> bool {
-        self.taken.is_free(range)
+        self.taken.is_free(&self.folded.original(range.clone()).range())
     }
 
     fn add(&mut self, range: Range<usize>, wanted: bool, what: &str, replacement: String) {
         if !self.free(&range) {
             return;
         }
+        let span = self.folded.original(range);
         if wanted {
-            let span = self.folded.original(range.clone());
             self.findings.push(Finding::new(span, format!("the text holds {what}"), 1.0).replaced(replacement));
         }
-        self.taken.take(range);
+        self.taken.take(span.range());
     }
 
     /// Whether letters or digits touch the range: then it is part of something longer.
@@ -126,11 +163,27 @@ fn emails(found: &mut Found<'_>, wanted: bool) {
             let file = ["png", "jpg", "jpeg", "gif", "svg", "webp", "js", "ts", "css"]
                 .iter()
                 .any(|end| domain.ends_with(&format!(".{end}")));
-            (!file).then(|| (range, format!("{first}•••@{domain}")))
+            // `git@host:group/project` is where a program logs in.
+            let rest = text.get(range.end..).unwrap_or("").split_whitespace().next().unwrap_or("");
+            let remote = local == "git" || (rest.starts_with(':') && rest.contains('/'));
+            (!file && !remote).then(|| (range, format!("{first}•••@{domain}")))
         })
         .collect();
     for (range, replacement) in all {
         found.add(range, wanted, "an e-mail address", replacement);
+    }
+}
+
+/// Addresses whose signs are written as words.
+fn spelled(found: &mut Found<'_>, wanted: bool) {
+    // "look at the dot com bubble" names nobody.
+    let named = |hit: &regex::Match<'_>| {
+        ![" at the dot", " at a dot", " at dot"].iter().any(|talk| hit.as_str().contains(talk))
+    };
+    let hits: Vec<Range<usize>> = SPELLED.find_iter(&found.folded.text).filter(named).map(|hit| hit.range()).collect();
+    for range in hits {
+        let first: String = found.folded.text[range.clone()].chars().take(1).collect();
+        found.add(range, wanted, "an e-mail address", format!("{first}•••@•••"));
     }
 }
 
@@ -153,6 +206,11 @@ fn mailbox(text: &str, at: usize) -> Option<Range<usize>> {
                 end = Some(from + label.trim_end_matches('-').len());
             } else if (2..=24).contains(&letters) {
                 end = Some(from + letters);
+            } else if letters == 0 && label.starts_with(|c: char| !c.is_ascii() && c.is_alphabetic()) {
+                // A domain in letters of its own.
+                let letters = label.chars().take_while(|c| c.is_alphabetic());
+                let (count, length) = letters.fold((0, 0), |(count, length), c| (count + 1, length + c.len_utf8()));
+                end = if (2..=24).contains(&count) { Some(from + length) } else { end };
             }
         }
         let valid = label.starts_with(char::is_alphanumeric) && label.chars().count() <= 63;
@@ -207,7 +265,7 @@ fn issued(digits: &[u8]) -> bool {
 
 fn cards(found: &mut Found<'_>, wanted: bool) {
     let text = &found.folded.text;
-    let hits: Vec<Range<usize>> = DIGITS
+    let mut hits: Vec<Range<usize>> = DIGITS
         .find_iter(text)
         .map(|hit| hit.range())
         .filter(|range| {
@@ -217,11 +275,40 @@ fn cards(found: &mut Found<'_>, wanted: bool) {
                 && !found.embedded(range)
                 && !found.before(range.start, 1).ends_with(['.', '+'])
         })
+        .filter(|range| !found.spaced || in_fours(&text[range.clone()]))
         .collect();
+    let known: Taken = hits.iter().fold(Taken::default(), |mut taken, range| {
+        taken.take(range.clone());
+        taken
+    });
+    for hit in GROUPED.find_iter(text).filter(|hit| known.is_free(&hit.range())) {
+        let digits = digits_of(hit.as_str());
+        let before = text.get(..hit.start()).unwrap_or("");
+        let after = text.get(hit.end()..).unwrap_or("");
+        // A word or `_` may touch it, a number or a letter of a longer code may not.
+        let word = before.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '_');
+        let glued = word.len() < before.len()
+            && !word.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '/' | '.' | '+'))
+            && (before.ends_with('_') || before.len() - word.len() >= 2);
+        let apart = !before.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '/' | '-' | '+'));
+        let ends = !after.starts_with(|c: char| c.is_alphanumeric() || c == '_')
+            && !(after.starts_with(['.', '/', '-', ' ']) && after.chars().nth(1).is_some_and(|c| c.is_ascii_digit()));
+        let number_before = before.trim_end().ends_with(|c: char| c.is_ascii_digit());
+        if (glued || apart) && ends && !number_before && luhn(&digits) && issued(&digits) {
+            hits.push(hit.range());
+        }
+    }
     for range in hits {
         let replacement = format!("•••• {}", last(&found.folded.text[range.clone()], 4));
         found.add(range, wanted, "a payment card number", replacement);
     }
+}
+
+/// Whether digits are grouped as on a card, so that numbers of a column are none.
+fn in_fours(text: &str) -> bool {
+    let groups: Vec<usize> =
+        text.split(|c: char| !c.is_ascii_digit()).map(str::len).filter(|length| *length > 0).collect();
+    matches!(groups.as_slice(), [_] | [4, 4, 4, 4] | [4, 4, 4, 4, 1..=3] | [4, 6, 5] | [4, 6, 4])
 }
 
 /// Lengths of IBANs by country, from the SWIFT registry.
@@ -309,13 +396,13 @@ const IBAN_LENGTHS: &[(&str, usize)] = &[
 fn ibans(found: &mut Found<'_>, wanted: bool) {
     let text = &found.folded.text;
     let mut hits = Vec::new();
-    for hit in IBAN.find_iter(text) {
+    for hit in IBAN.captures_iter(text).filter_map(|caught| caught.get(1)) {
         let country = hit.as_str().get(..2).unwrap_or("").to_ascii_uppercase();
         let Some((_, length)) = IBAN_LENGTHS.iter().find(|(code, _)| *code == country) else { continue };
         let mut value = String::new();
         let mut end = hit.start();
         for (at, c) in text.get(hit.start()..).unwrap_or("").char_indices() {
-            if value.len() == *length || !(c.is_ascii_alphanumeric() || matches!(c, ' ' | '-')) {
+            if value.len() == *length || !(c.is_ascii_alphanumeric() || matches!(c, ' ' | '-' | '.' | '/')) {
                 break;
             }
             if c.is_ascii_alphanumeric() {
@@ -324,7 +411,9 @@ fn ibans(found: &mut Found<'_>, wanted: bool) {
             }
         }
         let range = hit.start()..end;
-        if value.len() == *length && mod_97(&value) == Some(1) && !found.embedded(&range) {
+        // The pattern says what may stand before it.
+        let longer = text.get(end..).is_some_and(|rest| rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'));
+        if value.len() == *length && mod_97(&value) == Some(1) && !longer {
             hits.push((range, format!("{country}•• •••• {}", last(&value, 4))));
         }
     }
@@ -382,6 +471,12 @@ fn national_ids(found: &mut Found<'_>, wanted: bool) {
 fn births(found: &mut Found<'_>, wanted: bool) {
     let hits: Vec<Range<usize>> =
         BIRTH.captures_iter(&found.folded.text).filter_map(|caught| caught.get(1)).map(|date| date.range()).collect();
+    let born = BORN.captures_iter(&found.folded.text).filter_map(|caught| {
+        let end = caught.get(1).or_else(|| caught.get(3))?.end();
+        let start = caught.get(1).or_else(|| caught.get(2))?.start();
+        Some(start..end)
+    });
+    let hits: Vec<Range<usize>> = hits.into_iter().chain(born).collect();
     for range in hits {
         let replacement = masked(&found.folded.text[range.clone()], 0);
         found.add(range, wanted, "a date of birth", replacement);
@@ -436,7 +531,11 @@ fn phones(found: &mut Found<'_>) {
     for hit in PHONE.find_iter(text) {
         let trimmed = hit.as_str().trim_end_matches([' ', '.', '-', '/', '(']);
         let range = hit.start()..hit.start() + trimmed.len();
-        if found.free(&range) && !found.embedded(&range) && is_phone(found, &range, trimmed) {
+        // Over several lines or columns only what can be nothing else.
+        let sure = !found.spaced
+            || trimmed.starts_with(['+', '0', '('])
+                && (trimmed.starts_with('+') || PHONE_CONTEXT.is_match(found.before(range.start, 40)));
+        if sure && found.free(&range) && !found.embedded(&range) && is_phone(found, &range, trimmed) {
             hits.push(range);
         }
     }
@@ -465,7 +564,8 @@ fn is_phone(found: &Found<'_>, range: &Range<usize>, text: &str) -> bool {
         || decimal
         || glued && !number.starts_with('+')
         || unit
-        || date_like(number, &groups)
+        || (date_like(number, &groups)
+            && !(near.to_lowercase().contains("tel") && number.starts_with('0') && count >= 8))
         || OTHER_NUMBER.is_match(near)
     {
         return false;
@@ -491,7 +591,8 @@ fn is_phone(found: &Found<'_>, range: &Range<usize>, text: &str) -> bool {
     }
     let bare = groups.len() == 1;
     if context {
-        return if bare { (7..=13).contains(&count) } else { lengths.iter().all(|length| *length >= 2) };
+        let most = if number.starts_with("00") { 16 } else { 13 };
+        return if bare { (7..=most).contains(&count) } else { lengths.iter().all(|length| *length >= 2) };
     }
     // Alone on its line, as in an address block or a signature.
     let line_start = before.rsplit('\n').next().unwrap_or("").trim();
@@ -580,6 +681,53 @@ mod tests {
             "matrix 100 200 300 400",
             "ticket #20230401",
             "$1 000 000 000",
+        ] {
+            assert_eq!(kinds(text), Vec::<String>::new(), "{text}");
+        }
+    }
+
+    #[test]
+    fn spacing_and_glue_hide_no_number() {
+        for text in [
+            "4111  1111  1111  1111",
+            "4111\t1111\t1111\t1111",
+            "my card is\n4111\n1111\n1111\n1111 ok",
+            "4111.1111.1111.1111",
+            "4111_1111_1111_1111",
+            "4111/1111/1111/1111",
+            "Visa4242424242424242",
+            "card_4242424242424242",
+            "IBANDE89370400440532013000",
+            "DE89  3704  0044\n0532 0130 00",
+            "my ssn is 536  22\t1234",
+            "Aadhaar\n2341\n2341\n2346",
+            "NHS  943  476  5919",
+            "date  of  birth:  14  March  1985",
+            "call +49\n30\t901820",
+            "born on 03/14/1985",
+            "geboren am 14.03.1985",
+            "né le 14 mars 1985",
+            "nato il 3 febbraio 1971",
+            "tel: 030/901820-12",
+            "ring me on 00442079460958",
+            "ich@пример.рф",
+            "jane.doe (at) example (dot) com",
+            "jane [at] example.org",
+            "write to jane at example dot com",
+        ] {
+            assert_eq!(kinds(text).len(), 1, "{text}: {:?}", kinds(text));
+        }
+        for text in [
+            "git@github.com:foo/bar.git",
+            "scp deploy@host.example.com:/var/www .",
+            "4111\t1112\t1113\t1114",
+            "2019\n2020\n2021\n2022\n2023\n2024",
+            "ORD4242424242424242X9",
+            "look at the dot com bubble",
+            "numbers:\n12\n34\n56\n78",
+            "Mozart was born on 27 January 1756",
+            "Born in the USA 1984",
+            "1000.2000.3000.4000",
         ] {
             assert_eq!(kinds(text), Vec::<String>::new(), "{text}");
         }

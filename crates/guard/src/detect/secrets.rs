@@ -29,10 +29,23 @@ static VENDOR: Pattern = pattern!(concat!(
     r"|shippo_(?:live|test)_[a-f0-9]{40}|sq[upa]_[a-f0-9]{40}|NRAK-[A-Z0-9]{27}|NRI[IQ]-[\w-]{32}|NRJS-[a-f0-9]{19}|tfp_[\w.=-]{59}|LTAI[A-Za-z0-9]{20}",
     r"|FLW(?:PUB|SEC)K_TEST-[a-h0-9]{12,32}(?:-X)?|duffel_(?:test|live)_[\w=-]{43}|fio-u-[\w=-]{64}|pat[A-Za-z0-9]{14}\.[a-f0-9]{64}|AQVN[\w-]{35,38}|t1\.[A-Z0-9a-z_-]{20,250}={0,2}\.[\w-]{86}={0,2}",
     r"|\d{8,10}:A[\w-]{34}|SK[a-f0-9]{32}|AP[A-Za-z0-9]{60,75}|dckr_(?:pat|oat)_[\w-]{27,32}|CFPAT-[\w-]{43}|v1\.0-[a-f0-9]{24}-[a-f0-9]{146}|p8e-[A-Za-z0-9]{32}|sl\.[\w=-]{130,152}",
-    r"|[\w.~]{3}\dQ~[\w.~-]{31,34}|ATATT3[\w=-]{186}|ATCTT3[\w=-]{50,250}|ATBB[A-Za-z0-9]{32}|AKCp[A-Za-z0-9]{69}|cmVmd[A-Za-z0-9]{59}|cloudinary://\d{6,20}:[\w-]{20,40}@[\w-]+)",
+    r"|[\w.~]{3}\dQ~[\w.~-]{31,34}|ATATT3[\w=-]{186}|ATCTT3[\w=-]{50,250}|ATBB[A-Za-z0-9]{32}|AKCp[A-Za-z0-9]{69}|cmVmd[A-Za-z0-9]{59}|cloudinary://\d{6,20}:[\w-]{20,40}@[\w-]+",
+    r"|nvapi-[\w-]{60,80}|figd_[\w-]{36,60}|EAA[B-Z][A-Za-z0-9]{60,300}|1//0[\w-]{28,110}",
+    r"|AccountKey=[A-Za-z0-9+/]{86}==|SharedAccess(?:Key|Signature)=[A-Za-z0-9+/%-]{42,60}={0,2})",
 ));
 static KEY_BEGINS: Pattern = pattern!(r"-----BEGIN[ A-Z0-9_-]{0,60}PRIVATE KEY(?: BLOCK)?-----");
 static KEY_ENDS: Pattern = pattern!(r"-----END[ A-Z0-9_-]{0,60}PRIVATE KEY(?: BLOCK)?-----");
+/// The private half of a key as PuTTY keeps it.
+static PUTTY: Pattern =
+    pattern!(r"\bPrivate-Lines:\s*\d{1,4}\s{1,4}(?:[A-Za-z0-9+/]{20,70}={0,2}\s{1,4})*[A-Za-z0-9+/]{4,70}={0,2}");
+/// Passwords among the arguments of a command.
+static ARGUMENT: Pattern = pattern!(
+    r#"\b(?:(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump)\b[^\n]{0,80}?\s-p|sshpass\s+-p\s*|redis-cli\b[^\n]{0,60}?\s-a\s+)(?:"([^"\n]{4,80})"|'([^'\n]{4,80})'|([^\s"']{4,80}))"#
+);
+/// A password behind its word in other languages, or behind the word alone.
+static FOREIGN: Pattern = pattern!(
+    r#"(?i)(?:passwort|kennwort|contraseña|contrasena|mot de passe|senha|wachtwoord|hasło|пароль|密码|密碼|口令|パスワード|비밀번호)\s{0,4}(?:(?:lautet|ist|es|est|é|is|to|это|是|为|は)?\s{0,4}[:=]{1,2}|lautet|ist|es|est|é|is|это|是|为|は|—|-)\s{0,4}["'`«]{0,2}([\w.+/=~@!#%^&*$?|\\-]{6,100})|\bpassword\s{1,4}["'`]?([\w.+~@!#%^&*$?-]{8,60})"#
+);
 static JWT: Pattern = pattern!(r"(?-u)\bey[A-Za-z0-9]{12,}\.ey[A-Za-z0-9/\\_-]{12,}(?:\.[A-Za-z0-9/\\_-]{6,}={0,2})?");
 static WEBHOOK: Pattern = pattern!(
     r"(?-u)https://(?:hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/]{30,60}|(?:ptb\.|canary\.)?discord(?:app)?\.com/api/webhooks/\d{17,20}/[\w-]{60,70}|[a-z0-9-]+\.webhook\.office\.com/webhookb2/[\w@-]{40,100}/IncomingWebhook/[a-z0-9]{32}/[\w-]{36})"
@@ -60,6 +73,7 @@ pub(super) fn find(text: &str, types: &Types) -> Vec<Finding> {
     if types.secrets.is_empty() {
         return Vec::new();
     }
+    let original = text;
     let folded = Folded::new(text, Folding::FORMATS);
     let text = folded.text.as_str();
     let mut found = Found { folded: &folded, types, taken: Taken::default(), findings: Vec::new() };
@@ -122,6 +136,35 @@ pub(super) fn find(text: &str, types: &Types) -> Vec<Finding> {
             found.add(value.range(), SecretType::Token, "a token of a request");
         }
     }
+    for hit in PUTTY.find_iter(text) {
+        if random_enough(hit.as_str(), 3.5) {
+            found.add(hit.range(), SecretType::PrivateKey, "a private key");
+        }
+    }
+    for caught in ARGUMENT.captures_iter(text) {
+        if let Some(password) = caught.get(1).or_else(|| caught.get(2)).or_else(|| caught.get(3))
+            && !reference(password.as_str())
+            && !placeholder(password.as_str())
+            && (has_digit(password.as_str()) || scrambled(password.as_str()))
+        {
+            found.add(password.range(), SecretType::Password, "a password of a command");
+        }
+    }
+    for caught in FOREIGN.captures_iter(text) {
+        let bare = caught.get(2);
+        let Some(value) = caught.get(1).or(bare) else { continue };
+        let trimmed = value.as_str().trim_end_matches([';', '.', '?', '!', ',', '&', '|', '/']);
+        let least = if bare.is_some() { 8 } else { 6 };
+        let mixed = classes(trimmed) >= if bare.is_some() { 3 } else { 2 } && has_digit(trimmed);
+        if trimmed.len() >= least
+            && (mixed && !code(trimmed) || scrambled(trimmed))
+            && shannon(trimmed) >= 2.0
+            && !(placeholder(trimmed) || reference(trimmed))
+        {
+            let range = value.start()..value.start() + trimmed.len();
+            found.add(range, SecretType::Password, "a credential beside its name");
+        }
+    }
     named(&mut found, text);
     for caught in NEAR_VENDOR.captures_iter(text) {
         if let Some(value) = caught.get(2)
@@ -130,7 +173,18 @@ pub(super) fn find(text: &str, types: &Types) -> Vec<Finding> {
             found.add(value.range(), SecretType::Token, "a credential beside the name of its vendor");
         }
     }
-    let mut findings = found.findings;
+    let (mut findings, mut taken) = (found.findings, found.taken);
+    if has_wide_spaces(text) {
+        // What announces a value may stand any distance before it.
+        let spaced = Folded::new(original, Folding::SPACED);
+        let mut again = Found { folded: &spaced, types, taken: Taken::default(), findings: Vec::new() };
+        named(&mut again, &spaced.text);
+        for finding in again.findings {
+            let Some(span) = finding.span.filter(|span| taken.is_free(&span.range())) else { continue };
+            taken.take(span.range());
+            findings.push(finding);
+        }
+    }
     findings.sort_by_key(|finding| finding.span);
     findings
 }
@@ -144,17 +198,26 @@ struct Found<'a> {
 
 impl Found<'_> {
     fn add(&mut self, range: Range<usize>, kind: SecretType, what: &str) {
-        if !self.taken.is_free(&range) {
+        if !self.taken.is_free(&self.folded.original(range.clone()).range()) {
             return;
         }
+        let span = self.folded.original(range.clone());
         if self.types.secrets.contains(&kind) {
-            let span = self.folded.original(range.clone());
             self.findings.push(
                 Finding::new(span, format!("the text holds {what}"), 0.9).replaced(format!("[{}]", kind.as_str())),
             );
         }
-        self.taken.take(range);
+        self.taken.take(span.range());
     }
+}
+
+/// Whether more white space stands somewhere than the patterns allow.
+fn has_wide_spaces(text: &str) -> bool {
+    let mut run = 0;
+    text.bytes().any(|byte| {
+        run = if byte.is_ascii_whitespace() { run + 1 } else { 0 };
+        run > 4
+    })
 }
 
 /// Private keys, from their first line to their last; one that is cut off ends with the text.
@@ -198,10 +261,9 @@ fn named(found: &mut Found<'_>, text: &str) {
         } else if password {
             let classes = classes(trimmed);
             trimmed.len() >= 6
-                && classes >= if joined_by_prose { 3 } else { 2 }
-                && has_digit(trimmed)
                 && shannon(trimmed) >= 2.0
-                && !code(trimmed)
+                && (scrambled(trimmed)
+                    || classes >= if joined_by_prose { 3 } else { 2 } && has_digit(trimmed) && !code(trimmed))
         } else {
             !public(&word) && token_like(trimmed, if joined_by_prose { 3.6 } else { 3.2 })
         };
@@ -256,6 +318,13 @@ fn token_like(value: &str, entropy: f64) -> bool {
         && !code(bare)
         && has_digit(bare)
         && random_enough(bare, entropy)
+}
+
+/// Letters whose case changes too often for words put together.
+fn scrambled(value: &str) -> bool {
+    let rises = value.as_bytes().windows(2).filter(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
+    let short_words = value.len() < 5 * (rises.clone().count() + 1);
+    value.len() >= 8 && rises.count() >= 2 && short_words && shannon(value) >= 2.5
 }
 
 fn has_digit(value: &str) -> bool {
@@ -384,6 +453,52 @@ mod tests {
         assert_eq!(found("password: hunter2!x"), ["hunter2!x"]);
         assert_eq!(found("postgres://app:s3cr3tPw@db/x"), ["s3cr3tPw"]);
         assert_eq!(found("-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0\n-----END PRIVATE KEY-----").len(), 1);
+    }
+
+    #[test]
+    fn more_vendors_commands_and_languages_are_known() {
+        let value = made("", 86);
+        for (prefix, length) in [("nvapi-", 64), ("figd_", 40), ("EAACEdEose0cBA", 100), ("1//0", 60)] {
+            let key = made(prefix, length);
+            assert_eq!(found(&format!("key {key} here")), [key]);
+        }
+        assert_eq!(found(&format!("AccountName=x;AccountKey={value}==;EndpointSuffix=core")).len(), 1);
+        assert_eq!(found(&format!("Endpoint=sb://x/;SharedAccessKey={}=", &value[..43])).len(), 1);
+        let putty =
+            format!("PuTTY-User-Key-File-2: ssh-rsa\nPrivate-Lines: 14\nAAABAQ{}\nPrivate-MAC: x", &value[..58]);
+        assert_eq!(found(&putty).len(), 1);
+        for (text, password) in [
+            ("mysql -u root -pXk29dLq81z db", "Xk29dLq81z"),
+            ("sshpass -p 'Xk29dLq81z' ssh h", "Xk29dLq81z"),
+            ("my password is aVSTQvvpQZpP", "aVSTQvvpQZpP"),
+            ("the safe, Password 9aKd83jKq1", "9aKd83jKq1"),
+            ("passwort=Xk29dLq81z", "Xk29dLq81z"),
+            ("Mein Passwort: Xk29dLq81z", "Xk29dLq81z"),
+            ("das Passwort lautet Xk29dLq81z", "Xk29dLq81z"),
+            ("contraseña: Xk29dLq81z", "Xk29dLq81z"),
+            ("mot de passe : Xk29dLq81z", "Xk29dLq81z"),
+            ("пароль: Xk29dLq81z", "Xk29dLq81z"),
+            ("密码：Xk29dLq81z", "Xk29dLq81z"),
+        ] {
+            assert_eq!(found(text), [password], "{text}");
+        }
+        assert_eq!(found(&format!("api_key is \n\n      {}", &value[..32])), [&value[..32]]);
+    }
+
+    #[test]
+    fn talk_of_passwords_is_left_alone() {
+        for text in [
+            "the password must contain 8 characters and one digit",
+            "Password requirements: at least 12 characters",
+            "my password is JavaScriptDeveloper",
+            "mysql -u root -p mydb",
+            "sshpass -p \"$PASS\" ssh h",
+            "Das Passwort ist abgelaufen",
+            "El usuario olvidó su contraseña: recuperar",
+            "пароль: обязательное поле",
+        ] {
+            assert_eq!(found(text), Vec::<String>::new(), "{text}");
+        }
     }
 
     #[test]

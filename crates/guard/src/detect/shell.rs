@@ -285,7 +285,7 @@ fn judge(command: &[String], depth: usize) -> Option<&'static str> {
         .then_some("delete files"),
         "format" => args.first().is_some_and(|arg| arg.len() == 2 && arg.ends_with(':')).then_some("format a disk"),
         "mv" => args.last().is_some_and(|arg| arg == "/dev/null").then_some("delete files"),
-        "cp" => None,
+        "cp" => (args.len() > 1 && args.first().is_some_and(|arg| arg == "/dev/null")).then_some("empty a file"),
         _ if SHELLS.contains(&program) => args
             .iter()
             .filter(|arg| arg.contains(' '))

@@ -21,6 +21,83 @@ pub(super) fn run(rest: &str) -> usize {
     if digits == 0 { 0 } else { digits + padding }
 }
 
+/// Pieces further from the first are a run of their own, so that what they say never depends on what comes much later in
+/// a stream: less than its window.
+const WIDEST: usize = 600;
+/// At most so much white space stands between two pieces of a run.
+const WIDEST_GAP: usize = 8;
+
+/// A run of an encoding that is cut into pieces by white space, as in mails and dumps: how many bytes its pieces take,
+/// and the text it stands for. A word of prose is no piece, but for one between two others.
+pub(super) fn pieces(rest: &str) -> Option<(usize, Option<String>)> {
+    let (mut strict, mut tolerant) = ((0, 0), (0, 0));
+    let (mut odd_pieces, mut all, mut plain_before) = (String::new(), String::new(), false);
+    for (start, piece) in split(rest) {
+        let odd = is_odd(piece);
+        if (!odd && (plain_before || all.is_empty())) || start + piece.len() > WIDEST {
+            break;
+        }
+        if strict.1 == all.len() && odd {
+            odd_pieces.push_str(piece);
+            strict = (start + piece.len(), odd_pieces.len());
+        }
+        all.push_str(piece);
+        plain_before = !odd;
+        if odd {
+            tolerant = (start + piece.len(), all.len());
+        }
+    }
+    // One piece is an ordinary run.
+    let first = split(rest).next().map_or(0, |(_, piece)| piece.len());
+    if tolerant.0 <= first || all.len() < SHORTEST {
+        return None;
+    }
+    let decoded = |(_, length): (usize, usize)| all.get(..length).and_then(readable);
+    let text = decoded(tolerant).map(|text| (tolerant.0, Some(text)));
+    Some(text.or_else(|| decoded(strict).map(|text| (strict.0, Some(text)))).unwrap_or((tolerant.0, None)))
+}
+
+/// Whether a text may hold a run in pieces. Cheap, and says yes too often.
+pub(crate) fn may_have_pieces(text: &str) -> bool {
+    let (mut length, mut plain_before) = (0, false);
+    text.split_ascii_whitespace().any(|piece| {
+        let odd = is_odd(piece);
+        if odd {
+            length += piece.len();
+        } else if plain_before {
+            length = 0;
+        }
+        plain_before = !odd;
+        length >= SHORTEST
+    })
+}
+
+/// The pieces at the start of a text that consist of digits of an encoding alone, and where each begins.
+fn split(rest: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let tail = rest.get(at..)?;
+        let gap = tail.bytes().take_while(u8::is_ascii_whitespace).count();
+        if gap > WIDEST_GAP || (at > 0) == (gap == 0) {
+            return None;
+        }
+        let tail = tail.get(gap..)?;
+        let length = run(tail);
+        let start = at + gap;
+        at = start + length;
+        (length > 0).then(|| tail.get(..length).map(|piece| (start, piece)))?
+    })
+}
+
+/// Whether a piece is no word of prose: it has digits, signs, or capitals behind its first letter.
+fn is_odd(piece: &str) -> bool {
+    let digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'_' | b'-' | b'=');
+    let tells = |byte: &u8| byte.is_ascii_digit() || byte.is_ascii_uppercase() || matches!(byte, b'+' | b'/' | b'=');
+    piece.bytes().all(|byte| digit(&byte))
+        && (piece.bytes().skip(1).any(|byte| tells(&byte))
+            || piece.bytes().next().is_some_and(|byte| byte.is_ascii_digit()))
+}
+
 /// The text that a run stands for; nothing where it is a word, a number, a hash or a key.
 pub(super) fn readable(run: &str) -> Option<String> {
     if !(SHORTEST..=LONGEST).contains(&run.len()) {
