@@ -136,7 +136,7 @@ fn tests_that_no_spec_includes_are_checked_too() {
     workspace.write("more/x.aictest.yml", misspelt);
     workspace.aic(&["check"]).exits(1).says(&["error[ABS071]", "contians", "in 1 spec and 1 file of tests"]);
     workspace.aic(&["check", "more"]).exits(1).says(&["error[ABS071]", "in 1 file of tests"]);
-    workspace.write("more/x.aictest.yml", &misspelt.replace("contians", "contains"));
+    workspace.write("more/x.aictest.yml", misspelt.replace("contians", "contains"));
     workspace.aic(&["check", "."]).exits(0).says(&["no findings in 1 spec and 1 file of tests"]);
     workspace.write("more/x.aictest.yml", "- {name: a, inptu: x}\n");
     workspace.aic(&["check", "more"]).exits(1).says(&["inptu"]);
