@@ -117,7 +117,9 @@ fn show(context: &mut Context, guard: &Guard, decisions: &[Decision], text: &str
     }
     for decision in decisions {
         let sure = context.out.styled(Style::Dim, format_args!("({:.0} % sure)", decision.confidence * 100.0));
-        context.out.line(format_args!("{mark} {:<20}{argument} {}: {} {sure}", guard.name, decision.action, decision.reason));
+        context
+            .out
+            .line(format_args!("{mark} {:<20}{argument} {}: {} {sure}", guard.name, decision.action, decision.reason));
         if let Some(line) = decision.span.map(|span| excerpt(context, text, span.range())) {
             context.out.line(format_args!("    {line}"));
         }
