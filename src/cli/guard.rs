@@ -87,9 +87,10 @@ fn try_text(args: &TryArgs, context: &mut Context) -> Result<u8, String> {
             (guard, decisions)
         })
         .collect();
-    let found = verdicts.iter().any(|(_, decisions)| !decisions.is_empty());
+    // What a guardrail would say of a tool's argument is shown and says nothing of a text that somebody writes.
+    let found = verdicts.iter().any(|(guard, decisions)| !decisions.is_empty() && !of_calls_only(guard));
     if context.format == Format::Json {
-        let one = |(guard, decisions): &(Guard, Vec<Decision>)| json!({ "guardrail": guard.name, "found": !decisions.is_empty(), "decisions": decisions });
+        let one = |(guard, decisions): &(Guard, Vec<Decision>)| json!({ "guardrail": guard.name, "on": guard.stages, "found": !decisions.is_empty(), "decisions": decisions });
         let all: Vec<Value> = verdicts.iter().map(one).collect();
         json::write(&mut context.out, json!({ "guardrails": all, "ok": !found }));
     } else {
@@ -98,15 +99,27 @@ fn try_text(args: &TryArgs, context: &mut Context) -> Result<u8, String> {
     Ok(if found { FINDINGS } else { FINE })
 }
 
+/// Whether a guardrail reads nothing but the arguments of tools.
+fn of_calls_only(guard: &Guard) -> bool {
+    guard.stages.iter().all(|stage| *stage == Stage::ToolCall)
+}
+
 fn show(context: &mut Context, guard: &Guard, decisions: &[Decision], text: &str) {
-    let (style, mark) = if decisions.is_empty() { (Style::Good, "✓") } else { (Style::Bad, "✗") };
+    let (style, mark) = match (decisions.is_empty(), of_calls_only(guard)) {
+        (true, _) => (Style::Good, "✓"),
+        (false, false) => (Style::Bad, "✗"),
+        (false, true) => (Style::Dim, "○"),
+    };
+    let argument = if of_calls_only(guard) { " as a tool's argument," } else { "" };
     let mark = context.out.styled(style, mark);
     if decisions.is_empty() {
         context.out.line(format_args!("{mark} {}", guard.name));
     }
     for decision in decisions {
         let sure = context.out.styled(Style::Dim, format_args!("({:.0} % sure)", decision.confidence * 100.0));
-        context.out.line(format_args!("{mark} {:<20} {}: {} {sure}", guard.name, decision.action, decision.reason));
+        context
+            .out
+            .line(format_args!("{mark} {:<20}{argument} {}: {} {sure}", guard.name, decision.action, decision.reason));
         if let Some(line) = decision.span.map(|span| excerpt(context, text, span.range())) {
             context.out.line(format_args!("    {line}"));
         }

@@ -18,6 +18,17 @@ fn a_text_is_judged_by_every_builtin_and_the_place_is_marked() {
 }
 
 #[test]
+fn what_is_only_said_of_a_tools_argument_is_marked_and_no_finding() {
+    let workspace = Workspace::empty();
+    let talk = "Explain the difference between DELETE and TRUNCATE";
+    workspace.aic(&["guard", "try", talk]).exits(0).says(&["○ no_db_mutations", "as a tool's argument, block"]);
+    let document = workspace.aic(&["guard", "try", talk, "--format", "json"]).exits(0).json();
+    let all = document["guardrails"].as_array().unwrap();
+    let mutations = all.iter().find(|one| one["guardrail"] == "no_db_mutations").unwrap();
+    assert_eq!((&mutations["on"][0], &mutations["found"]), (&"tool_call".into(), &Value::Bool(true)));
+}
+
+#[test]
 fn as_json_each_verdict_has_its_place_in_bytes() {
     let document = Workspace::empty().aic(&["guard", "try", "ä 1' OR '1'='1", "--format", "json"]).exits(1).json();
     let all = document["guardrails"].as_array().unwrap();

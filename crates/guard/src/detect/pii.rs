@@ -291,10 +291,10 @@ fn cards(found: &mut Found<'_>, wanted: bool) {
             && !word.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '/' | '.' | '+'))
             && (before.ends_with('_') || before.len() - word.len() >= 2);
         let apart = !before.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '/' | '-' | '+'));
-        let ends = !after.starts_with(|c: char| c.is_alphanumeric() || c == '_')
-            && !(after.starts_with(['.', '/', '-', ' ']) && after.chars().nth(1).is_some_and(|c| c.is_ascii_digit()));
+        let goes_on = after.starts_with(|c: char| c.is_alphanumeric() || c == '_')
+            || (after.starts_with(['.', '/', '-', ' ']) && after.chars().nth(1).is_some_and(|c| c.is_ascii_digit()));
         let number_before = before.trim_end().ends_with(|c: char| c.is_ascii_digit());
-        if (glued || apart) && ends && !number_before && luhn(&digits) && issued(&digits) {
+        if (glued || apart) && !goes_on && !number_before && luhn(&digits) && issued(&digits) {
             hits.push(hit.range());
         }
     }
