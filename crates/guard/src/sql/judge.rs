@@ -24,7 +24,7 @@ pub struct SqlPolicy {
     pub verbs: Vec<String>,
     /// The tables it may name; none means any but those of the system.
     pub tables: Option<Vec<String>>,
-    /// The functions it may call; none means [`default_functions`].
+    /// The functions it may call; none means [`crate::sql::default_functions`].
     pub functions: Option<Vec<String>>,
 }
 
