@@ -45,7 +45,11 @@ impl Patrol {
                 let over = round.over(&stop);
                 if over.is_some() && !stop.is_cancelled() {
                     *lock(&found) = over;
-                    return act();
+                    act();
+                    if over == Some(Limit::Memory) {
+                        round.wait_until_freed();
+                    }
+                    return;
                 }
                 // A look that takes long is made less often, so that it costs a tenth of the time at most.
                 pause = LOOK.max(began.elapsed() * 10);
@@ -98,6 +102,18 @@ impl Round {
 
     fn is_idle(&self) -> bool {
         self.all.is_none() && self.guest.is_none() && self.disk.is_none()
+    }
+
+    /// What was killed takes a moment to give its memory back; the next program must not be stopped for it.
+    fn wait_until_freed(&self) {
+        for _ in 0..100 {
+            let below = self.session.process().map(|keeper| proc::descendants(keeper.pid)).unwrap_or_default();
+            let all = self.all.is_some_and(|most| proc::memory(&below) > most);
+            if !all && self.guest.is_none_or(|most| proc::held(&below, None).memory <= most) {
+                return;
+            }
+            std::thread::sleep(LOOK / 5);
+        }
     }
 
     fn over(&self, stop: &Cancel) -> Option<Limit> {
