@@ -74,8 +74,17 @@ fn a_question_in_the_clear_is_not_answered_where_questions_are_encrypted() {
         open.replace("context:", "context:\n  persistence: {encryption: AES-256, key_env: DESK_KEY}"),
     )
     .unwrap();
+    // Somebody who can write there says that the spec asked as it is now.
+    let source = aic_base::DiskSource::new(workspace.root());
+    let options = aic_spec::LoadOptions { environment: None, today: aic_base::Timestamp::default() };
+    let spec = aic_spec::load(&source, &aic_base::RelPath::new(SPEC).unwrap(), &options).spec.unwrap();
+    let entry = std::fs::read_dir(workspace.path(".aic/confirmations")).unwrap().next().unwrap().unwrap();
+    let mut question: serde_json::Value = serde_json::from_slice(&std::fs::read(entry.path()).unwrap()).unwrap();
+    assert!(question["said"]["open"]["behaviour"].is_string());
+    question["said"]["open"]["behaviour"] = serde_json::to_value(spec.behaviour).unwrap();
+    std::fs::write(entry.path(), question.to_string()).unwrap();
     let token = asked["waits"]["token"].as_str().unwrap();
-    with(&workspace, Some(KEY), &["run", "--confirm", token]).exits(2).warns(&["ask again"]);
+    with(&workspace, Some(KEY), &["run", "--confirm", token]).exits(2).warns(&["is not encrypted", "ask again"]);
 }
 
 #[test]

@@ -109,6 +109,11 @@ pub trait Clock: Send + Sync + fmt::Debug {
     fn delay(&self, duration: Duration) -> Delay;
 }
 
+/// A delay in real time. A timer may end a millisecond late, so nobody waits for nothing.
+const fn waited(duration: Duration) -> Delay {
+    if duration.is_zero() { Delay::Passed } else { Delay::Wait(duration) }
+}
+
 /// The machine's clock.
 #[derive(Debug)]
 pub struct SystemClock(Instant);
@@ -137,7 +142,7 @@ impl Clock for SystemClock {
     }
 
     fn delay(&self, duration: Duration) -> Delay {
-        Delay::Wait(duration)
+        waited(duration)
     }
 }
 
@@ -175,7 +180,7 @@ impl Clock for FrozenClock {
 
     fn delay(&self, duration: Duration) -> Delay {
         if self.realtime {
-            return Delay::Wait(duration);
+            return waited(duration);
         }
         let mut skipped = self.skipped.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         *skipped = skipped.saturating_add(duration);
@@ -186,6 +191,16 @@ impl Clock for FrozenClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_waits_for_nothing() {
+        let clocks: [Box<dyn Clock>; 2] =
+            [Box::new(SystemClock::new()), Box::new(FrozenClock::realtime(Timestamp::default()))];
+        for clock in clocks {
+            assert_eq!(clock.delay(Duration::ZERO), Delay::Passed);
+            assert_eq!(clock.delay(Duration::from_millis(1)), Delay::Wait(Duration::from_millis(1)));
+        }
+    }
 
     #[test]
     fn a_frozen_clock_stands_still_while_virtual_time_passes() {

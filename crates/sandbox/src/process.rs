@@ -128,15 +128,18 @@ impl Worker {
 
     /// What is known of the end of a process whose pipe broke. Kills it first: it may have closed its pipes and live.
     fn obituary(&mut self, seen: &str) -> String {
-        // Its own end, where it has one, says more than our signal.
-        let ended = self.child.try_wait().ok().flatten();
-        if ended.is_some() {
-            return format!("{seen} ({})", describe(ended));
+        // Its own end, where it has one, says more than our signal. A process that ends closes its pipes first and can
+        // be waited for a moment later.
+        for _ in 0..100 {
+            if let Some(ended) = self.child.try_wait().ok().flatten() {
+                return format!("{seen} ({ended})");
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
         kill(&mut self.child);
         // A process that was about to end by itself when the signal came reports its own status.
         match self.child.wait() {
-            Ok(status) if !was_killed(status) => format!("{seen} ({})", describe(Some(status))),
+            Ok(status) if !was_killed(status) => format!("{seen} ({status})"),
             _ => seen.to_owned(),
         }
     }
@@ -148,10 +151,6 @@ impl Drop for Worker {
         // Reaps it; the signal cannot be caught, so this does not wait long.
         drop(self.child.wait());
     }
-}
-
-fn describe(status: Option<std::process::ExitStatus>) -> String {
-    status.map_or_else(|| "no status".into(), |status| status.to_string())
 }
 
 #[cfg(unix)]

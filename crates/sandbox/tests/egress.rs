@@ -90,7 +90,7 @@ impl Scene {
     }
 
     fn run_in(&self, id: &SandboxId, program: &str) -> ExecResult {
-        let program = format!("PORT = {}\n{PRELUDE}\n{program}", self.address.port());
+        let program = format!("PORT = {}\n{RAW}{URLLIB}\n{program}", self.address.port());
         self.jails.exec(id, &Exec::command(["python3", "-c", &program]), &Cancel::new()).unwrap()
     }
 
@@ -104,9 +104,9 @@ impl Scene {
     }
 }
 
-/// `raw` says something to the proxy and returns the answer; `get` is what ordinary programs do.
-const PRELUDE: &str = r"
-import os, socket, urllib.request
+/// `raw` says something to the proxy and returns the answer.
+const RAW: &str = r"
+import os, socket
 def raw(request, then=b''):
     s = socket.create_connection(('127.0.0.1', 3128)); s.sendall(request.encode())
     if then: s.recv(1000); s.sendall(then)
@@ -115,6 +115,11 @@ def raw(request, then=b''):
         piece = s.recv(65536)
         if not piece: return answer.decode()
         answer += piece
+";
+
+/// `get` as ordinary programs do it.
+const URLLIB: &str = r"
+import urllib.request
 def get(host, path='/'):
     return urllib.request.urlopen(f'http://{host}:{PORT}{path}').read().decode()
 ";
@@ -232,17 +237,8 @@ fn no_way_past_the_list_leads_anywhere() {
     }
 }
 
-/// The same for a Python that has nothing but sockets.
+/// `get` for a Python that has nothing but sockets.
 const BARE: &str = r"
-import os, socket
-def raw(request, then=b''):
-    s = socket.create_connection(('127.0.0.1', 3128)); s.sendall(request.encode())
-    if then: s.recv(1000); s.sendall(then)
-    answer = b''
-    while True:
-        piece = s.recv(65536)
-        if not piece: return answer.decode()
-        answer += piece
 def get(host, path='/'):
     return raw(f'GET http://{host}:{PORT}{path} HTTP/1.1\r\n\r\n')
 ";
@@ -258,7 +254,7 @@ fn a_virtual_machine_reaches_what_is_on_the_list_and_nothing_else() {
     scene.spec.rootfs = aic_sandbox::runtime::Rootfs::Directory(root.path().into());
     let id = scene.start();
     let run = |program: &str| {
-        let program = format!("PORT = {}\n{BARE}\n{program}", scene.address.port());
+        let program = format!("PORT = {}\n{RAW}{BARE}\n{program}", scene.address.port());
         scene.jails.exec(&id, &Exec::command(["python3", "-c", &program]), &Cancel::new()).unwrap()
     };
     let result = run("data = 'x' * 60_000\n\
@@ -334,7 +330,7 @@ fn a_sandbox_that_ends_in_the_middle_of_a_transfer_leaves_nothing() {
         let id = scene.jails.create(&scene.spec).unwrap();
         scene.jails.start(&id).unwrap();
         let program = format!(
-            "PORT = {}\n{PRELUDE}\nimport time\ns = socket.create_connection(('127.0.0.1', 3128))\n\
+            "PORT = {}\n{RAW}{URLLIB}\nimport time\ns = socket.create_connection(('127.0.0.1', 3128))\n\
              s.sendall(f'CONNECT service.test:{{PORT}} HTTP/1.1\\r\\n\\r\\n'.encode())\nprint(s.recv(1000), flush=True)\ntime.sleep(1000)",
             scene.address.port()
         );

@@ -68,10 +68,7 @@ impl Session for ScriptedSession {
                 Ok(planned) => planned,
                 Err(error) => return stream::iter(vec![Err(error)]),
             };
-            // Tokio's timer ends with the next millisecond at the earliest, also where there is nothing to wait for.
-            if let Delay::Wait(time) = clock.delay(delay)
-                && !time.is_zero()
-            {
+            if let Delay::Wait(time) = clock.delay(delay) {
                 tokio::time::sleep(time).await;
             }
             stream::iter(pieces)

@@ -107,24 +107,29 @@ impl Round {
     /// What was killed takes a moment to give its memory back; the next program must not be stopped for it.
     fn wait_until_freed(&self) {
         for _ in 0..100 {
-            let below = self.session.process().map(|keeper| proc::descendants(keeper.pid)).unwrap_or_default();
-            let all = self.all.is_some_and(|most| proc::memory(&below) > most);
-            if !all && self.guest.is_none_or(|most| proc::held(&below, None).memory <= most) {
+            let below = self.below();
+            if !self.is_too_much(&below, proc::held(&below, None).memory) {
                 return;
             }
             std::thread::sleep(LOOK / 5);
         }
     }
 
+    fn below(&self) -> Vec<i32> {
+        self.session.process().map(|keeper| proc::descendants(keeper.pid)).unwrap_or_default()
+    }
+
+    /// Whether these processes have more memory than they may; `guest` is what of it is the guest's.
+    fn is_too_much(&self, below: &[i32], guest: u64) -> bool {
+        self.all.is_some_and(|most| proc::memory(below) > most) || self.guest.is_some_and(|most| guest > most)
+    }
+
     fn over(&self, stop: &Cancel) -> Option<Limit> {
-        let below = self.session.process().map(|keeper| proc::descendants(keeper.pid)).unwrap_or_default();
-        if self.all.is_some_and(|most| proc::memory(&below) > most) {
-            return Some(Limit::Memory);
-        }
+        let below = self.below();
         let folder = &self.jail.workspace.path;
         let device = self.disk.and_then(|_| Some(folder.metadata().ok()?.dev()));
         let held = proc::held(&below, device);
-        if self.guest.is_some_and(|most| held.memory > most) {
+        if self.is_too_much(&below, held.memory) {
             return Some(Limit::Memory);
         }
         // What the folder may take is what is left by files that have no name any more.
