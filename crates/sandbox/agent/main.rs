@@ -14,16 +14,17 @@ mod filter;
 #[allow(dead_code, reason = "the host uses the other half")]
 mod protocol;
 mod run;
+mod start;
 mod sys;
 mod vm;
 
 use egress::Egress;
 use protocol::{Frame, Kind, Nonce, ReadError, Setup};
 use run::Run;
+use start::Starter;
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// Where a program may make files, where Landlock confines it.
 const WRITABLE: [&str; 4] = ["/tmp", "/workspace", "/dev/shm", "/dev/pts"];
@@ -51,13 +52,21 @@ fn main() -> ExitCode {
     let port = setup.egress.then_some(protocol::EGRESS_PORT);
     let landlock = if setup.landlock { sys::landlock(&WRITABLE, DEVICES, port).ok() } else { None };
     let report = [landlock.as_ref().map_or(0, |(_, abi)| *abi)];
+    let mut voice = Voice { output, nonce: open.nonce };
+    let filter = filter::code(setup.filter, setup.egress, setup.memory != 0);
+    let starter = match Starter::new(&setup, filter, landlock.map(|(rules, _)| rules), group) {
+        Ok(starter) => starter,
+        Err(error) => {
+            voice.fail(0, &error);
+            return ExitCode::from(3);
+        }
+    };
     let mut agent = Agent {
-        voice: Voice { output, nonce: open.nonce },
-        setup,
-        landlock: landlock.map(|(rules, _)| rules),
-        group,
+        voice,
+        signals: setup.signals,
         machine: input.is_line(),
-        filter: filter::code(setup.filter, setup.egress, setup.memory != 0).into(),
+        is_first: std::process::id() == 1,
+        starter,
         runs: Vec::new(),
         egress: None,
     };
@@ -114,12 +123,12 @@ impl Voice {
 
 struct Agent {
     voice: Voice,
-    setup: Setup,
-    landlock: Option<OwnedFd>,
-    /// In a virtual machine: what holds all programs together.
-    group: Option<OwnedFd>,
+    /// Whether keys of a terminal are made signals here.
+    signals: bool,
     machine: bool,
-    filter: Arc<[sys::Instruction]>,
+    /// Whether it is the first process of the sandbox, to which all others belong.
+    is_first: bool,
+    starter: Starter,
     runs: Vec<Run>,
     egress: Option<Egress>,
 }
@@ -145,8 +154,8 @@ impl Agent {
             }
             let (asked, ended) = (ready(input.as_raw_fd()), ready(woken.as_raw_fd()));
             if ended {
-                let mut bytes = [0; 256];
-                while matches!(std::io::Read::read(&mut woken, &mut bytes), Ok(1..)) {}
+                // What does not fit wakes again.
+                let _ = std::io::Read::read(&mut woken, &mut [0; 256]);
                 self.reap();
             }
             if asked {
@@ -195,11 +204,9 @@ impl Agent {
         }
     }
 
-    fn start(&self, frame: &Frame) -> std::io::Result<Run> {
+    fn start(&mut self, frame: &Frame) -> std::io::Result<Run> {
         let start = protocol::Start::decode(&frame.payload).ok_or(std::io::ErrorKind::InvalidInput)?;
-        let copy = |fd: &Option<OwnedFd>| fd.as_ref().map(|fd| sys::duplicate(fd.as_raw_fd())).transpose();
-        let held = (copy(&self.landlock)?, copy(&self.group)?);
-        Run::start(frame.id, start, &self.setup, Arc::clone(&self.filter), held)
+        Run::start(frame.id, &start, self.signals, &mut self.starter)
     }
 
     /// Notes which programs ended, and tells the host of them when nothing of theirs is left.
@@ -209,16 +216,18 @@ impl Agent {
                 run.status = Some(status);
             }
         }
-        let (mut over, going) = std::mem::take(&mut self.runs).into_iter().partition::<Vec<_>, _>(Run::is_over);
+        let (over, going) = std::mem::take(&mut self.runs).into_iter().partition::<Vec<_>, _>(Run::is_over);
         self.runs = going;
-        for run in &mut over {
-            run.kill(9);
-            run.drain(&mut self.voice);
+        if over.is_empty() {
+            return;
         }
-        if self.runs.is_empty() && !over.is_empty() {
+        if self.runs.is_empty() && self.is_first {
             self.sweep();
+        } else {
+            over.iter().for_each(|run| run.kill(9));
         }
-        for run in over {
+        for mut run in over {
+            run.drain(&mut self.voice);
             self.voice.say(Kind::Exit, run.id, &run.ended().encode());
         }
     }
@@ -226,11 +235,14 @@ impl Agent {
     /// Kills every process that is left, whatever group or session it went to, and waits for them to be gone. Only
     /// the first process of a sandbox may do that; elsewhere it would hit the host's.
     fn sweep(&mut self) {
-        if std::process::id() != 1 {
+        if !self.is_first {
             return;
         }
         for _ in 0..MOST_KILLS {
-            sys::send(-1, sys::SIGKILL);
+            // Where there is nobody to kill, nobody is to be waited for either.
+            if !sys::send(-1, sys::SIGKILL) {
+                return;
+            }
             loop {
                 match sys::reap() {
                     Ok(Some(_)) => {}

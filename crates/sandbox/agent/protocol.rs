@@ -180,7 +180,8 @@ pub fn read(from: &mut impl Read) -> Result<Frame, ReadError> {
     if length > MAX_PAYLOAD {
         return Err(ReadError::Garbage(format!("a frame of {length} bytes, more than the {MAX_PAYLOAD} allowed")));
     }
-    let mut payload = Vec::new();
+    // In one read where it is small; no more room than comes where it is not.
+    let mut payload = Vec::with_capacity(length.min(CHUNK));
     from.by_ref().take(length as u64).read_to_end(&mut payload).map_err(ReadError::Broken)?;
     if payload.len() < length {
         return Err(ReadError::Broken(io::ErrorKind::UnexpectedEof.into()));

@@ -1,26 +1,16 @@
 //! One program that the agent runs: its pipes or its terminal, what it has printed, and its end.
 
 use crate::Voice;
-use crate::protocol::{self, CHUNK, Ended, Kind, Setup, Start};
-use crate::sys::{self, Descent, Instruction, POLLIN, POLLOUT, PollFd};
+use crate::protocol::{self, CHUNK, Ended, Kind, Start};
+use crate::start::Starter;
+use crate::sys::{self, POLLIN, POLLOUT, PollFd};
 use std::collections::VecDeque;
-use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
 
 /// The most that waits to be read by a program, in bytes; more from the host ends its input.
 const MOST_WAITING: usize = 64 << 20;
-
-/// Numbers of `RLIMIT_…`.
-const FSIZE: i32 = 1;
-const CORE: i32 = 4;
-const NPROC: i32 = 6;
-const NOFILE: i32 = 7;
-const AS: i32 = 9;
 
 pub struct Run {
     pub id: u32,
@@ -41,62 +31,35 @@ pub struct Run {
 }
 
 impl Run {
-    pub fn start(
-        id: u32,
-        start: Start,
-        setup: &Setup,
-        filter: Arc<[Instruction]>,
-        (landlock, group): (Option<OwnedFd>, Option<OwnedFd>),
-    ) -> io::Result<Self> {
-        let (program, arguments) = start.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-        let mut command = Command::new(OsStr::from_bytes(program));
-        command.args(arguments.iter().map(|argument| OsStr::from_bytes(argument))).env_clear();
-        command.envs(start.env.iter().map(|(name, value)| (OsStr::from_bytes(name), OsStr::from_bytes(value))));
-        let most = |most: u64| if most == 0 { u64::MAX } else { most };
-        let limits = vec![
-            (AS, most(setup.memory)),
-            (NPROC, most(setup.pids)),
-            (NOFILE, most(setup.files)),
-            (FSIZE, most(setup.file_size)),
-            (CORE, 0),
-        ];
-        let limits = limits.into_iter().filter(|(resource, most)| *resource == CORE || *most != u64::MAX).collect();
-        let folder = CString::new(start.folder).map_err(|_| io::ErrorKind::InvalidInput)?;
-        let terminal = start.terminal.is_some();
-        sys::descend(&mut command, Descent { folder, user: setup.user, terminal, limits, filter, landlock, group });
-        let run = |pid: u32, input: OwnedFd, output: OwnedFd, errors: Option<OwnedFd>| {
-            for fd in [&input, &output].into_iter().chain(&errors) {
-                sys::nonblocking(fd);
-            }
-            Self {
-                id,
-                pid: pid.cast_signed(),
-                status: None,
-                input: Some(input.into()),
-                waiting: VecDeque::new(),
-                input_ends: false,
-                output: Some(output.into()),
-                errors: errors.map(File::from),
-                terminal,
-                signals: terminal && setup.signals,
-                left: start.output,
-                truncated: false,
-            }
-        };
-        if let Some((rows, columns)) = start.terminal {
+    /// Starts a program, with pipes or in a terminal of its own; `signals` as in [`Setup`](protocol::Setup).
+    pub fn start(id: u32, start: &Start, signals: bool, starter: &mut Starter) -> io::Result<Self> {
+        let (pid, input, output, errors) = if let Some((rows, columns)) = start.terminal {
             let (master, other) = sys::terminal(rows, columns)?;
-            let copy = |fd: &OwnedFd| fd.try_clone().map(Stdio::from);
-            command.stdin(copy(&other)?).stdout(copy(&other)?).stderr(copy(&other)?);
-            let child = command.spawn()?;
-            let input = master.try_clone()?;
-            return Ok(run(child.id(), input, master, None));
-        }
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (Some(input), Some(output), Some(errors)) = pipes else {
-            return Err(io::Error::other("no pipes"));
+            let pid = starter.start(start, [other.as_raw_fd(); 3])?;
+            (pid, master.try_clone()?, master, None)
+        } else {
+            let (stdin, stdout, stderr) = (io::pipe()?, io::pipe()?, io::pipe()?);
+            let pid = starter.start(start, [stdin.0.as_raw_fd(), stdout.1.as_raw_fd(), stderr.1.as_raw_fd()])?;
+            (pid, stdin.1.into(), stdout.0.into(), Some(stderr.0.into()))
         };
-        Ok(run(child.id(), input.into(), output.into(), Some(errors.into())))
+        for fd in [&input, &output].into_iter().chain(&errors) {
+            sys::nonblocking(fd);
+        }
+        let terminal = start.terminal.is_some();
+        Ok(Self {
+            id,
+            pid,
+            status: None,
+            input: Some(input.into()),
+            waiting: VecDeque::new(),
+            input_ends: false,
+            output: Some(output.into()),
+            errors: errors.map(|errors: OwnedFd| errors.into()),
+            terminal,
+            signals: terminal && signals,
+            left: start.output,
+            truncated: false,
+        })
     }
 
     /// What this program's pipes wait for.
@@ -190,7 +153,9 @@ impl Run {
         if jobs.is_empty() {
             jobs.push(self.pid);
         }
-        jobs.into_iter().for_each(|group| sys::send(-group, signal));
+        for group in jobs {
+            sys::send(-group, signal);
+        }
     }
 
     fn put(&mut self, bytes: &[u8]) {

@@ -1,13 +1,11 @@
 //! The few calls of the C library that the agent needs and the standard library does not have. All `unsafe` of the
-//! agent is here.
-#![expect(unsafe_code, reason = "this file is the agent's only door to the C library")]
+//! agent is here and in `start`.
+#![expect(unsafe_code, reason = "this file is the agent's door to the C library")]
 
-use std::ffi::{CStr, CString, c_char, c_int, c_long, c_ulong};
+use std::ffi::{CString, c_char, c_int, c_long, c_ulong};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::os::unix::process::CommandExt as _;
-use std::process::Command;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 pub const SIGKILL: c_int = 9;
@@ -18,10 +16,6 @@ const O_NONBLOCK: c_int = 0o4000;
 pub const O_NOCTTY: c_int = 0o400;
 const F_DUPFD_CLOEXEC: c_int = 1030;
 const PR_SET_DUMPABLE: c_int = 4;
-const PR_SET_SECCOMP: c_int = 22;
-const PR_CAPBSET_DROP: c_int = 24;
-const PR_SET_NO_NEW_PRIVS: c_int = 38;
-const TIOCSCTTY: c_ulong = 0x540E;
 const TIOCSWINSZ: c_ulong = 0x5414;
 const TIOCGPTN: c_ulong = 0x8004_5430;
 const TIOCSPTLCK: c_ulong = 0x4004_5431;
@@ -67,12 +61,6 @@ pub struct Instruction {
     pub k: u32,
 }
 
-#[repr(C)]
-struct Program {
-    length: u16,
-    code: *const Instruction,
-}
-
 unsafe extern "C" {
     fn poll(fds: *mut PollFd, count: c_ulong, timeout: c_int) -> c_int;
     fn signal(number: c_int, handler: usize) -> usize;
@@ -81,14 +69,9 @@ unsafe extern "C" {
     fn prctl(option: c_int, ...) -> c_int;
     fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
     fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
-    fn setsid() -> c_int;
-    fn setpgid(pid: c_int, group: c_int) -> c_int;
-    fn chdir(path: *const c_char) -> c_int;
     fn write(fd: c_int, bytes: *const u8, count: usize) -> isize;
     fn umask(mask: u32) -> u32;
     fn syscall(number: c_long, ...) -> c_long;
-    fn getrlimit(resource: c_int, limit: *mut [u64; 2]) -> c_int;
-    fn setrlimit(resource: c_int, limit: *const [u64; 2]) -> c_int;
     #[link_name = "mount"]
     fn c_mount(from: *const c_char, to: *const c_char, kind: *const c_char, flags: c_ulong, data: *const u8) -> c_int;
     fn chroot(path: *const c_char) -> c_int;
@@ -97,30 +80,11 @@ unsafe extern "C" {
     fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int;
 }
 
-#[cfg(target_arch = "x86_64")]
-mod numbers {
-    use std::ffi::c_long;
-    pub const CAPSET: c_long = 126;
-    pub const SETUID: c_long = 105;
-    pub const SETGID: c_long = 106;
-    pub const SETGROUPS: c_long = 116;
-}
-#[cfg(target_arch = "aarch64")]
-mod numbers {
-    use std::ffi::c_long;
-    pub const CAPSET: c_long = 91;
-    pub const SETUID: c_long = 146;
-    pub const SETGID: c_long = 144;
-    pub const SETGROUPS: c_long = 159;
-}
 const LANDLOCK_CREATE: c_long = 444;
 const LANDLOCK_ADD: c_long = 445;
-const LANDLOCK_RESTRICT: c_long = 446;
 
-/// All that an agent with a user of its own ever has: kill, setgid, setuid, setpcap.
-const CAPABILITIES: [c_ulong; 4] = [5, 6, 7, 8];
-
-fn done(result: impl Into<i64>) -> io::Result<()> {
+/// What a call of the C library came to.
+pub fn done(result: impl Into<i64>) -> io::Result<()> {
     if result.into() < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
@@ -168,9 +132,10 @@ pub fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
     }
 }
 
-pub fn send(pid: c_int, number: c_int) {
+/// Sends a signal; whether there was anybody to get it.
+pub fn send(pid: c_int, number: c_int) -> bool {
     // SAFETY: plain numbers.
-    unsafe { kill(pid, number) };
+    unsafe { kill(pid, number) == 0 }
 }
 
 /// A child that ended and its status; none where none ended, and an error where there is none at all.
@@ -180,6 +145,12 @@ pub fn reap() -> io::Result<Option<(c_int, c_int)>> {
     let pid = unsafe { waitpid(-1, &raw mut status, WNOHANG) };
     done(pid)?;
     Ok((pid > 0).then_some((pid, status)))
+}
+
+/// Waits for a child that is at its end.
+pub fn bury(pid: c_int) {
+    // SAFETY: nobody wants the status.
+    unsafe { waitpid(pid, std::ptr::null_mut(), 0) };
 }
 
 /// Nobody else may look into this process, and files it makes are not open to the world's writing.
@@ -299,76 +270,6 @@ pub fn landlock(writable: &[&str], devices: &str, port: Option<u16>) -> io::Resu
         done(unsafe { syscall(LANDLOCK_ADD, rules.as_raw_fd(), 2 as c_int, rule.as_ptr(), 0 as c_ulong) })?;
     }
     Ok((rules, u8::try_from(abi).unwrap_or(u8::MAX)))
-}
-
-/// What a new process does to itself before it becomes the program.
-pub struct Descent {
-    pub folder: CString,
-    pub user: Option<u32>,
-    pub terminal: bool,
-    /// Resource and most.
-    pub limits: Vec<(c_int, u64)>,
-    pub filter: std::sync::Arc<[Instruction]>,
-    pub landlock: Option<OwnedFd>,
-    /// The group in which a virtual machine holds all programs.
-    pub group: Option<OwnedFd>,
-}
-
-/// Has the command go through these steps between `fork` and `exec`.
-pub fn descend(command: &mut Command, steps: Descent) {
-    // SAFETY: the closure runs in a child of a single-threaded process, allocates nothing and only makes system calls.
-    unsafe { command.pre_exec(move || steps.take()) };
-}
-
-impl Descent {
-    fn take(&self) -> io::Result<()> {
-        // SAFETY: plain numbers and pointers to values that live in `self` or on this stack.
-        unsafe {
-            if self.terminal {
-                done(setsid())?;
-                done(ioctl(0, TIOCSCTTY, 0 as c_ulong))?;
-            } else {
-                done(setpgid(0, 0))?;
-            }
-            if let Some(group) = &self.group
-                && write(group.as_raw_fd(), b"0".as_ptr(), 1) != 1
-            {
-                return Err(io::Error::last_os_error());
-            }
-            for (resource, most) in &self.limits {
-                let mut limit = [0u64; 2];
-                done(getrlimit(*resource, &raw mut limit))?;
-                // Not above what was set before, which only a privileged process may raise.
-                limit = [limit[1].min(*most); 2];
-                done(setrlimit(*resource, &raw const limit))?;
-            }
-            if let Some(user) = self.user {
-                done(syscall(numbers::SETGROUPS, 0usize, std::ptr::null::<u32>()))?;
-                done(syscall(numbers::SETGID, user as c_ulong))?;
-                for capability in CAPABILITIES {
-                    done(prctl(PR_CAPBSET_DROP, capability, 0, 0, 0))?;
-                }
-                // The first process of a machine begins with all of them; past the last there is none to drop.
-                let mut capability = 0;
-                while self.group.is_some() && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0 {
-                    capability += 1;
-                }
-                done(syscall(numbers::SETUID, user as c_ulong))?;
-            }
-            let (version, none) = ([0x2008_0522u32, 0], [0u32; 6]);
-            done(syscall(numbers::CAPSET, version.as_ptr(), none.as_ptr()))?;
-            done(chdir(CStr::as_ptr(&self.folder)))?;
-            done(prctl(PR_SET_NO_NEW_PRIVS, 1 as c_ulong, 0, 0, 0))?;
-            if let Some(rules) = &self.landlock {
-                done(syscall(LANDLOCK_RESTRICT, rules.as_raw_fd(), 0 as c_ulong))?;
-            }
-            if !self.filter.is_empty() {
-                let program = Program { length: self.filter.len() as u16, code: self.filter.as_ptr() };
-                done(prctl(PR_SET_SECCOMP, 2 as c_ulong, &raw const program, 0, 0))?;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// The process's own stdin and stdout, under other numbers than the ones that programs inherit.
