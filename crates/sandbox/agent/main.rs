@@ -44,10 +44,7 @@ fn main() -> ExitCode {
         Err(ReadError::Closed) => return ExitCode::SUCCESS,
     };
     let Some(setup) = Setup::decode(&open.payload) else { return ExitCode::from(2) };
-    let Ok((woken, wake)) = std::io::pipe() else { return ExitCode::from(3) };
-    sys::nonblocking(&woken);
-    sys::nonblocking(&wake);
-    sys::wake_on_child(wake.as_raw_fd());
+    sys::notice_children();
     input.sign(open.nonce);
     let port = setup.egress.then_some(protocol::EGRESS_PORT);
     let landlock = if setup.landlock { sys::landlock(&WRITABLE, DEVICES, port).ok() } else { None };
@@ -80,7 +77,7 @@ fn main() -> ExitCode {
         }
     }
     agent.voice.say(Kind::Ready, 0, &report);
-    agent.serve(&mut input, woken)
+    agent.serve(&mut input)
 }
 
 /// Where the host speaks and listens: stdin and stdout, or in a virtual machine, which is made ready first, a serial
@@ -134,12 +131,9 @@ struct Agent {
 }
 
 impl Agent {
-    fn serve(&mut self, input: &mut vm::Input, mut woken: std::io::PipeReader) -> ExitCode {
+    fn serve(&mut self, input: &mut vm::Input) -> ExitCode {
         loop {
-            let mut fds = vec![
-                sys::PollFd { fd: input.as_raw_fd(), events: sys::POLLIN, revents: 0 },
-                sys::PollFd { fd: woken.as_raw_fd(), events: sys::POLLIN, revents: 0 },
-            ];
+            let mut fds = vec![sys::PollFd { fd: input.as_raw_fd(), events: sys::POLLIN, revents: 0 }];
             self.runs.iter().for_each(|run| run.wants(&mut fds));
             self.egress.iter().for_each(|egress| egress.wants(&mut fds));
             if sys::wait(&mut fds, -1).is_err() {
@@ -152,10 +146,8 @@ impl Agent {
             if let Some(egress) = &mut self.egress {
                 egress.pump(&ready, &mut self.voice);
             }
-            let (asked, ended) = (ready(input.as_raw_fd()), ready(woken.as_raw_fd()));
-            if ended {
-                // What does not fit wakes again.
-                let _ = std::io::Read::read(&mut woken, &mut [0; 256]);
+            let asked = ready(input.as_raw_fd());
+            if sys::has_child_ended() {
                 self.reap();
             }
             if asked {

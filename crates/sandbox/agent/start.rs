@@ -240,6 +240,7 @@ impl Job<'_> {
         unsafe {
             // The standard library ignores it, and so would the program.
             signal(SIGPIPE, 0);
+            sys::hold_no_signals();
             for (number, fd) in (0..).zip(self.stdio) {
                 done(dup2(fd, number))?;
             }

@@ -6,10 +6,11 @@ use std::ffi::{CString, c_char, c_int, c_long, c_ulong};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub const SIGKILL: c_int = 9;
 const SIGCHLD: c_int = 17;
+const SIG_SETMASK: c_int = 2;
 const WNOHANG: c_int = 1;
 const F_SETFL: c_int = 4;
 const O_NONBLOCK: c_int = 0o4000;
@@ -62,7 +63,8 @@ pub struct Instruction {
 }
 
 unsafe extern "C" {
-    fn poll(fds: *mut PollFd, count: c_ulong, timeout: c_int) -> c_int;
+    fn ppoll(fds: *mut PollFd, count: c_ulong, timeout: *const [i64; 2], signals: *const Signals) -> c_int;
+    fn sigprocmask(how: c_int, new: *const Signals, old: *mut Signals) -> c_int;
     fn signal(number: c_int, handler: usize) -> usize;
     fn kill(pid: c_int, signal: c_int) -> c_int;
     fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
@@ -88,10 +90,17 @@ pub fn done(result: impl Into<i64>) -> io::Result<()> {
     if result.into() < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Waits for events, for ever where `timeout_ms` is negative. An interrupting signal counts as no event.
-pub fn wait(fds: &mut [PollFd], timeout_ms: c_int) -> io::Result<()> {
-    // SAFETY: pointer and length belong to one live slice of the C struct's layout.
-    let result = unsafe { poll(fds.as_mut_ptr(), fds.len() as c_ulong, timeout_ms) };
+/// Signals by their bits.
+type Signals = [u64; 16];
+static NO_SIGNALS: Signals = [0; 16];
+
+/// Waits for events, for ever where `timeout_ms` is negative. An interrupting signal counts as no event. Only here is
+/// this process told of children that end.
+pub fn wait(fds: &mut [PollFd], timeout_ms: i32) -> io::Result<()> {
+    let timeout = [i64::from(timeout_ms / 1000), i64::from(timeout_ms % 1000) * 1_000_000];
+    let timeout = if timeout_ms < 0 { std::ptr::null() } else { &raw const timeout };
+    // SAFETY: pointer and length belong to one live slice of the C struct's layout; the rest lives too.
+    let result = unsafe { ppoll(fds.as_mut_ptr(), fds.len() as c_ulong, timeout, &raw const NO_SIGNALS) };
     match done(result) {
         Err(error) if error.kind() == io::ErrorKind::Interrupted => {
             fds.iter_mut().for_each(|fd| fd.revents = 0);
@@ -101,19 +110,33 @@ pub fn wait(fds: &mut [PollFd], timeout_ms: c_int) -> io::Result<()> {
     }
 }
 
-static WAKE: AtomicI32 = AtomicI32::new(-1);
+static ENDED: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn on_child(_signal: c_int) {
-    // SAFETY: `write` may be called in a signal handler; the descriptor is the wake pipe's, which is never closed. A
-    // full pipe wakes just as well.
-    unsafe { write(WAKE.load(Ordering::Relaxed), [0u8].as_ptr(), 1) };
+    ENDED.store(true, Ordering::Relaxed);
 }
 
-/// From now on a byte is written here whenever a child ends.
-pub fn wake_on_child(pipe: RawFd) {
-    WAKE.store(pipe, Ordering::Relaxed);
-    // SAFETY: the handler only does what handlers may do.
-    unsafe { signal(SIGCHLD, on_child as *const () as usize) };
+/// From now on [`wait`] ends when a child does, and [`has_child_ended`] tells it. At all other times the signal is held
+/// back: gVisor of 2022 loses one that comes while this process waits for a new program to begin, and all after it.
+pub fn notice_children() {
+    let mut held: Signals = [0; 16];
+    held[0] = 1 << (SIGCHLD - 1);
+    // SAFETY: the handler only does what handlers may do; the set lives.
+    unsafe {
+        sigprocmask(SIG_SETMASK, &raw const held, std::ptr::null_mut());
+        signal(SIGCHLD, on_child as *const () as usize);
+    }
+}
+
+/// Takes back for a program what [`notice_children`] did to its parent. Allocates nothing.
+pub fn hold_no_signals() {
+    // SAFETY: the set lives.
+    unsafe { sigprocmask(SIG_SETMASK, &raw const NO_SIGNALS, std::ptr::null_mut()) };
+}
+
+/// Whether a child has ended since this was last asked.
+pub fn has_child_ended() -> bool {
+    ENDED.swap(false, Ordering::Relaxed)
 }
 
 /// Reads and writes that would wait return at once.
