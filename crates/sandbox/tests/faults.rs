@@ -4,12 +4,11 @@
 
 mod support;
 
-use aic_sandbox::runtime::{Exec, SandboxId};
-use aic_sandbox::{Cancel, Runtime, RuntimeError};
+use aic_sandbox::runtime::Exec;
+use aic_sandbox::{Runtime, RuntimeError};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use support::jails::Wall::{self, Emulated, Gvisor, Process, Rootless};
-use support::jails::{Cell, here, is_here, nothing_left_of, processes_about, spec};
+use support::jails::{Cell, be_workbench, here, is_here, mine, nothing_left_of, processes_about, workbench};
 use support::until;
 
 /// Executions at once.
@@ -132,35 +131,7 @@ fn the_agent_is_killed() {
 /// Not a test by itself: the workbench that the next tests kill.
 #[test]
 fn helper_workbench() {
-    let Some(state) = std::env::var_os("AIC_TEST_STATE") else { return };
-    let wall = match std::env::var("AIC_TEST_WALL").as_deref() {
-        Ok("Process") => Process,
-        Ok("Emulated") => Emulated,
-        _ => Gvisor,
-    };
-    let jails = wall.open(Path::new(&state));
-    let named = aic_sandbox::runtime::SandboxSpec { name: Some("mine".parse().unwrap()), ..spec(wall) };
-    let id = jails.create(&named).unwrap();
-    jails.start(&id).unwrap();
-    std::fs::write(Path::new(&state).join("ready"), "").unwrap();
-    std::thread::scope(|scope| {
-        for _ in 0..10 {
-            scope.spawn(|| jails.exec(&id, &Exec::command(["sleep", "1000"]), &Cancel::new()));
-        }
-    });
-}
-
-fn workbench(wall: Wall, state: &Path) -> std::process::Child {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "helper_workbench"]).env("AIC_TEST_STATE", state);
-    command.env("AIC_TEST_WALL", format!("{wall:?}"));
-    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    until("its sandbox runs", || state.join("ready").exists());
-    child
-}
-
-fn mine() -> SandboxId {
-    "mine".parse().unwrap()
+    be_workbench();
 }
 
 #[test]

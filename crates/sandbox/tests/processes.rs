@@ -8,20 +8,11 @@ use serde_json::json;
 use std::ffi::OsString;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
-use support::{body, cache, command, host, run, until, works};
-
-/// The ids of the processes one of whose arguments is this.
-fn processes(tag: &str) -> Vec<i32> {
-    let all = std::fs::read_dir("/proc").unwrap().flatten();
-    let ids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let tagged = |id: &i32| {
-        let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-        line.split(|byte| *byte == 0).any(|argument| argument == tag.as_bytes())
-    };
-    ids.filter(tagged).collect()
-}
+use support::{
+    be_parent, body, cache, command, host, parent_of_worker, run, tagged_host, tagged_processes, until, works,
+};
 
 fn kill(id: i32) {
     let id = rustix::process::Pid::from_raw(id).unwrap();
@@ -33,10 +24,6 @@ fn processor_ticks(id: u32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
     fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
-}
-
-fn tagged_host(tag: &str) -> ScriptHost {
-    ScriptHost::new(WorkerCommand { args: vec![tag.into()], ..command() }, Some(cache()))
 }
 
 #[test]
@@ -79,7 +66,7 @@ fn a_cancelled_call_ends_and_so_does_its_worker() {
         cancel.cancel();
         assert!(matches!(call.join().unwrap(), Err(ScriptError::Cancelled { .. })));
     });
-    assert!(processes(&tag).is_empty());
+    assert!(tagged_processes(&tag).is_empty());
     works(&host);
     assert!(matches!(host.call(&body("return 1"), &cancel), Err(ScriptError::Cancelled { .. })));
 }
@@ -89,9 +76,9 @@ fn a_host_that_is_dropped_leaves_no_worker() {
     let tag = format!("dropped-{}", std::process::id());
     let host = tagged_host(&tag);
     works(&host);
-    assert_eq!(processes(&tag).len(), 1);
+    assert_eq!(tagged_processes(&tag).len(), 1);
     drop(host);
-    assert!(processes(&tag).is_empty());
+    assert!(tagged_processes(&tag).is_empty());
 }
 
 #[test]
@@ -108,22 +95,16 @@ fn an_idle_worker_outlives_the_thread_that_first_needed_it() {
 /// Not a test by itself: the parent that the next test kills.
 #[test]
 fn helper_parent() {
-    if let Some(tag) = std::env::var_os("AIC_TEST_PARENT") {
-        let host = tagged_host(tag.to_str().unwrap());
-        drop(run(&host, &body("for (;;) {}")));
-    }
+    be_parent();
 }
 
 #[test]
 fn no_worker_survives_a_parent_that_is_killed() {
     let tag = format!("orphan-{}", std::process::id());
-    let mut parent = Command::new(std::env::current_exe().unwrap());
-    parent.args(["--exact", "helper_parent"]).env("AIC_TEST_PARENT", &tag).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut parent = parent.spawn().unwrap();
-    until("the worker runs", || !processes(&tag).is_empty());
+    let mut parent = parent_of_worker(&tag);
     parent.kill().unwrap();
     parent.wait().unwrap();
-    until("the worker is gone", || processes(&tag).is_empty());
+    until("the worker is gone", || tagged_processes(&tag).is_empty());
 }
 
 #[test]
@@ -178,11 +159,11 @@ fn a_silent_program_can_be_cancelled_and_takes_its_children_with_it() {
     let (host, cancel) = (shell(&format!("sleep {seconds} & sleep {seconds}")), Cancel::new());
     std::thread::scope(|scope| {
         let call = scope.spawn(|| host.call(&body("return 1"), &cancel));
-        until("both sleep", || processes(&seconds).len() == 2);
+        until("both sleep", || tagged_processes(&seconds).len() == 2);
         cancel.cancel();
         assert!(matches!(call.join().unwrap(), Err(ScriptError::Cancelled { .. })));
     });
-    until("neither is left", || processes(&seconds).is_empty());
+    until("neither is left", || tagged_processes(&seconds).is_empty());
 }
 
 #[test]

@@ -118,6 +118,12 @@ impl Gate {
         all.into_values().for_each(|line| line.hang_up());
     }
 
+    /// Connections that a thread is serving, which end soon after [`Gate::close`].
+    #[cfg(fuzzing)]
+    pub(crate) fn serving(&self) -> usize {
+        self.served.load(Ordering::SeqCst)
+    }
+
     /// Where the next contact will stand.
     pub(crate) fn mark(&self) -> usize {
         self.proxy.mark()

@@ -3,6 +3,7 @@
 use aic_sandbox::runtime::{Access, Exec, ExecResult, RuntimeError, SandboxId, SandboxSpec, Workspace};
 use aic_sandbox::{Cancel, Health, Jails, Runtime, RuntimeKind, StateDir};
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -167,7 +168,7 @@ pub fn nothing_left_of(state: &Path, ids: &[SandboxId]) {
 pub fn python_rootfs() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     let run = |program: &str, arguments: &[&str]| {
-        let output = std::process::Command::new(program).args(arguments).output().unwrap();
+        let output = Command::new(program).args(arguments).output().unwrap();
         assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
@@ -203,4 +204,40 @@ pub fn python_rootfs() -> tempfile::TempDir {
         std::os::unix::fs::symlink(Path::new(&python).file_name().unwrap(), named).unwrap();
     }
     root
+}
+
+/// Starts this test program once more, as a workbench with ten programs in a sandbox [`mine`]. The program must have a
+/// test `helper_workbench` that is [`be_workbench`].
+pub fn workbench(wall: Wall, state: &Path) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "helper_workbench"]).env("AIC_TEST_STATE", state);
+    command.env("AIC_TEST_WALL", format!("{wall:?}"));
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    super::until("its sandbox runs", || state.join("ready").exists());
+    child
+}
+
+pub fn mine() -> SandboxId {
+    "mine".parse().unwrap()
+}
+
+/// What [`workbench`] starts; nothing elsewhere.
+pub fn be_workbench() {
+    let Some(state) = std::env::var_os("AIC_TEST_STATE") else { return };
+    let wall = match std::env::var("AIC_TEST_WALL").as_deref() {
+        Ok("Process") => Wall::Process,
+        Ok("Emulated") => Wall::Emulated,
+        Ok("Rootless") => Wall::Rootless,
+        _ => Wall::Gvisor,
+    };
+    let jails = wall.open(Path::new(&state));
+    let named = SandboxSpec { name: Some(mine().as_str().parse().unwrap()), ..spec(wall) };
+    let id = jails.create(&named).unwrap();
+    jails.start(&id).unwrap();
+    std::fs::write(Path::new(&state).join("ready"), "").unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..10 {
+            scope.spawn(|| jails.exec(&id, &Exec::command(["sleep", "1000"]), &Cancel::new()));
+        }
+    });
 }

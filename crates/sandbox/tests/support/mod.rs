@@ -9,6 +9,7 @@ use aic_base::{Limits, Timestamp};
 use aic_sandbox::{Cancel, ScriptCall, ScriptError, ScriptHost, ScriptResult, WorkerCommand};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 pub const NAME: &str = "scripts/test.js";
@@ -71,4 +72,38 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
         never.wait_timeout(Duration::from_millis(10));
     }
     panic!("it never came to this: {what}");
+}
+
+/// A host whose workers have this among their arguments.
+pub fn tagged_host(tag: &str) -> ScriptHost {
+    ScriptHost::new(WorkerCommand { args: vec![tag.into()], ..command() }, Some(cache()))
+}
+
+/// The ids of the processes one of whose arguments is this.
+pub fn tagged_processes(tag: &str) -> Vec<i32> {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let ids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let tagged = |id: &i32| {
+        let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).any(|argument| argument == tag.as_bytes())
+    };
+    ids.filter(tagged).collect()
+}
+
+/// Starts this test program once more, as the parent of a worker that never ends its call. The program must have a test
+/// `helper_parent` that is [`be_parent`].
+pub fn parent_of_worker(tag: &str) -> Child {
+    let mut parent = Command::new(std::env::current_exe().unwrap());
+    parent.args(["--exact", "helper_parent"]).env("AIC_TEST_PARENT", tag);
+    let parent = parent.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    until("the worker runs", || !tagged_processes(tag).is_empty());
+    parent
+}
+
+/// What [`parent_of_worker`] starts; nothing elsewhere.
+pub fn be_parent() {
+    if let Some(tag) = std::env::var_os("AIC_TEST_PARENT") {
+        let host = tagged_host(tag.to_str().unwrap());
+        drop(run(&host, &body("for (;;) {}")));
+    }
 }

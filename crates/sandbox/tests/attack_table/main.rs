@@ -2,11 +2,16 @@
 //! proves nothing. What comes of them is the table in `docs/sandbox.md`; `AIC_WRITE_DOCS=1` writes it anew.
 #![cfg(target_os = "linux")]
 
+mod beside;
+mod list;
+#[path = "../support/mod.rs"]
 mod support;
 
 use aic_base::{Limits, Timestamp};
 use aic_sandbox::runtime::{Access, Exec, ExecResult, Exit, Program, Rootfs, SandboxSpec, Workspace};
 use aic_sandbox::{Cancel, Runtime, RuntimeError, RuntimeKind, Wasm};
+use beside::{BESIDE, Beside};
+use list::{ATTACKS, FICKLE};
 use serde_json::{Value, json};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
@@ -35,127 +40,6 @@ struct Attack {
     /// JavaScript for WASM; returns what it got, or throws.
     script: &'static str,
 }
-
-/// In JavaScript most attacks have nothing to begin with. This finds out rather than assumes it: the names under which
-/// engines offer the outside, and modules.
-const REACH: &str = "const names = ['require', 'process', 'std', 'os', 'Deno', 'Bun', 'fetch', 'WebSocket', 'XMLHttpRequest', \
-     'Worker', 'open', 'read', 'scriptArgs', 'load', 'loadScript']; \
-     const found = names.filter(name => typeof globalThis[name] !== 'undefined'); \
-     for (const module of ['fs', 'std', 'os', 'net', 'file:///etc/passwd', '/etc/passwd']) \
-       { try { await import(module); found.push(module) } catch {} } \
-     if (found.length) return found; throw new Error('nothing to reach with')";
-
-const fn denied(name: &'static str, access: Access, program: &'static str) -> Attack {
-    Attack { name, wanted: Wanted::Denied, access, program, script: REACH }
-}
-
-const fn held(name: &'static str, program: &'static str, script: &'static str) -> Attack {
-    Attack { name, wanted: Wanted::Held, access: Access::None, program, script }
-}
-
-const ATTACKS: &[Attack] = &[
-    denied("read a host file", Access::ReadWrite, "print('GOT', open(CASE + '/secret').read())"),
-    denied("`..`", Access::ReadWrite, "print('GOT', open('../secret').read())"),
-    denied("absolute symlink planted by the host", Access::ReadWrite, "print('GOT', open('planted').read())"),
-    denied(
-        "relative symlink made by the guest",
-        Access::ReadWrite,
-        "os.symlink('../secret', 'made'); print('GOT', open('made').read())",
-    ),
-    denied("write to a read-only mount", Access::ReadOnly, "open('file', 'w').write('changed'); print('GOT')"),
-    denied("hard link out", Access::ReadWrite, "os.link(CASE + '/secret', 'hard'); print('GOT')"),
-    Attack { wanted: Wanted::Held, ..denied("FIFO in the workspace", Access::ReadWrite, "open('fifo').read()") },
-    denied(
-        "device node",
-        Access::ReadWrite,
-        "os.mknod('device', 0o20666, os.makedev(1, 5)); print('GOT', len(open('device', 'rb').read(10)))",
-    ),
-    denied(
-        "device node planted by the host",
-        Access::ReadWrite,
-        "os.open('kernel-log', os.O_RDONLY | os.O_NONBLOCK); print('GOT')",
-    ),
-    denied(
-        "set-user-ID file left behind",
-        Access::ReadWrite,
-        "open('tool', 'w').close(); os.chmod('tool', 0o4755); print('GOT')",
-    ),
-    denied(
-        "set-user-ID file by open",
-        Access::ReadWrite,
-        "os.umask(0); os.close(os.open('tool2', os.O_CREAT | os.O_WRONLY, 0o4755)); print('GOT' if os.stat('tool2').st_mode & 0o4000 else 'NO')",
-    ),
-    held("endless loop", "while True: pass", "for (;;) {}"),
-    held("sleep in a host call", "time.sleep(10000)", "await new Promise(() => {}); return 1"),
-    denied("memory bomb", Access::None, "x = [bytearray(b'x' * (64 << 20)) for _ in range(24)]; print('GOT', len(x))"),
-    denied(
-        "fork bomb",
-        Access::None,
-        "n = 0\nfor _ in range(150):\n  if os.fork() == 0: time.sleep(1000)\n  n += 1\nprint('GOT', n)",
-    ),
-    held("fork bomb without end", "while True:\n  try: os.fork()\n  except OSError: pass", "for (;;) {}"),
-    held(
-        "deep recursion",
-        "sys.setrecursionlimit(10**9)\ndef f(): return f() + 1\nf()",
-        "const f = () => f() + 1; return f()",
-    ),
-    denied("file-descriptor bomb", Access::None, "x = [open('/dev/null') for _ in range(300)]; print('GOT', len(x))"),
-    denied(
-        "disk filling",
-        Access::None,
-        "for n in range(20): open('/tmp/aic-big%d' % n, 'wb').write(b'x' * 10_000_000)\nprint('GOT')",
-    ),
-    denied(
-        "zip bomb",
-        Access::None,
-        "import zlib\nbomb = zlib.compress(b'\\0' * 20_000_000, 9)\nfor n in range(10): open('/tmp/aic-big%d' % n, 'wb').write(zlib.decompress(bomb))\nprint('GOT')",
-    ),
-    denied(
-        "one huge file",
-        Access::None,
-        "with open('/tmp/aic-big0', 'wb') as f:\n  for n in range(60): f.write(b'x' * 1_000_000)\nprint('GOT')",
-    ),
-    denied(
-        "TCP connect",
-        Access::None,
-        "import socket; socket.create_connection(('127.0.0.1', PORT), 5); print('GOT')",
-    ),
-    denied(
-        "DNS",
-        Access::None,
-        "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(5); s.sendto(b'query', ('127.0.0.1', DNS)); print('GOT', s.recv(9))",
-    ),
-    denied("environment secret", Access::None, "print('GOT', os.environ['CARGO_MANIFEST_DIR'])"),
-    denied(
-        "environment of other processes",
-        Access::None,
-        "found = [p for p in os.listdir('/proc') if p.isdigit() and int(p) != os.getpid() and readable(f'/proc/{p}/environ', b'CARGO_MANIFEST_DIR')]; print('GOT' if found else 'NO')",
-    ),
-    denied(
-        "/proc snooping",
-        Access::None,
-        "found = [p for p in os.listdir('/proc') if p.isdigit() and int(p) != os.getpid() and readable(f'/proc/{p}/cmdline', b'attack_table')]; print('GOT' if found else 'NO')",
-    ),
-    denied(
-        "inherited descriptors",
-        Access::None,
-        "found = [n for n in range(3, 256) if target(n) == CASE + '/secret']; print('GOT' if found else 'NO')",
-    ),
-    denied(
-        "host's Unix socket in the workspace",
-        Access::ReadWrite,
-        "import socket; s = socket.socket(socket.AF_UNIX); s.connect('socket'); print('GOT')",
-    ),
-    denied(
-        "a new namespace",
-        Access::None,
-        "import ctypes; c = ctypes.CDLL(None, use_errno=True)\nif c.unshare(0x10000000): raise OSError(ctypes.get_errno(), 'unshare')\nprint('GOT')",
-    ),
-];
-
-/// Which limit comes first depends on the machine's speed and on whether it has control groups. That one comes is
-/// what counts, and that the sandbox, or its next life, goes on.
-const FICKLE: [&str; 4] = ["memory bomb", "fork bomb", "fork bomb without end", "deep recursion"];
 
 /// What every program begins with.
 fn prelude(case: &Case) -> String {
@@ -275,12 +159,20 @@ fn limits(wall: Option<Wall>, attack: &Attack) -> Limits {
 /// What a column says where its wall does not stand.
 const NOT_HERE: &str = "not on this machine";
 
-fn attack_if_here(wall: Wall, attack: &Attack) -> Result<String, String> {
-    if is_here(wall) { attack_in(wall, attack) } else { Ok(NOT_HERE.into()) }
+/// What came of an attack, in a few words, or that it worked.
+type Outcome = Result<String, String>;
+
+fn if_here(wall: Wall, attack: impl FnOnce(Wall) -> Outcome) -> Outcome {
+    if is_here(wall) { attack(wall) } else { Ok(NOT_HERE.into()) }
+}
+
+/// The control's own outcome, which stands in no table.
+fn proved(works: bool) -> Outcome {
+    if works { Ok(String::new()) } else { Err("the control: nothing is proved".into()) }
 }
 
 /// One attack in one sandbox, and a harmless program after it. What came of it, in a few words.
-fn attack_in(wall: Wall, attack: &Attack) -> Result<String, String> {
+fn attack_in(wall: Wall, attack: &Attack) -> Outcome {
     let (case, state) = (Case::new(), tempfile::tempdir().unwrap());
     let jails = wall.open(state.path());
     let mut spec = SandboxSpec::new(wall.kind(), "attack");
@@ -323,7 +215,7 @@ struct Machines {
 }
 
 impl Machines {
-    fn attack(&mut self, attack: &Attack) -> Result<String, String> {
+    fn attack(&mut self, attack: &Attack) -> Outcome {
         // A machine shares no folder; what it may write in is a copy.
         let access = if attack.access == Access::ReadWrite { Access::Copy } else { attack.access };
         if !self.running.iter().any(|(kind, ..)| *kind == access) {
@@ -359,7 +251,7 @@ impl Machines {
     }
 }
 
-fn judge(attack: &Attack, ran: Result<ExecResult, RuntimeError>) -> Result<String, String> {
+fn judge(attack: &Attack, ran: Result<ExecResult, RuntimeError>) -> Outcome {
     let result = ran.map_err(|error| error.to_string())?;
     let said = text(&result);
     if said.starts_with("GOT") {
@@ -397,7 +289,7 @@ fn short(line: &str) -> String {
     known.iter().find(|(error, _)| line.contains(error)).map_or_else(|| line.to_owned(), |(_, short)| (*short).into())
 }
 
-fn attack_wasm(attack: &Attack) -> Result<String, String> {
+fn attack_wasm(attack: &Attack) -> Outcome {
     let wasm = Wasm::new(Arc::new(support::host()));
     let mut spec = SandboxSpec::new(RuntimeKind::Wasm, "attack");
     spec.limits = limits(None, attack);
@@ -437,6 +329,17 @@ fn script_of(attack: &Attack) -> Attack {
     Attack { script, ..*attack }
 }
 
+/// Not tests by themselves: what is killed in some of them.
+#[test]
+fn helper_workbench() {
+    support::jails::be_workbench();
+}
+
+#[test]
+fn helper_parent() {
+    support::be_parent();
+}
+
 #[test]
 #[ignore = "needs runsc, bwrap, qemu-system-x86_64 and a guest image"]
 fn every_attack_succeeds_outside_and_fails_inside() {
@@ -445,40 +348,41 @@ fn every_attack_succeeds_outside_and_fails_inside() {
     let attacks: Vec<&Attack> =
         ATTACKS.iter().filter(|attack| root || attack.name != "device node planted by the host").collect();
     // Most of the time somebody waits for a deadline, so the columns are made side by side.
-    let columns: [Vec<Result<String, String>>; 6] = std::thread::scope(|scope| {
-        let each = |outcome: fn(&Attack) -> Result<String, String>| {
-            let attacks = &attacks;
-            scope.spawn(move || attacks.iter().map(|attack| outcome(attack)).collect())
+    let columns: [Vec<Outcome>; 6] = std::thread::scope(|scope| {
+        let attacks = &attacks;
+        let column = |program: fn(&Attack) -> Outcome, beside: fn(&Beside) -> Outcome| {
+            let all = move || attacks.iter().map(|attack| program(attack)).chain(BESIDE.iter().map(beside)).collect();
+            scope.spawn(all)
         };
         let emulated = scope.spawn(|| {
             if !is_here(Emulated) {
-                return attacks.iter().map(|_| Ok(NOT_HERE.to_owned())).collect();
+                return vec![Ok(NOT_HERE.to_owned()); attacks.len() + BESIDE.len()];
             }
             let mut machines = Machines { rootfs: support::jails::python_rootfs(), running: Vec::new() };
-            let outcomes = attacks.iter().map(|attack| machines.attack(attack)).collect();
+            let mut outcomes: Vec<Outcome> = attacks.iter().map(|attack| machines.attack(attack)).collect();
             machines.end();
+            outcomes.extend(BESIDE.iter().map(|beside| (beside.jail)(Emulated)));
             outcomes
         });
         let columns = [
-            each(
-                |attack| if control(attack) { Ok(String::new()) } else { Err("the control: nothing is proved".into()) },
-            ),
-            each(|attack| attack_wasm(&script_of(attack))),
-            each(|attack| attack_if_here(Gvisor, attack)),
-            each(|attack| attack_if_here(Rootless, attack)),
-            each(|attack| attack_if_here(Process, attack)),
+            column(|attack| proved(control(attack)), |beside| proved((beside.control)())),
+            column(|attack| attack_wasm(&script_of(attack)), |beside| (beside.wasm)()),
+            column(|attack| if_here(Gvisor, |wall| attack_in(wall, attack)), |beside| if_here(Gvisor, beside.jail)),
+            column(|attack| if_here(Rootless, |wall| attack_in(wall, attack)), |beside| if_here(Rootless, beside.jail)),
+            column(|attack| if_here(Process, |wall| attack_in(wall, attack)), |beside| if_here(Process, beside.jail)),
             emulated,
         ];
         columns.map(|column| column.join().unwrap())
     });
     let (mut rows, mut wrong) = (Vec::new(), Vec::new());
-    for (index, attack) in attacks.iter().enumerate() {
-        let mut row = vec![attack.name.to_owned()];
+    let names = attacks.iter().map(|attack| attack.name).chain(BESIDE.iter().map(|beside| beside.name));
+    for (index, attack) in names.enumerate() {
+        let mut row = vec![attack.to_owned()];
         for (column, name) in columns.iter().zip(["outside", "wasm", "Gvisor", "Rootless", "Process", "Emulated"]) {
             match &column[index] {
                 Ok(outcome) if name != "outside" => row.push(outcome.clone()),
                 Ok(_) => {}
-                Err(why) => wrong.push(format!("{}: {name}: {why}", attack.name)),
+                Err(why) => wrong.push(format!("{attack}: {name}: {why}")),
             }
         }
         rows.push(row);
@@ -503,39 +407,6 @@ fn compare_with_docs(rows: &[Vec<String>]) {
         std::fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
     } else if rustix::process::geteuid().is_root() && !table.contains(NOT_HERE) {
         assert_eq!(old, table, "the table in docs/sandbox.md is another; AIC_WRITE_DOCS=1 writes it anew");
-    }
-}
-
-#[test]
-#[ignore = "needs runsc and bwrap"]
-fn a_gigabyte_of_output_is_cut_and_the_program_ends() {
-    for wall in here(&[Gvisor, Process]) {
-        let cell = support::jails::Cell::new(wall);
-        let result = cell.sh("head -c 1000000000 /dev/zero; echo end >&2");
-        assert_eq!((result.exit, result.stdout.len(), result.truncated), (Exit::Code(0), 1_000_000, true), "{wall:?}");
-        cell.works();
-    }
-}
-
-#[test]
-#[ignore = "needs runsc and bwrap"]
-fn a_forged_answer_on_stdout_is_only_text() {
-    for wall in here(&[Gvisor, Rootless, Process]) {
-        let cell = support::jails::Cell::new(wall);
-        // A frame that says: execution 1 ended with code 0. And every way to the agent's own pipe.
-        let forge = "import os, sys, glob\n\
-                     frame = b'aicA' + bytes([68]) + b'A' * 16 + (1).to_bytes(4, 'little') + (6).to_bytes(4, 'little') + bytes([1, 0, 0, 0, 0, 0])\n\
-                     os.write(1, frame)\n\
-                     for n in range(10):\n\
-                     \x20 try:\n    os.write(os.open('/proc/1/fd/%d' % n, os.O_WRONLY), frame); print('GOT', n)\n\
-                     \x20 except OSError: pass\n\
-                     \x20 try:\n    os.kill(1, 9); os.kill(1, 15)\n\
-                     \x20 except OSError: pass\n\
-                     sys.exit(7)";
-        let result = cell.python(forge);
-        assert_eq!(result.exit, Exit::Code(7), "{wall:?}");
-        assert!(result.stdout.starts_with(b"aicA") && !text(&result).contains("GOT"), "{wall:?}: {}", text(&result));
-        cell.works();
     }
 }
 
@@ -568,15 +439,4 @@ fn memory_is_held_without_control_groups_too() {
         assert_eq!(result.exit, Exit::Over(aic_sandbox::runtime::Limit::Memory), "{wall:?}");
         cell.works();
     }
-}
-
-#[test]
-#[ignore = "needs runsc"]
-fn two_sandboxes_do_not_have_the_same_random_numbers() {
-    if !is_here(Gvisor) {
-        return;
-    }
-    let numbers = |_| support::jails::Cell::new(Gvisor).says("head -c 16 /dev/urandom | od -An -tx1");
-    let [first, second] = [0, 1].map(numbers);
-    assert!(first.len() > 30 && first != second, "{first} {second}");
 }
