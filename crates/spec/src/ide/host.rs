@@ -7,7 +7,7 @@ use crate::tree::{MAX_TEXT, Node, Parsed};
 use crate::{LoadOptions, Loaded};
 use aic_base::{RelPath, Source};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// How many files are kept parsed; when there are more, all are forgotten.
 const MAX_KEPT: usize = 256;
@@ -61,6 +61,8 @@ impl Host {
         if let Some(doc) = self.kept(path).filter(|doc| &*doc.text == text) {
             return doc;
         }
+        // Before the new tree is made, so that there is one of them at a time.
+        self.docs().remove(path);
         self.keep(path, text.into(), read(path, text))
     }
 
@@ -85,13 +87,17 @@ impl Host {
     }
 
     fn kept(&self, path: &RelPath) -> Option<Arc<Doc>> {
-        self.docs.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
+        self.docs().get(path).cloned()
+    }
+
+    fn docs(&self) -> MutexGuard<'_, HashMap<RelPath, Arc<Doc>>> {
+        self.docs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn keep(&self, path: &RelPath, text: Arc<str>, parsed: Parsed) -> Arc<Doc> {
         let doc = Doc { path: path.clone(), text, parsed: Arc::new(parsed), occurrences: OnceLock::new() };
         let doc = Arc::new(doc);
-        let mut docs = self.docs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut docs = self.docs();
         if docs.len() >= MAX_KEPT && !docs.contains_key(path) {
             docs.clear();
         }

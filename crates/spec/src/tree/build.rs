@@ -48,7 +48,6 @@ struct Open {
     start: usize,
     flow: bool,
     anchor: usize,
-    tag: Option<Box<str>>,
 }
 
 struct Anchored {
@@ -172,11 +171,11 @@ impl Builder<'_> {
             }
             Event::Alias(id) => self.alias(id, range),
             Event::UnresolvedAlias(name) => self.unresolved(&name, range),
-            Event::MappingStart(style, anchor, tag) => {
-                self.open(range, |open| Frame::Map { entries: Vec::new(), key: None, open }, style, anchor, tag);
+            Event::MappingStart(style, anchor, _) => {
+                self.open(range, |open| Frame::Map { entries: Vec::new(), key: None, open }, style, anchor);
             }
-            Event::SequenceStart(style, anchor, tag) => {
-                self.open(range, |open| Frame::Seq { items: Vec::new(), open }, style, anchor, tag);
+            Event::SequenceStart(style, anchor, _) => {
+                self.open(range, |open| Frame::Seq { items: Vec::new(), open }, style, anchor);
             }
             Event::MappingEnd | Event::SequenceEnd => self.close(range.end),
             _ => {}
@@ -212,17 +211,10 @@ impl Builder<'_> {
             ScalarStyle::Literal => Style::Literal,
             ScalarStyle::Folded => Style::Folded,
         };
-        Node { kind, span: self.span(range), style, tag: written(tag), raw }
+        Node { kind, span: self.span(range), style, raw }
     }
 
-    fn open(
-        &mut self,
-        range: &Range<usize>,
-        frame: impl FnOnce(Open) -> Frame,
-        style: StructureStyle,
-        anchor: usize,
-        tag: Option<Cow<'_, Tag>>,
-    ) {
+    fn open(&mut self, range: &Range<usize>, frame: impl FnOnce(Open) -> Frame, style: StructureStyle, anchor: usize) {
         if self.stack.len() >= MAX_DEPTH {
             self.too_deep = 1;
             let span = self.span(range);
@@ -234,7 +226,7 @@ impl Builder<'_> {
             return;
         }
         let flow = style == StructureStyle::Flow;
-        self.stack.push(frame(Open { start: range.start, flow, anchor, tag: written(tag) }));
+        self.stack.push(frame(Open { start: range.start, flow, anchor }));
     }
 
     fn close(&mut self, end: usize) {
@@ -259,7 +251,7 @@ impl Builder<'_> {
         // A block collection's end event stands at the next token; its own end is that of its last value.
         let end = if open.flow { self.offsets.original(end) } else { last.map_or(start, |last| last as usize) };
         let style = if open.flow { Style::Flow } else { Style::Block };
-        let node = Node { kind, span: Span::new(start, end), style, tag: open.tag, raw: None };
+        let node = Node { kind, span: Span::new(start, end), style, raw: None };
         self.push(node, open.anchor);
     }
 
@@ -411,10 +403,6 @@ impl Builder<'_> {
     fn find(&mut self, kind: SyntaxKind, span: Span, message: String) {
         self.findings.push(SyntaxError { kind, span, message, fix: None, related: None });
     }
-}
-
-fn written(tag: Option<Cow<'_, Tag>>) -> Option<Box<str>> {
-    tag.map(|tag| tag.original().into_boxed_str())
 }
 
 fn measure(node: &Node) -> Size {

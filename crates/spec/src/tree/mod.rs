@@ -48,8 +48,6 @@ pub struct Node {
     pub span: Span,
     /// How it is written.
     pub style: Style,
-    /// Its tag as written, `!!str`.
-    pub tag: Option<Box<str>>,
     /// The characters of a scalar that is not text: `1.0` of `version: 1.0`.
     pub raw: Option<Box<str>>,
 }
@@ -109,7 +107,7 @@ pub enum Style {
 
 impl Node {
     pub(crate) fn new(kind: Kind, span: Span, style: Style) -> Self {
-        Self { kind, span, style, tag: None, raw: None }
+        Self { kind, span, style, raw: None }
     }
 
     /// The value of a key of a map.
