@@ -142,6 +142,9 @@ impl Doc {
 pub(crate) trait Keeper {
     /// What this text says, as [`read`] has it.
     fn parsed(&self, path: &RelPath, text: &Arc<str>) -> Arc<Parsed>;
+
+    /// The specs of the workspace that inherit from one, and the tests and prompts that they name.
+    fn texts_of_heirs(&self, source: &dyn Source, base: &RelPath) -> Vec<(RelPath, Arc<str>)>;
 }
 
 /// What the text of a file of the language says.
@@ -159,6 +162,8 @@ pub(crate) struct Cx<'s> {
     pub(crate) files: BTreeMap<RelPath, Arc<[u8]>>,
     pub(crate) data: BTreeSet<RelPath>,
     pub(crate) missing: BTreeSet<RelPath>,
+    /// Files of other specs that were looked into.
+    pub(crate) beside: BTreeSet<RelPath>,
     /// The files of the language among `files`: the spec and its files of tests.
     pub(crate) docs: BTreeSet<RelPath>,
     /// Literal secrets that were found: no message may show them.
@@ -186,6 +191,7 @@ impl<'s> Cx<'s> {
             files: BTreeMap::new(),
             data: BTreeSet::new(),
             missing: BTreeSet::new(),
+            beside: BTreeSet::new(),
             docs: BTreeSet::new(),
             secrets: Vec::new(),
             guessed: 0,

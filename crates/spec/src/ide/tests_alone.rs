@@ -43,7 +43,15 @@ fn load_tests_in(mut cx: Cx<'_>, path: &RelPath) -> Loaded {
     let mut diagnostics = std::mem::take(&mut cx.found);
     diagnostics.iter_mut().for_each(|found| secrets::hide(found, &cx.secrets));
     diagnostics.sort_by(|a, b| (a.span, a.code, &a.message).cmp(&(b.span, b.code, &b.message)));
-    Loaded { path: path.clone(), diagnostics, spec: None, files: cx.files, data: cx.data, missing: cx.missing }
+    Loaded {
+        path: path.clone(),
+        diagnostics,
+        spec: None,
+        files: cx.files,
+        data: cx.data,
+        missing: cx.missing,
+        beside: cx.beside,
+    }
 }
 
 /// A bare list of tests is what a map would have under `tests`.

@@ -121,7 +121,7 @@ fn flatten(one: &Expect, all: &mut Vec<Expect>, depth: usize) {
 }
 
 /// The expectations of a group.
-fn inner(group: &Expect) -> Option<Vec<Expect>> {
+pub(super) fn inner(group: &Expect) -> Option<Vec<Expect>> {
     let items = group.value.as_array()?.iter().take(50).filter_map(|item| {
         let (kind, value) = match item {
             Value::String(kind) => (kind.clone(), Value::Null),
