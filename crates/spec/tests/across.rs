@@ -43,7 +43,8 @@ fn a_variable_of_a_base_is_used_where_any_heir_uses_it() {
 #[test]
 fn an_heir_is_not_told_of_variables_that_only_its_sisters_use() {
     let base = format!("{SCRIPTED}prompts: {{variables: {{A: x}}}}\n");
-    let files = [("base.ai.yml", base.as_str()), ("b.ai.yml", "inherits: ./base.ai.yml\nprompts: {variables: {B: x}}\n")];
+    let files =
+        [("base.ai.yml", base.as_str()), ("b.ai.yml", "inherits: ./base.ai.yml\nprompts: {variables: {B: x}}\n")];
     assert_eq!(at("ABS033", &check(&files, "b.ai.yml")), ["B"]);
 }
 
@@ -86,6 +87,8 @@ fn what_a_test_costs_cannot_be_judged_where_its_model_has_no_price() {
     // Under a cap it is said once, at the model.
     let capped = format!("models: {{{free}}}\nbudget: {{cost: 1}}\ntests: [{{name: a, input: x, {cost}}}]\n");
     assert_eq!(at("ABS025", &load_with(&capped, &[])), ["m"]);
-    let defaults = format!("models: {{{free}}}\ntest_defaults: {{expect: [{{cost: 1}}]}}\ntests: [{{name: a, input: x}}, {{name: b, input: y}}]\n");
+    let defaults = format!(
+        "models: {{{free}}}\ntest_defaults: {{expect: [{{cost: 1}}]}}\ntests: [{{name: a, input: x}}, {{name: b, input: y}}]\n"
+    );
     assert_eq!(at("ABS025", &load_with(&defaults, &[])), ["{cost: 1}"], "what all tests expect stands once");
 }

@@ -208,7 +208,8 @@ async fn a_client_that_cannot_be_asked_says_its_settings_itself() {
 async fn settings_of_a_wrong_type_are_told_once_and_left_out() {
     let folder = workspace(&[]);
     let spec = uri(folder.path(), "a.ai.yml");
-    let options = json!({"processId": null, "rootUri": null, "capabilities": {}, "initializationOptions": {"environment": 5}});
+    let options =
+        json!({"processId": null, "rootUri": null, "capabilities": {}, "initializationOptions": {"environment": 5}});
     let (mut client, _) = Client::beginning(options).await;
     let said = client.wait(|message| message["method"] == "window/showMessage").await;
     assert_eq!(said["params"]["type"], 2);

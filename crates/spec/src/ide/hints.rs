@@ -109,7 +109,8 @@ fn prompts(world: World<'_>, path: &RelPath, root: &Node) -> Vec<Prompt> {
     };
     let messages = prompts.get("messages").map(Node::items).unwrap_or_default();
     if messages.is_empty() {
-        let system = prompts.entry("system").and_then(|entry| one(entry, &rules, "The system prompt with its constraints"));
+        let system =
+            prompts.entry("system").and_then(|entry| one(entry, &rules, "The system prompt with its constraints"));
         return system.into_iter().collect();
     }
     // The first system message takes the constraints.

@@ -179,7 +179,10 @@ fn a_spec_that_inherits_follows_the_renaming_of_its_base() {
     let listed = [
         files[0],
         ("other.aicontainer.yml", "budget: {steps: 1}\n"),
-        (SPEC, "inherits: [base.aicontainer.yml, ./other.aicontainer.yml]\ntests: [{input: x, expect: [{tool_ran: lookup}]}]\n"),
+        (
+            SPEC,
+            "inherits: [base.aicontainer.yml, ./other.aicontainer.yml]\ntests: [{input: x, expect: [{tool_ran: lookup}]}]\n",
+        ),
     ];
     let all = renamed(&listed, "base.aicontainer.yml", "lookup", 0, "find").unwrap();
     assert_eq!((all.matches("lookup").count(), all.matches("find").count()), (0, 2), "{all}");

@@ -37,7 +37,9 @@ pub(super) fn check(cx: &mut Cx<'_>, whole: &Whole<'_>) {
                 if let Some(place) = place(whole, model) {
                     found = found.related(&whole.doc.path, place, "the model");
                 }
-                cx.report(found.help("pricing: {input_per_mtok: …, output_per_mtok: …}, in US dollars a million tokens"));
+                cx.report(
+                    found.help("pricing: {input_per_mtok: …, output_per_mtok: …}, in US dollars a million tokens"),
+                );
             }
         }
     }
