@@ -191,7 +191,7 @@ impl LanguageServer for Server {
 
     async fn did_open(&self, params: DidOpenTextDocumentParams) {
         let TextDocumentItem { uri, language_id, version, text } = params.text_document;
-        let home = Home::of(&uri, language_id == "aicontainer");
+        let home = Home::of(&uri, &language_id);
         self.0.changed(|state| {
             state.changed.insert(home.key());
             state.files_changed();
@@ -235,7 +235,7 @@ impl LanguageServer for Server {
     }
 
     async fn did_change_watched_files(&self, params: DidChangeWatchedFilesParams) {
-        let homes: Vec<Home> = params.changes.iter().map(|change| Home::of(&change.uri, false)).collect();
+        let homes: Vec<Home> = params.changes.iter().map(|change| Home::of(&change.uri, "")).collect();
         // Other specs may be meant now: files came or went, or it is said otherwise what is ignored.
         let others = |(home, change): (&Home, &FileEvent)| {
             change.typ != FileChangeType::CHANGED || is_ignore_file(home.path.file_name())

@@ -90,7 +90,7 @@ export class StatusBar implements vscode.Disposable {
     this.item.tooltip = this.spec ? `${path.basename(this.spec)}\n${shown.tooltip}` : shown.tooltip;
     this.item.backgroundColor =
       shown.mark === "none" ? undefined : new vscode.ThemeColor(`statusBarItem.${shown.mark}Background`);
-    const ours = vscode.window.activeTextEditor?.document.languageId === "aicontainer";
+    const ours = LANGUAGES.includes(vscode.window.activeTextEditor?.document.languageId ?? "");
     if (ours || this.spec || shown.mark !== "none") this.item.show();
     else this.item.hide();
   }
