@@ -4,6 +4,7 @@ import * as path from "node:path";
 import * as vscode from "vscode";
 import { run } from "./aic";
 import type { Server } from "./server";
+import { LANGUAGES } from "./spec";
 import { specOf } from "./target";
 import { readVerdict, statusText, type Verdict } from "./status";
 
