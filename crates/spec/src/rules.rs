@@ -52,4 +52,5 @@ pub(crate) fn run(cx: &mut Cx<'_>, whole: &Whole<'_>) {
     compliance::check(cx, whole);
 }
 
+pub(crate) use never::alone as never_alone;
 pub(crate) use twice::check as said_twice;
