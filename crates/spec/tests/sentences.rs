@@ -123,6 +123,12 @@ fn models_are_named_served_and_reached_as_they_say() {
         ("models: {primary: {provider: scripted, rules: []}}\n", "ABS003", "{provider: scripted, rules: []}"),
         ("models: {primary: {provider: ollama, model: x, base_url: \"127.0.0.1:80\"}}\n", "ABS012", "\"127.0.0.1:80\""),
         ("models: {primary: {provider: ollama, model: x, base_url: \"http://${HOST}/\"}}\n", "ABS031", "${HOST}"),
+        (
+            "models: {primary: {provider: ollama, model: x, base_url: \"http://h:99999/v1\"}}\n",
+            "ABS012",
+            "\"http://h:99999/v1\"",
+        ),
+        ("model: {name: gpt-4o, model: gpt-4o-2024-08-06}\n", "ABS017", "name"),
         ("models: {primary: {provider: openai, model: \"${M}\"}}\n", "ABS012", "\"${M}\""),
         ("models: {primary: {provider: ollama, model: x, tool_choice: atuo}}\n", "ABS052", "atuo"),
         (
@@ -134,6 +140,7 @@ fn models_are_named_served_and_reached_as_they_say() {
     ]);
     fine(&[
         "model: gpt-4o-2024-08-06\n",
+        "models: {primary: {provider: ollama, model: x, base_url: \"http://[::1]:8080/v1?a=b:99999\"}}\n",
         "models: {primary: {provider: ollama, model: x, tool_choice: required, base_url: \"http://${HOST}/\"}}\nprompts: {variables: {HOST: {env: HOST}}}\n",
     ]);
     // The version stands apart: putting another name in its place would join the two.
@@ -228,6 +235,10 @@ fn guardrails_name_what_there_is_and_words_that_there_are() {
     each(&[
         ("guardrails: [{pii_protection: {types: [card, emial]}}]\n", "ABS042", "emial"),
         ("guardrails: [{no_db_mutations: {allow: [SELCT]}}]\n", "ABS042", "SELCT"),
+        ("guardrails: [{max_lenght: 5}]\n", "ABS041", "max_lenght"),
+        ("guardrails: [{name: my, conditon: 'true'}]\n", "ABS001", "conditon"),
+        ("guardrails: [{max_lenght: {max: 5}}]\n", "ABS041", "max_lenght"),
+        ("guardrails: {runtime: [{name: g, condition: \"tool.name == 'x' &&\"}]}\n", "ABS040", ""),
         ("guardrails: [{name: \"\", condition: 'true'}]\n", "ABS042", "\"\""),
         ("guardrails: [{nmae: x, condition: 'true'}]\n", "ABS001", "nmae"),
         ("guardrails: [{rate_limit: 5, window: 1m}]\n", "ABS003", "{rate_limit: 5, window: 1m}"),
@@ -376,6 +387,7 @@ fn rules_of_scripted_models_fill_in_what_they_caught() {
         (&rule("{match: {user: x}, reply: {text: \"${result.a}\"}}"), "ABS031", "${result.a}"),
         (&rule("{match: {}, reply: {text: \"${NAME}\"}}"), "ABS031", "${NAME}"),
         (&rule("{match: {tool: refnd}, reply: {text: a}}"), "ABS052", "refnd"),
+        (&rule("{match: {}, reply: {text: \"a ${match.\"}}"), "ABS032", "${"),
         (&rule("{match: {user: {matchs: a}}, reply: {text: a}}"), "ABS070", "matchs"),
         (&rule("{match: {}, reply: {text: ab, chunks: [a, c]}}"), "ABS012", "[a, c]"),
     ]);
@@ -473,6 +485,8 @@ fn steps_wait_for_what_they_use_and_arrows_are_arrows() {
     ] {
         assert_eq!(workflow(&with(rest)), abs(at), "{rest}");
     }
+    let when = "workflow: [{step: a}, {step: b, needs: a, when: steps.a.outptu == 'x'}, {step: c}]";
+    assert_eq!(workflow(&with(when)), [("ABS040".to_owned(), "outptu".to_owned())], "a slip is one finding");
     for rest in [
         "workflow: [\"[a, b] -> c\"]",
         "workflow: [a → b → c]",
@@ -496,6 +510,13 @@ fn a_slip_is_one_finding_and_says_what_was_meant() {
     let codes = |text: &str| alone(text).into_iter().map(|(code, _)| code).collect::<Vec<_>>();
     assert_eq!(codes("modle: gpt-4o-2024-08-06\nname: x\n"), ["ABS001"]);
     assert_eq!(codes("inhertis: ./base.ai.yml\nname: x\n"), ["ABS001"]);
+    let toml = source(&[("a.aicontainer.toml", "model = \"gpt-4o\nname = \"x\"\n")]);
+    let loaded = aic_spec::load(&toml, &path("a.aicontainer.toml"), &options());
+    assert_eq!(
+        loaded.diagnostics.iter().map(|found| found.code.0).collect::<Vec<_>>(),
+        ["ABS005"],
+        "it is being written"
+    );
     let workflow = alone(&format!("{MODEL}services: {{}}\n"));
     assert!(workflow[0].1.contains("NAME.compose.ai.yml"), "{workflow:?}");
 }
