@@ -143,8 +143,18 @@ pub(crate) trait Keeper {
     /// What this text says, as [`read`] has it.
     fn parsed(&self, path: &RelPath, text: &Arc<str>) -> Arc<Parsed>;
 
-    /// The specs of the workspace that inherit from one, and the tests and prompts that they name.
-    fn texts_of_heirs(&self, source: &dyn Source, base: &RelPath) -> Vec<(RelPath, Arc<str>)>;
+    /// Shows the texts of what inherits from a spec, and of the tests and prompts that this names.
+    fn see_heirs(&self, source: &dyn Source, base: &RelPath, see: See<'_>);
+}
+
+/// Who looks at texts, one after the other.
+pub(crate) type See<'s> = &'s mut dyn FnMut(&RelPath, &str) -> Goes;
+
+/// Whether more is to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Goes {
+    On,
+    NoFurther,
 }
 
 /// What the text of a file of the language says.

@@ -2,11 +2,14 @@
 
 use super::host::Host;
 use super::world::{MAX_SPECS, World, bases_of};
-use crate::cx::read;
+use crate::cx::{Goes, See, read};
 use crate::files::find_specs;
 use crate::tree::MAX_TEXT;
 use aic_base::{RelPath, Source};
 use std::sync::Arc;
+
+/// Of how many heirs the tests and prompts are looked into: all of it is done while somebody types.
+const MAX_HEIRS: usize = 50;
 
 /// Specs, each with the bases that it names by a path.
 pub(super) type Inheriting = Vec<(RelPath, Vec<RelPath>)>;
@@ -17,9 +20,10 @@ impl Host {
         self.keep_inheriting(None);
     }
 
-    /// The specs of the workspace that inherit from one, bases between them included, with their tests and prompts. Which
-    /// they are is looked up once and kept until [`Host::files_changed`]; what they say is read each time.
-    pub(super) fn texts_of_heirs(&self, source: &dyn Source, base: &RelPath) -> Vec<(RelPath, Arc<str>)> {
+    /// Shows the texts of the specs that inherit from one, bases between them included, then those of their tests and
+    /// prompts, until `see` has seen enough. Which specs these are is looked up once and kept until
+    /// [`Host::files_changed`]; what they say is read each time.
+    pub(super) fn see_heirs(&self, source: &dyn Source, base: &RelPath, see: See<'_>) {
         let all = self.kept_inheriting().unwrap_or_else(|| {
             let all = Arc::new(self.inheriting(source));
             self.keep_inheriting(Some(all.clone()));
@@ -35,12 +39,22 @@ impl Host {
                 }
             }
         }
-        let world = World::new(self, source);
-        let mut unit = Vec::new();
-        for heir in heirs.into_iter().filter_map(|heir| self.file(source, heir)) {
-            world.with_files(&mut unit, heir);
+        // Their own texts first, which need no parsing: mostly these say it.
+        for heir in &heirs {
+            let bytes = source.read_at_most(heir, MAX_TEXT as u64);
+            let goes_on = bytes.ok().is_none_or(|bytes| see(heir, &String::from_utf8_lossy(&bytes)) == Goes::On);
+            if !goes_on {
+                return;
+            }
         }
-        unit.into_iter().map(|doc| (doc.path.clone(), doc.text.clone())).collect()
+        let world = World::new(self, source);
+        for heir in heirs.iter().take(MAX_HEIRS).filter_map(|heir| self.file(source, heir)) {
+            let mut named = Vec::new();
+            world.with_files(&mut named, heir);
+            if named.iter().skip(1).any(|doc| see(&doc.path, &doc.text) == Goes::NoFurther) {
+                return;
+            }
+        }
     }
 
     /// The specs of the workspace that inherit. None of them is kept parsed for this.

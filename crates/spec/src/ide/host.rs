@@ -2,7 +2,7 @@
 
 use super::heirs::Inheriting;
 use super::symbols::{Occurrence, occurrences};
-use crate::cx::{Cx, Keeper, read};
+use crate::cx::{Cx, Keeper, See, read};
 use crate::load::load_in;
 use crate::tree::{MAX_TEXT, Node, Parsed};
 use crate::{LoadOptions, Loaded};
@@ -118,7 +118,7 @@ impl Keeper for Host {
         self.doc(path, text).parsed.clone()
     }
 
-    fn texts_of_heirs(&self, source: &dyn Source, base: &RelPath) -> Vec<(RelPath, Arc<str>)> {
-        self.texts_of_heirs(source, base)
+    fn see_heirs(&self, source: &dyn Source, base: &RelPath, see: See<'_>) {
+        self.see_heirs(source, base, see);
     }
 }

@@ -3,7 +3,7 @@
 use super::Whole;
 use crate::Template;
 use crate::codes::UNUSED_VARIABLE;
-use crate::cx::Cx;
+use crate::cx::{Cx, Goes};
 use crate::lower::prompts::BUILT_IN;
 use crate::tree::Node;
 use crate::words::shown;
@@ -52,11 +52,15 @@ pub(super) fn unused(cx: &mut Cx<'_>, whole: &Whole<'_>) {
         .collect();
     // Only now, for they have to be looked for: specs that inherit this one may use what it declares.
     if let Some(keeper) = cx.keeper.filter(|_| !unused.is_empty()) {
-        for (path, text) in keeper.texts_of_heirs(cx.source, &whole.doc.path) {
-            let template = Template::parse(&text);
-            unused.retain(|(_, name)| !template.variables().any(|variable| variable.name == *name));
-            cx.beside.insert(path);
-        }
+        let beside = &mut cx.beside;
+        keeper.see_heirs(cx.source, &whole.doc.path, &mut |path, text| {
+            beside.insert(path.clone());
+            if text.contains("${") {
+                let template = Template::parse(text);
+                unused.retain(|(_, name)| !template.variables().any(|variable| variable.name == *name));
+            }
+            if unused.is_empty() { Goes::NoFurther } else { Goes::On }
+        });
     }
     for (entry, name) in unused {
         let message = format!(
