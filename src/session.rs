@@ -362,7 +362,8 @@ impl Session {
 
     /// Everything whose change calls for another run.
     pub fn watched(loaded: &Loaded) -> impl Iterator<Item = &RelPath> {
-        loaded.files.keys().chain(&loaded.data).chain(&loaded.missing).chain(std::iter::once(&loaded.path))
+        let Loaded { path, files, data, missing, beside, .. } = loaded;
+        files.keys().chain(data).chain(missing).chain(beside).chain(std::iter::once(path))
     }
 
     /// The workspace's folder.

@@ -169,6 +169,7 @@ fn findings(job: &Job, home: &Home, source: &dyn Source, alone: bool) -> Finding
     let mut made_of: BTreeSet<RelPath> = loaded.files.into_keys().collect();
     made_of.extend(loaded.data);
     made_of.extend(loaded.missing);
+    made_of.extend(loaded.beside);
     made_of.insert(home.path.clone());
     Findings { made_of: Arc::new(made_of), by_file }
 }

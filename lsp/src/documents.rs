@@ -84,7 +84,7 @@ mod tests {
     use tower_lsp_server::ls_types::{Position, Range};
 
     fn document(text: &str) -> Document {
-        let home = Home::of(&Uri::from_str("untitled:x").unwrap(), true);
+        let home = Home::of(&Uri::from_str("untitled:x").unwrap(), "aicontainer");
         Document { home, text: text.into(), version: 1 }
     }
 

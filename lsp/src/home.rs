@@ -21,10 +21,10 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// Where the document of an address lies. `is_spec` says that the client takes it for one, whatever its name.
-    pub(crate) fn of(uri: &Uri, is_spec: bool) -> Self {
+    /// Where the document of an address lies. What has no file yet is a spec if the client gave it our language.
+    pub(crate) fn of(uri: &Uri, language: &str) -> Self {
         let on_disk = (uri.scheme().as_str() == "file").then(|| uri.to_file_path()).flatten();
-        on_disk.and_then(|path| Self::of_file(&path)).unwrap_or_else(|| Self::elsewhere(uri, is_spec))
+        on_disk.and_then(|path| Self::of_file(&path)).unwrap_or_else(|| Self::elsewhere(uri, language))
     }
 
     /// The workspace of a file: the nearest folder above it with `.aic/`, else with `.git`, else its own folder. The file
@@ -39,10 +39,14 @@ impl Home {
     }
 
     /// A document that is no file has a workspace of its own with nothing else in it.
-    fn elsewhere(uri: &Uri, is_spec: bool) -> Self {
+    fn elsewhere(uri: &Uri, language: &str) -> Self {
         let name = uri.path().as_str().rsplit('/').next().unwrap_or("");
         let named = RelPath::new(name).ok().filter(|path| file_kind(path.file_name()).is_some());
-        let other = if is_spec { "untitled.aicontainer.yml" } else { "untitled" };
+        let other = match language {
+            "aicontainer" => "untitled.aicontainer.yml",
+            "aicontainer-toml" => "untitled.aicontainer.toml",
+            _ => "untitled",
+        };
         let path = named.or_else(|| RelPath::new(other).ok()).unwrap_or_default();
         Self { root: PathBuf::from(uri.as_str()), path, disk: Arc::new(MemorySource::new()) }
     }

@@ -140,7 +140,12 @@ impl LanguageServer for Server {
         let can = Can::of(&params.capabilities);
         let mut state = self.0.state();
         state.can = can;
-        state.settings = params.initialization_options.as_ref().map(Settings::read).unwrap_or_default();
+        if let Some(options) = &params.initialization_options {
+            let (settings, wrong) = Settings::read(options);
+            state.settings = settings;
+            // Told once the client is ready to hear it.
+            state.wrong_settings = (wrong, false);
+        }
         state.folders = folders(&params);
         drop(state);
         Ok(InitializeResult {
@@ -164,6 +169,7 @@ impl LanguageServer for Server {
             register("settings", "workspace/didChangeConfiguration", Some(json!({"section": SECTION})));
         }
         let shared = self.0.clone();
+        tell_wrong_settings(&shared).await;
         // Not waited for: a client that never answers must not hold up the rest.
         tokio::spawn(async move {
             if !registrations.is_empty() {
@@ -185,9 +191,10 @@ impl LanguageServer for Server {
 
     async fn did_open(&self, params: DidOpenTextDocumentParams) {
         let TextDocumentItem { uri, language_id, version, text } = params.text_document;
-        let home = Home::of(&uri, language_id == "aicontainer");
+        let home = Home::of(&uri, &language_id);
         self.0.changed(|state| {
             state.changed.insert(home.key());
+            state.files_changed();
             state.documents.open(uri.clone(), Document { home, text: text.into(), version });
             state.works_on(&uri);
         });
@@ -209,6 +216,7 @@ impl LanguageServer for Server {
     async fn did_save(&self, params: DidSaveTextDocumentParams) {
         self.0.changed(|state| {
             state.forget_history();
+            state.files_changed();
             if let Some(key) = state.documents.get(&params.text_document.uri).map(|document| document.home.key()) {
                 state.changed.insert(key);
             }
@@ -219,6 +227,7 @@ impl LanguageServer for Server {
         self.0.changed(|state| {
             // From now on the text on disk counts again.
             state.tokens.remove(&params.text_document.uri);
+            state.files_changed();
             if let Some(document) = state.documents.close(&params.text_document.uri) {
                 state.changed.insert(document.home.key());
             }
@@ -226,7 +235,7 @@ impl LanguageServer for Server {
     }
 
     async fn did_change_watched_files(&self, params: DidChangeWatchedFilesParams) {
-        let homes: Vec<Home> = params.changes.iter().map(|change| Home::of(&change.uri, false)).collect();
+        let homes: Vec<Home> = params.changes.iter().map(|change| Home::of(&change.uri, "")).collect();
         // Other specs may be meant now: files came or went, or it is said otherwise what is ignored.
         let others = |(home, change): (&Home, &FileEvent)| {
             change.typ != FileChangeType::CHANGED || is_ignore_file(home.path.file_name())
@@ -235,6 +244,7 @@ impl LanguageServer for Server {
         self.0.changed(|state| {
             state.changed.extend(homes.iter().map(Home::key));
             state.forget_history();
+            state.files_changed();
             if others {
                 state.listed = None;
             }
@@ -256,7 +266,7 @@ impl LanguageServer for Server {
         if self.0.state().can.configuration {
             tokio::spawn(ask_settings(self.0.clone()));
         } else {
-            choose(&self.0, Settings::read(&params.settings));
+            choose(&self.0, &params.settings).await;
         }
     }
 
@@ -431,16 +441,37 @@ async fn ask_settings(shared: Arc<Shared>) {
     if let Ok(answers) = shared.client.configuration(vec![item]).await
         && let Some(answer) = answers.first().filter(|answer| !answer.is_null())
     {
-        choose(&shared, Settings::read(answer));
+        choose(&shared, answer).await;
     }
 }
 
-fn choose(shared: &Arc<Shared>, settings: Settings) {
-    if shared.state().settings != settings {
+async fn choose(shared: &Arc<Shared>, answer: &Value) {
+    let (settings, wrong) = Settings::read(answer);
+    let changed = {
+        let mut state = shared.state();
+        if state.wrong_settings.0 != wrong {
+            state.wrong_settings = (wrong, false);
+        }
+        state.settings != settings
+    };
+    if changed {
         shared.changed(|state| {
             state.all_changed = true;
             state.settings = settings;
         });
         shared.refresh_lenses();
+    }
+    tell_wrong_settings(shared).await;
+}
+
+/// Says what is wrong with the client's settings, once.
+async fn tell_wrong_settings(shared: &Shared) {
+    let wrong = {
+        let mut state = shared.state();
+        let (wrong, told) = &mut state.wrong_settings;
+        if std::mem::replace(told, true) { Vec::new() } else { wrong.clone() }
+    };
+    if !wrong.is_empty() {
+        shared.client.show_message(MessageType::WARNING, wrong.join("; ")).await;
     }
 }

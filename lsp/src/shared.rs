@@ -47,6 +47,8 @@ pub(crate) struct Shared {
 pub(crate) struct State {
     pub(crate) can: Can,
     pub(crate) settings: Settings,
+    /// What is wrong with the client's settings, and whether it was told.
+    pub(crate) wrong_settings: (Vec<String>, bool),
     /// The folders that the client has open.
     pub(crate) folders: Vec<PathBuf>,
     pub(crate) documents: Documents,
@@ -331,6 +333,11 @@ impl State {
     pub(crate) fn forget_history(&mut self) {
         self.history.clear();
         self.epoch += 1;
+    }
+
+    /// Has it looked up again which specs inherit from which: files came, went or were saved.
+    pub(crate) fn files_changed(&self) {
+        self.hosts.values().for_each(|host| host.files_changed());
     }
 
     /// Notes which document somebody works on.

@@ -13,6 +13,7 @@ const { Registry, parseRawGrammar, INITIAL } = require("vscode-textmate");
 const { loadWASM, OnigScanner, OnigString } = require("vscode-oniguruma");
 
 let grammar;
+let ofToml;
 
 before(async () => {
   const wasm = path.join(editor, "node_modules/vscode-oniguruma/release/onig.wasm");
@@ -35,14 +36,15 @@ before(async () => {
     loadGrammar: async (scope) => (files.has(scope) ? parseRawGrammar(...files.get(scope)) : null),
   });
   grammar = await registry.loadGrammar("source.aicontainer");
+  ofToml = await registry.loadGrammar("source.aicontainer.toml");
 });
 
 /** The tokens of a text: what is written, and its scopes. */
-function tokens(text) {
+function tokens(text, by = grammar) {
   let stack = INITIAL;
   const all = [];
   for (const line of text.split("\n")) {
-    const result = grammar.tokenizeLine(line, stack);
+    const result = by.tokenizeLine(line, stack);
     stack = result.ruleStack;
     for (const { startIndex, endIndex, scopes } of result.tokens) {
       all.push({ text: line.slice(startIndex, endIndex), scopes });
@@ -161,4 +163,37 @@ test("the samples hold nothing that looks broken", () => {
     const illegal = tokens(text).filter(({ scopes }) => scopes.some((scope) => scope.startsWith("invalid")));
     assert.deepEqual(illegal, [], name);
   }
+});
+
+test("a spec in TOML has its keys, strings, variables and conditions", () => {
+  const text = `[prompts] # what it is told
+system = "Hi \${TEAM}, \\" \${secret:K}"
+"\${KEY}" = '\${INPUT}'
+[[guardrails.runtime]]
+condition = "has_pii(input) && turn > 5"
+long = """
+of \${ENV}
+"""
+since = 2025-06-01T12:00:00Z
+on = true
+n = 1_000
+`;
+  const all = tokens(text, ofToml);
+  const scopeOfToml = (written) => all.find((token) => token.text.trim() === written)?.scopes.at(-1);
+  assert.equal(scopeOfToml("prompts"), "entity.name.section.toml");
+  assert.equal(scopeOfToml("guardrails.runtime"), "entity.name.section.toml");
+  assert.equal(scopeOfToml("# what it is told"), "comment.line.number-sign.toml");
+  assert.equal(scopeOfToml("system"), "support.type.property-name.toml");
+  assert.equal(scopeOfToml("TEAM"), "variable.other.aicontainer");
+  assert.equal(scopeOfToml('\\"'), "constant.character.escape.toml");
+  assert.equal(scopeOfToml("secret"), "keyword.other.secret.aicontainer");
+  assert.equal(scopeOfToml('"${KEY}"'), "support.type.property-name.toml");
+  assert.equal(scopeOfToml("INPUT"), "variable.other.constant.aicontainer");
+  assert.equal(scopeOfToml("ENV"), "variable.other.constant.aicontainer");
+  assert.equal(scopeOfToml("has_pii"), "entity.name.function.aicontainer");
+  assert.equal(scopeOfToml("5"), "constant.numeric.aicontainer");
+  assert.equal(scopeOfToml("long"), "support.type.property-name.toml");
+  assert.equal(scopeOfToml("2025-06-01T12:00:00Z"), "constant.other.date.toml");
+  assert.equal(scopeOfToml("true"), "constant.language.boolean.toml");
+  assert.equal(scopeOfToml("1_000"), "constant.numeric.toml");
 });

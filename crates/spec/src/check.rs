@@ -17,7 +17,8 @@ use aic_base::Span;
 
 /// Checks a document whose top is this record.
 pub(crate) fn check(cx: &mut Cx<'_>, doc: &Doc, root: &Node, record: &'static Record) {
-    let mut checker = Checker { cx, doc, unknown: 0 };
+    let deletes = root.get("inherits").is_some_and(|base| !base.is_null());
+    let mut checker = Checker { cx, doc, unknown: 0, deletes };
     checker.value(root, &Shape::Record(record), At { key: record.title, top: true, ..At::default() });
 }
 
@@ -41,6 +42,8 @@ struct Checker<'c, 's> {
     doc: &'c Doc,
     /// How many unknown keys there were.
     unknown: usize,
+    /// Whether nothing in the place of a value deletes what is below: in a spec that inherits, and in an overlay.
+    deletes: bool,
 }
 
 /// For how many unknown keys of a document it is guessed what was meant.
@@ -56,9 +59,12 @@ impl Checker<'_, '_> {
             Shape::Record(record) => self.record(node, record, at),
             Shape::Named(inner) => match &node.kind {
                 Kind::Map(entries) => {
-                    for entry in entries {
+                    let deletes = self.deletes;
+                    for entry in entries.iter().filter(|entry| !(deletes && entry.value.is_null())) {
                         let key = entry.key.key_text();
+                        self.deletes |= at.key == "environments";
                         self.value(&entry.value, inner, At { key: &key, top: false, ..at });
+                        self.deletes = deletes;
                     }
                 }
                 _ => self.wrong_type(node, shape, at),

@@ -142,6 +142,19 @@ impl Doc {
 pub(crate) trait Keeper {
     /// What this text says, as [`read`] has it.
     fn parsed(&self, path: &RelPath, text: &Arc<str>) -> Arc<Parsed>;
+
+    /// Shows the texts of what inherits from a spec, and of the tests and prompts that this names.
+    fn see_heirs(&self, source: &dyn Source, base: &RelPath, see: See<'_>);
+}
+
+/// Who looks at texts, one after the other.
+pub(crate) type See<'s> = &'s mut dyn FnMut(&RelPath, &str) -> Goes;
+
+/// Whether more is to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Goes {
+    On,
+    NoFurther,
 }
 
 /// What the text of a file of the language says.
@@ -159,6 +172,8 @@ pub(crate) struct Cx<'s> {
     pub(crate) files: BTreeMap<RelPath, Arc<[u8]>>,
     pub(crate) data: BTreeSet<RelPath>,
     pub(crate) missing: BTreeSet<RelPath>,
+    /// Files of other specs that were looked into.
+    pub(crate) beside: BTreeSet<RelPath>,
     /// The files of the language among `files`: the spec and its files of tests.
     pub(crate) docs: BTreeSet<RelPath>,
     /// Literal secrets that were found: no message may show them.
@@ -186,6 +201,7 @@ impl<'s> Cx<'s> {
             files: BTreeMap::new(),
             data: BTreeSet::new(),
             missing: BTreeSet::new(),
+            beside: BTreeSet::new(),
             docs: BTreeSet::new(),
             secrets: Vec::new(),
             guessed: 0,

@@ -5,8 +5,8 @@
 
 use crate::files::FileKind;
 use crate::schema::{
-    BARE_EXPECTATIONS, COMPOSE, CONTAINER, EXPECTATIONS, Enforced, GUARDRAIL, Key, Record, SQL_VERBS, Shape, TEST_FILE,
-    Word,
+    BARE_EXPECTATIONS, COMPOSE, CONTAINER, EXPECTATIONS, Enforced, GUARDRAIL, Key, NOT_IN_OVERLAYS, Record, SQL_VERBS,
+    Shape, TEST_FILE, Word,
 };
 use aic_guard::{Builtin, ParamKind};
 use serde_json::{Map, Value, json};
@@ -92,7 +92,20 @@ impl Maker {
             Some(shape) => or_null(self.shape(shape)),
         };
         schema.insert("additionalProperties".into(), other);
+        schema.extend(whole(record.title).as_object().cloned().unwrap_or_default());
         Value::Object(schema)
+    }
+
+    /// What an environment lays over the spec: its keys, but for those that only a spec has.
+    fn overlays(&mut self) -> Value {
+        let Value::Object(container) = self.record(&CONTAINER) else { return json!(true) };
+        let place = container.get("$ref").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let keys = CONTAINER.keys().filter(|key| !NOT_IN_OVERLAYS.contains(&key.name));
+        let properties: Map<String, Value> = keys
+            .map(|key| (key.name.to_owned(), json!({"$ref": format!("{place}/properties/{}", key.name)})))
+            .collect();
+        let overlay = json!({"type": ["object", "null"], "properties": properties, "additionalProperties": false});
+        json!({"type": "object", "additionalProperties": overlay})
     }
 
     fn properties(&mut self, record: &'static Record) -> Map<String, Value> {
@@ -102,6 +115,7 @@ impl Maker {
     fn property(&mut self, key: &'static Key) -> Value {
         let shape = match (key.name, key.default) {
             ("version", Some(_)) => json!({"enum": versions()}),
+            ("environments", _) => self.overlays(),
             _ => self.shape(&key.shape),
         };
         // Nothing behind the colon is a key that is not there; in an inheriting spec it deletes the base's.
@@ -185,7 +199,12 @@ impl Maker {
                 let one = self.shape(inner);
                 any_of(vec![json!({"type": "array", "items": one}), one])
             }
-            Shape::Named(inner) => json!({"type": "object", "additionalProperties": self.shape(inner)}),
+            // In an inheriting spec nothing in place of a value deletes the base's; a workflow has no base.
+            Shape::Named(inner) => {
+                let of_workflow = matches!(inner, Shape::Record(record) if record.title == "a service");
+                let inner = self.shape(inner);
+                json!({"type": "object", "additionalProperties": if of_workflow { inner } else { or_null(inner) }})
+            }
             Shape::Record(record) => self.record(record),
             Shape::Either(shapes) => {
                 // A guardrail's own schema has its short forms, too.
@@ -333,6 +352,19 @@ fn range(kind: &str, low: Option<Value>, high: Option<Value>) -> Value {
 fn versions() -> Vec<Value> {
     let numbers = crate::LANGUAGE_VERSIONS.iter().filter_map(|version| version.parse::<f64>().ok()).map(Value::from);
     crate::LANGUAGE_VERSIONS.iter().map(|version| Value::from(*version)).chain(numbers).collect()
+}
+
+/// What the keys of a map say together, wherever a base may fill in the rest.
+fn whole(title: &str) -> Value {
+    let said = |key: &str| json!({"required": [key], "properties": {key: {"not": {"type": "null"}}}});
+    let any = |keys: &[&str]| json!({"anyOf": keys.iter().map(|key| said(key)).collect::<Vec<_>>()});
+    match title {
+        "a message" => json!({"minProperties": 1, "maxProperties": 1}),
+        "a prompt" | "the user prompt" => json!({"not": {"allOf": [said("template"), said("file")]}}),
+        "a blocked pattern" => json!({"oneOf": [said("pattern"), said("tool")]}),
+        "a reply" => any(&["text", "tool_calls", "error", "echo"]),
+        _ => json!({}),
+    }
 }
 
 /// The schema, or nothing.

@@ -39,6 +39,8 @@ pub struct Loaded {
     pub data: BTreeSet<RelPath>,
     /// What is named but not there: watched too.
     pub missing: BTreeSet<RelPath>,
+    /// Files of specs that inherit from this one, where a finding hung on what they say: no part of this spec.
+    pub beside: BTreeSet<RelPath>,
 }
 
 impl Loaded {
@@ -60,7 +62,7 @@ impl Loaded {
 
 /// Reads a spec and everything it names. Never fails: what is wrong is among the diagnostics.
 pub fn load(source: &dyn Source, path: &RelPath, options: &LoadOptions) -> Loaded {
-    load_in(Cx::new(source, options), path)
+    crate::ide::Host::new().load(source, path, options)
 }
 
 /// [`load`], in a context that may have a keeper.
@@ -89,7 +91,15 @@ pub(crate) fn load_in(mut cx: Cx<'_>, path: &RelPath) -> Loaded {
         spec.files.clone_from(&cx.files);
         Arc::new(spec)
     });
-    Loaded { path: path.clone(), diagnostics, spec, files: cx.files, data: cx.data, missing: cx.missing }
+    Loaded {
+        path: path.clone(),
+        diagnostics,
+        spec,
+        files: cx.files,
+        data: cx.data,
+        missing: cx.missing,
+        beside: cx.beside,
+    }
 }
 
 fn read_spec(cx: &mut Cx<'_>, path: &RelPath) -> Option<Spec> {

@@ -17,6 +17,7 @@ use crate::cx::{Cx, Doc};
 use crate::digest;
 use crate::files::glob;
 use crate::inherit::BaseTests;
+use crate::rules;
 use crate::tree::Node;
 use crate::typed::{
     Blocked, Budget, Context, Memory, MemoryKind, OutputSpec, Persistence, Retention, Spec, VectorStore,
@@ -43,6 +44,12 @@ fn blocked_name(blocked: &Blocked) -> Option<aic_guard::NameGlob> {
         Blocked::Tool(glob) => aic_guard::tool_glob(glob).ok(),
         Blocked::Pattern(_) => None,
     }
+}
+
+/// What is wrong with a file of tests that no spec includes.
+pub(crate) fn tests_alone(cx: &mut Cx<'_>, file: &Doc, root: &Node) {
+    let tests = behaviour::alone(cx, file, root);
+    rules::never_alone(cx, &tests);
 }
 
 /// The typed spec of a container's tree, and of the tests that its bases bring. `open` says that a base is not in reach.

@@ -4,6 +4,7 @@
 //! to be one.
 
 mod compliance;
+mod cost;
 mod deployment;
 mod guards;
 mod models;
@@ -40,6 +41,7 @@ impl Whole<'_> {
 /// Runs every rule.
 pub(crate) fn run(cx: &mut Cx<'_>, whole: &Whole<'_>) {
     models::check(cx, whole);
+    cost::check(cx, whole);
     names::check(cx, whole);
     places::check(cx, whole);
     scripted::check(cx, whole);
@@ -50,4 +52,5 @@ pub(crate) fn run(cx: &mut Cx<'_>, whole: &Whole<'_>) {
     compliance::check(cx, whole);
 }
 
+pub(crate) use never::alone as never_alone;
 pub(crate) use twice::check as said_twice;

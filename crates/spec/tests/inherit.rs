@@ -48,6 +48,39 @@ fn maps_merge_key_by_key_and_null_deletes() {
 }
 
 #[test]
+fn null_deletes_what_the_author_named_as_well() {
+    let base = format!(
+        "{SCRIPTED}prompts: {{variables: {{A: x, B: y}}, variants: {{v: a, w: b}}}}\ntools: {{servers: {{s: {{command: [x]}}}}}}\nenvironments: {{prod: {{budget: {{steps: 3}}}}}}\n"
+    );
+    let child = "prompts: {variables: {A: null, B: ~}, variants: {v: }}\ntools: {servers: {s: null}}\nenvironments: {prod: null}\n";
+    let loaded = over(&base, child);
+    assert_eq!(codes(&loaded), Vec::<&str>::new(), "{:?}", shown(&loaded));
+    let spec = loaded.spec.unwrap();
+    assert!(spec.prompts.variables.is_empty() && spec.tools.servers.is_empty());
+    assert_eq!(spec.prompts.variants.keys().collect::<Vec<_>>(), ["w"]);
+    let files = [(CHILD, format!("inherits: ../base.ai.yml\n{child}")), ("base.ai.yml", base)];
+    let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let prod = LoadOptions { environment: Some("prod".into()), ..options() };
+    let loaded = load(&source(&files), &path(CHILD), &prod);
+    assert_eq!((codes(&loaded), loaded.spec.unwrap().budget.steps), (Vec::new(), 20));
+    let alone = load_files(&[(CHILD, &format!("{SCRIPTED}prompts: {{variables: {{A: null}}}}\n"))]);
+    assert_eq!(codes(&alone), ["ABS002"], "there is nothing to delete");
+}
+
+#[test]
+fn a_conversation_of_the_child_stands_in_place_of_the_prompts_of_the_base() {
+    let base =
+        format!("{SCRIPTED}prompts: {{system: Base., user: {{template: \"${{INPUT}}\", validation: [max_length]}}}}\n");
+    let loaded = over(&base, "prompts: {messages: [{system: Mine.}, {user: \"${INPUT}\"}]}\n");
+    assert_eq!(codes(&loaded), Vec::<&str>::new(), "{:?}", shown(&loaded));
+    let spec = loaded.spec.unwrap();
+    assert!(spec.prompts.system.is_none() && spec.prompts.user.is_none() && spec.prompts.messages.len() == 2);
+    assert_eq!(spec.guardrails.len(), 1, "what the input must pass stays");
+    let firm = over(&format!("{base}final: [prompts.system]\n"), "prompts: {messages: [{user: \"${INPUT}\"}]}\n");
+    assert_eq!(codes(&firm), ["ABS103"], "{:?}", shown(&firm));
+}
+
+#[test]
 fn the_short_form_of_one_meets_the_long_form_of_the_other() {
     let base = "models: {primary: {provider: openai, model: gpt-4o-2024-08-06, api_key_env: KEY, temperature: 0.1}}\nguardrails: {runtime: [{name: rate_limit, max_operations: 9}]}\ncontext: {window: {max_tokens: 10}}\n";
     let loaded =

@@ -2,7 +2,9 @@
 
 mod common;
 
+use aic_spec::{FileKind, json_schema};
 use common::{load_with, options, path, source};
+use std::sync::LazyLock;
 
 const MODEL: &str = "model: {provider: scripted, rules: [{match: {}, reply: {text: hi}}]}\n";
 
@@ -24,8 +26,39 @@ fn mended(text: &str) -> Option<String> {
     Some(aic_spec::apply(&text, [&fix]).strip_prefix(MODEL)?.to_owned())
 }
 
-/// Each text has exactly one finding: this code, at this place.
+/// What an engine that is not ours makes of a spec by the JSON Schema: whether it is valid; none where it is no YAML.
+fn valid(text: &str) -> Option<bool> {
+    static SCHEMA: LazyLock<jsonschema::Validator> =
+        LazyLock::new(|| jsonschema::options().build(&json_schema(FileKind::Container)).unwrap());
+    let text = if text.starts_with("model") { text.to_owned() } else { format!("{MODEL}{text}") };
+    let parsed = aic_spec::parse(&text);
+    parsed.errors.is_empty().then_some(())?;
+    Some(SCHEMA.is_valid(&parsed.root?.to_json()))
+}
+
+/// Mistakes of form, which a JSON Schema can tell as well.
+const FORM: [&str; 6] = ["ABS001", "ABS002", "ABS003", "ABS011", "ABS013", "ABS072"];
+
+/// Those of them that it cannot, by the place of the finding: what is missing may come from a base, a key may be a variable
+/// of the author's own, some texts are a language of their own or too large a number, and some words are names.
+const NO_SCHEMA_CAN: [(&str, &str); 10] = [
+    ("ABS003", "{provider: scripted, rules: []}"),
+    ("ABS003", "{shell: \"${args.c}\"}"),
+    ("ABS003", "{}"),
+    ("ABS001", "model"),
+    ("ABS001", "inptu"),
+    ("ABS072", "["),
+    ("ABS072", "primary"),
+    ("ABS013", "99999999999999999999d"),
+    ("ABS013", "99999999999999999999999"),
+    ("ABS013", "99999999999999999999GB"),
+];
+
+/// Each text has exactly one finding: this code, at this place. What is wrong in its form the JSON Schema refuses, too.
 fn each(cases: &[(&str, &str, &str)]) {
+    let taken = cases.iter().filter(|(text, code, _)| FORM.contains(code) && valid(text) == Some(true));
+    let taken: Vec<_> = taken.filter(|(_, code, at)| !NO_SCHEMA_CAN.contains(&(code, at))).collect();
+    assert!(taken.is_empty(), "the schema takes {taken:#?}");
     let wrong: Vec<_> = cases
         .iter()
         .map(|(text, code, at)| (text, vec![((*code).to_owned(), (*at).to_owned())], found(text)))
@@ -34,8 +67,10 @@ fn each(cases: &[(&str, &str, &str)]) {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// None of these has a finding.
+/// None of these has a finding, and the JSON Schema takes them.
 fn fine(texts: &[&str]) {
+    let refused: Vec<_> = texts.iter().filter(|text| valid(text) == Some(false)).collect();
+    assert!(refused.is_empty(), "the schema refuses {refused:#?}");
     let wrong: Vec<_> = texts.iter().map(|text| (text, found(text))).filter(|(_, found)| !found.is_empty()).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
@@ -88,6 +123,12 @@ fn models_are_named_served_and_reached_as_they_say() {
         ("models: {primary: {provider: scripted, rules: []}}\n", "ABS003", "{provider: scripted, rules: []}"),
         ("models: {primary: {provider: ollama, model: x, base_url: \"127.0.0.1:80\"}}\n", "ABS012", "\"127.0.0.1:80\""),
         ("models: {primary: {provider: ollama, model: x, base_url: \"http://${HOST}/\"}}\n", "ABS031", "${HOST}"),
+        (
+            "models: {primary: {provider: ollama, model: x, base_url: \"http://h:99999/v1\"}}\n",
+            "ABS012",
+            "\"http://h:99999/v1\"",
+        ),
+        ("model: {name: gpt-4o, model: gpt-4o-2024-08-06}\n", "ABS017", "name"),
         ("models: {primary: {provider: openai, model: \"${M}\"}}\n", "ABS012", "\"${M}\""),
         ("models: {primary: {provider: ollama, model: x, tool_choice: atuo}}\n", "ABS052", "atuo"),
         (
@@ -99,6 +140,7 @@ fn models_are_named_served_and_reached_as_they_say() {
     ]);
     fine(&[
         "model: gpt-4o-2024-08-06\n",
+        "models: {primary: {provider: ollama, model: x, base_url: \"http://[::1]:8080/v1?a=b:99999\"}}\n",
         "models: {primary: {provider: ollama, model: x, tool_choice: required, base_url: \"http://${HOST}/\"}}\nprompts: {variables: {HOST: {env: HOST}}}\n",
     ]);
     // The version stands apart: putting another name in its place would join the two.
@@ -193,6 +235,10 @@ fn guardrails_name_what_there_is_and_words_that_there_are() {
     each(&[
         ("guardrails: [{pii_protection: {types: [card, emial]}}]\n", "ABS042", "emial"),
         ("guardrails: [{no_db_mutations: {allow: [SELCT]}}]\n", "ABS042", "SELCT"),
+        ("guardrails: [{max_lenght: 5}]\n", "ABS041", "max_lenght"),
+        ("guardrails: [{name: my, conditon: 'true'}]\n", "ABS001", "conditon"),
+        ("guardrails: [{max_lenght: {max: 5}}]\n", "ABS041", "max_lenght"),
+        ("guardrails: {runtime: [{name: g, condition: \"tool.name == 'x' &&\"}]}\n", "ABS040", ""),
         ("guardrails: [{name: \"\", condition: 'true'}]\n", "ABS042", "\"\""),
         ("guardrails: [{nmae: x, condition: 'true'}]\n", "ABS001", "nmae"),
         ("guardrails: [{rate_limit: 5, window: 1m}]\n", "ABS003", "{rate_limit: 5, window: 1m}"),
@@ -295,6 +341,43 @@ fn tests_ask_something_of_what_there_is_and_expect_something() {
 }
 
 #[test]
+fn messages_and_prompts_are_said_in_one_way() {
+    let message = "a message is a map of one key";
+    for (text, wanted) in [
+        ("prompts: {messages: [{}]}\n", message),
+        ("prompts: {messages: [{user: a, system: b}]}\n", message),
+        ("prompts: {messages: [{name: a}]}\n", "`name` is no key of a message"),
+        ("prompts: {messages: [a]}\n", "takes a map"),
+        ("prompts: {messages: [{user: {template: a, file: c.csv}}]}\n", "not both"),
+        ("prompts: {messages: [{user: {name: a}}]}\n", "`name` is no key of a prompt"),
+        ("prompts: {system: {template: a, file: c.csv}}\n", "not both"),
+        ("prompts: {user: {template: a, file: c.csv}}\n", "not both"),
+        ("prompts: {variants: {a: {user: {template: a, file: c.csv}}}}\n", "not both"),
+        ("tools: {blocked: [{}]}\n", "is missing"),
+        ("tools: {blocked: [{pattern: DROP *, tool: a}]}\n", "write two items"),
+        ("environments: {a: {version: \"1.0\"}}\n", "not by an overlay"),
+    ] {
+        let loaded = load_with(&format!("{MODEL}{text}"), &FILES);
+        assert!(
+            loaded.diagnostics.iter().any(|found| found.message.contains(wanted)),
+            "{text}: {:#?}",
+            loaded.diagnostics
+        );
+        assert_eq!(valid(text), Some(false), "the schema takes {text}");
+    }
+    fine(&[
+        "prompts: {messages: [{system: a}, {user: {template: a}}, {assistant: {file: c.csv}}]}\n",
+        "prompts: {system: {template: a, file: null}}\n",
+        "prompts: {constraints: [a], messages: [{user: a}, {system: b}]}\n",
+        "environments: {a: {documents: {h: null}, tools: {servers: {s: null}}, prompts: {variables: {X: null}}}}\n",
+        "tools: {blocked: [{pattern: DROP *}, {tool: a*, pattern: null}]}\n",
+    ]);
+    each(&[("prompts: {constraints: [a], messages: [{user: a}]}\n", "ABS012", "constraints")]);
+    // Only where there is something to delete; which a schema cannot tell.
+    assert!(found("prompts: {variables: {X: null}}\n").contains(&("ABS002".to_owned(), "null".to_owned())));
+}
+
+#[test]
 fn rules_of_scripted_models_fill_in_what_they_caught() {
     let rule = |rule: &str| format!("model: {{provider: scripted, rules: [{rule}]}}\ntools: {{allowed: [refund]}}\n");
     each(&[
@@ -304,6 +387,7 @@ fn rules_of_scripted_models_fill_in_what_they_caught() {
         (&rule("{match: {user: x}, reply: {text: \"${result.a}\"}}"), "ABS031", "${result.a}"),
         (&rule("{match: {}, reply: {text: \"${NAME}\"}}"), "ABS031", "${NAME}"),
         (&rule("{match: {tool: refnd}, reply: {text: a}}"), "ABS052", "refnd"),
+        (&rule("{match: {}, reply: {text: \"a ${match.\"}}"), "ABS032", "${"),
         (&rule("{match: {user: {matchs: a}}, reply: {text: a}}"), "ABS070", "matchs"),
         (&rule("{match: {}, reply: {text: ab, chunks: [a, c]}}"), "ABS012", "[a, c]"),
     ]);
@@ -401,6 +485,8 @@ fn steps_wait_for_what_they_use_and_arrows_are_arrows() {
     ] {
         assert_eq!(workflow(&with(rest)), abs(at), "{rest}");
     }
+    let when = "workflow: [{step: a}, {step: b, needs: a, when: steps.a.outptu == 'x'}, {step: c}]";
+    assert_eq!(workflow(&with(when)), [("ABS040".to_owned(), "outptu".to_owned())], "a slip is one finding");
     for rest in [
         "workflow: [\"[a, b] -> c\"]",
         "workflow: [a → b → c]",
@@ -424,6 +510,13 @@ fn a_slip_is_one_finding_and_says_what_was_meant() {
     let codes = |text: &str| alone(text).into_iter().map(|(code, _)| code).collect::<Vec<_>>();
     assert_eq!(codes("modle: gpt-4o-2024-08-06\nname: x\n"), ["ABS001"]);
     assert_eq!(codes("inhertis: ./base.ai.yml\nname: x\n"), ["ABS001"]);
+    let toml = source(&[("a.aicontainer.toml", "model = \"gpt-4o\nname = \"x\"\n")]);
+    let loaded = aic_spec::load(&toml, &path("a.aicontainer.toml"), &options());
+    assert_eq!(
+        loaded.diagnostics.iter().map(|found| found.code.0).collect::<Vec<_>>(),
+        ["ABS005"],
+        "it is being written"
+    );
     let workflow = alone(&format!("{MODEL}services: {{}}\n"));
     assert!(workflow[0].1.contains("NAME.compose.ai.yml"), "{workflow:?}");
 }

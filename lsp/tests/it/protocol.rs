@@ -205,6 +205,48 @@ async fn a_client_that_cannot_be_asked_says_its_settings_itself() {
 }
 
 #[tokio::test]
+async fn settings_of_a_wrong_type_are_told_once_and_left_out() {
+    let folder = workspace(&[]);
+    let spec = uri(folder.path(), "a.ai.yml");
+    let options =
+        json!({"processId": null, "rootUri": null, "capabilities": {}, "initializationOptions": {"environment": 5}});
+    let (mut client, _) = Client::beginning(options).await;
+    let said = client.wait(|message| message["method"] == "window/showMessage").await;
+    assert_eq!(said["params"]["type"], 2);
+    assert!(said["params"]["message"].as_str().unwrap().contains("`aic.environment`"), "{said}");
+    client.open(&spec, GOOD).await;
+    assert!(client.codes(&spec, Some(1)).await.is_empty());
+    // The same again is no news; another mistake is.
+    client.notify("workspace/didChangeConfiguration", json!({"settings": {"aic": {"environment": 7}}})).await;
+    client.notify("workspace/didChangeConfiguration", json!({"settings": {"aic": {"codeLens": "no"}}})).await;
+    let said = client.wait(|message| message["method"] == "window/showMessage").await;
+    assert!(said["params"]["message"].as_str().unwrap().contains("`aic.codeLens`"), "{said}");
+    client.leave().await;
+}
+
+#[tokio::test]
+async fn a_variable_of_a_base_is_used_where_an_heir_uses_it() {
+    let base = format!("{GOOD}prompts: {{system: Hi, variables: {{A: x}}}}\n").replace("prompts: {system: Hi}\n", "");
+    let heir = "inherits: ./base.ai.yml\nprompts: {system: \"${A}\"}\n";
+    let folder = workspace(&[("heir.ai.yml", heir), ("base.ai.yml", &base)]);
+    let (spec, other) = (uri(folder.path(), "base.ai.yml"), uri(folder.path(), "heir.ai.yml"));
+    let mut client = Client::new().await;
+    client.open(&spec, &base).await;
+    assert_eq!(client.codes(&spec, Some(1)).await, Vec::<String>::new());
+    // What the heir says while it is typed counts, too.
+    client.open(&other, heir).await;
+    client.findings(&other, Some(1)).await;
+    client.change(&other, 2, json!([{"text": heir.replace("${A}", "Hi")}])).await;
+    let unused = client.wait(|message| {
+        message["method"] == "textDocument/publishDiagnostics"
+            && message["params"]["uri"] == json!(spec)
+            && message["params"].to_string().contains("ABS033")
+    });
+    unused.await;
+    client.leave().await;
+}
+
+#[tokio::test]
 async fn a_request_that_is_cancelled_is_answered_as_such() {
     let folder = workspace(&[]);
     let spec = uri(folder.path(), "a.ai.yml");

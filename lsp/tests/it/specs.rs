@@ -162,6 +162,11 @@ async fn a_document_that_is_no_file_yet_is_checked_by_its_name_or_language() {
     client.notify("textDocument/didOpen", json!({"textDocument": document})).await;
     assert!(client.codes("untitled:Untitled-1", Some(1)).await.contains(&"ABS001".to_owned()));
     assert!(client.labels("untitled:Untitled-1", 1, 0).await.contains(&"model".to_owned()));
+    let document =
+        json!({"uri": "untitled:Untitled-2", "languageId": "aicontainer-toml", "version": 1, "text": "promts = 'x'\n"});
+    client.notify("textDocument/didOpen", json!({"textDocument": document})).await;
+    assert!(client.codes("untitled:Untitled-2", Some(1)).await.contains(&"ABS001".to_owned()));
+    assert!(client.labels("untitled:Untitled-2", 1, 0).await.contains(&"model".to_owned()));
     client.leave().await;
 }
 

@@ -25,6 +25,11 @@ impl Miss {
         Self { message, diff: None, is_error: false }
     }
 
+    /// What cannot be judged at all.
+    fn error(message: String) -> Self {
+        Self { message, diff: None, is_error: true }
+    }
+
     /// As a failure of this expectation.
     pub fn of(self, expectation: &Expectation, turn: Option<usize>) -> Failure {
         Failure {
@@ -172,6 +177,10 @@ fn judge_plain(what: &What, seen: &Seen<'_>) -> Option<Miss> {
             let found = seen.calls.iter().find(|call| names.is_empty() || names.contains(&call.name));
             holds(found.is_none(), &|| called(seen))
         }
+        What::Cost(_) if !seen.unpriced.is_empty() => Some(Miss::error(format!(
+            "the price of `{}` is unknown, so nobody can say what it cost: give the model a `pricing`",
+            seen.unpriced.join("`, `")
+        ))),
         What::Cost(most) => holds(seen.cost <= *most, &|| format!("it cost {}, wanted at most {most}", seen.cost)),
         What::Latency(most) => {
             holds(seen.latency <= *most, &|| format!("it took {:?}, wanted at most {most:?}", seen.latency))
@@ -238,7 +247,7 @@ fn that(condition: &aic_guard::Condition, seen: &Seen<'_>) -> Option<Miss> {
     match condition.eval(seen.output, &scope) {
         Ok(true) => None,
         Ok(false) => Some(Miss::new(format!("it is false; {}", came(seen)))),
-        Err(error) => Some(Miss { message: format!("it cannot be judged: {error}"), diff: None, is_error: true }),
+        Err(error) => Some(Miss::error(format!("it cannot be judged: {error}"))),
     }
 }
 
@@ -274,7 +283,7 @@ async fn grade(
     container: &Container,
     options: &RunOptions,
 ) -> Option<Miss> {
-    let unfit = |message: String| Some(Miss { message, diff: None, is_error: true });
+    let unfit = |message: String| Some(Miss::error(message));
     let calls: Vec<Value> = seen
         .calls
         .iter()
@@ -311,7 +320,7 @@ async fn file(path: &RelPath, contains: Option<&str>, exists: bool, seen: &Seen<
     let miss = |message: String| Some(Miss::new(message));
     let found = match seen.workshop.file(path).await {
         Ok(found) => found,
-        Err(why) => return Some(Miss { message: format!("{path}: {why}"), diff: None, is_error: true }),
+        Err(why) => return Some(Miss::error(format!("{path}: {why}"))),
     };
     match (found, contains) {
         (Some(_), _) if !exists => miss(format!("{path} is there")),
@@ -331,7 +340,7 @@ async fn file(path: &RelPath, contains: Option<&str>, exists: bool, seen: &Seen<
 async fn command(argv: &[String], exit: i32, stdout: Option<&Matcher>, seen: &Seen<'_>) -> Option<Miss> {
     let ended = match seen.workshop.command(argv.to_vec()).await {
         Ok(ended) => ended,
-        Err(message) => return Some(Miss { message, diff: None, is_error: true }),
+        Err(message) => return Some(Miss::error(message)),
     };
     if ended.code != Some(exit) {
         let said = if ended.stderr.trim().is_empty() { &ended.stdout } else { &ended.stderr };

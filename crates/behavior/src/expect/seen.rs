@@ -24,6 +24,8 @@ pub(crate) struct Seen<'a> {
     pub usage: Usage,
     /// The cost of all turns.
     pub cost: Usd,
+    /// The models that answered and whose price nobody knows: `cost` leaves them out.
+    pub unpriced: Vec<&'a str>,
     /// The time of all turns.
     pub latency: Duration,
     /// The output as JSON, if it is.
@@ -49,6 +51,7 @@ impl<'a> Seen<'a> {
             confirmations: turns.iter().flat_map(|turn| &turn.confirmations).collect(),
             usage,
             cost: turns.iter().map(|turn| turn.cost).sum(),
+            unpriced: turns.iter().flat_map(|turn| &turn.unpriced).map(String::as_str).collect(),
             latency: turns.iter().map(|turn| turn.latency).sum(),
             json: serde_json::from_str(&last.output).ok(),
             workshop,

@@ -92,7 +92,13 @@ pub(super) fn read(node: &Node, shape: &Shape) -> Result<bool, Wrong> {
 fn address(text: &str) -> Result<bool, Wrong> {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let host = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', ':', '?', '#']));
-    if (host && !text.contains(char::is_whitespace)) || text.starts_with("${") {
+    let fits = (host && !text.contains(char::is_whitespace)) || text.starts_with("${");
+    let named = rest.and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or("");
+    let port = named.rsplit_once(':').map(|(_, port)| port).filter(|port| port.chars().all(|c| c.is_ascii_digit()));
+    if let Some(port) = port.filter(|port| fits && !port.is_empty() && port.parse::<u16>().is_err()) {
+        return Err(Wrong::Value(format!("there is no port {}: the last one is 65535", shown(port))));
+    }
+    if fits {
         return Ok(false);
     }
     Err(Wrong::Value(format!("`{}` is no address: write it like https://api.example.com", shown(text))))

@@ -36,7 +36,7 @@ name: assistant
         => r#"model: claude-haiku-4-5-20251001
 "#;
     UNKNOWN_PRICE = "ABS025" Warning "Unknown price under a cap",
-        "The spec caps what a run or an hour may cost, and nothing says what this model costs: neither the catalog nor a `pricing` of its own. Such a call is refused.",
+        "The spec caps what a run or an hour may cost, or a test says what it may cost, and nothing says what this model costs: neither the catalog nor a `pricing` of its own. Under a cap such a call is refused; what a test says of its cost cannot be judged.",
         r#"models:
   primary: {provider: openai_compatible, model: qwen2.5-7b, base_url: "http://127.0.0.1:8080/v1"}
 budget: {cost: 0.01}
@@ -106,7 +106,7 @@ context: {window: {max_tokens: 1000}}
         => r#"prompts: {system: "Today is ${DATE}"}
 "#;
     UNUSED_VARIABLE = "ABS033" Warning "Unused variable",
-        "A variable is declared under `prompts.variables`, and no prompt, tool or test uses it. Mostly its name is written differently where it was meant.",
+        "A variable is declared under `prompts.variables`, and no prompt, tool or test uses it, nor does a spec of the workspace that inherits it. Mostly its name is written differently where it was meant.",
         r#"prompts:
   system: Answer in one line.
   variables:

@@ -51,13 +51,11 @@ impl Host {
         let Some(root) = doc.root() else { return Vec::new() };
         let world = World::new(self, source);
         let mut found = Vec::new();
-        let prompt = system_prompt(world, path, root);
+        let prompts = prompts(world, path, root);
         let model = Answering::of(root);
-        if let Some(prompt) = &prompt {
-            found.push(prompt_hint(text, prompt, model.as_ref()));
-        }
+        found.extend(prompts.iter().map(|prompt| prompt_hint(text, prompt, model.as_ref())));
         if let Some(model) = &model {
-            found.extend(model_hint(model, prompt.as_ref()));
+            found.extend(model_hint(model, &prompts));
         }
         for base in world.bases(path, root).iter().take(1) {
             if let Some(inherited) = base.root() {
@@ -88,28 +86,51 @@ impl Host {
     }
 }
 
-/// The system prompt with its constraints.
+/// The system prompt with its constraints, or one of the messages that stand in its place.
 struct Prompt {
     /// Where the hint stands.
     offset: Span,
     tokens: Tokens,
+    what: &'static str,
 }
 
-fn system_prompt(world: World<'_>, path: &RelPath, root: &Node) -> Option<Prompt> {
-    let prompts = root.get("prompts")?;
-    let Entry { key, value } = prompts.entry("system")?;
-    let template = value.text().or_else(|| value.get("template").and_then(Node::text));
-    let file = value.get("file").and_then(Node::text).and_then(|file| path.parent().join(file).ok());
-    let mut text = match (template, file) {
-        (Some(text), _) => text.to_owned(),
-        (None, Some(file)) => world.host.prompt(world.source, &file)?.text.to_string(),
-        (None, None) => return None,
+fn prompts(world: World<'_>, path: &RelPath, root: &Node) -> Vec<Prompt> {
+    let Some(prompts) = root.get("prompts") else { return Vec::new() };
+    let rules: Vec<&str> =
+        prompts.get("constraints").map(Node::items).unwrap_or_default().iter().filter_map(Node::text).collect();
+    let one = |entry: &Entry, rules: &[&str], what| {
+        let mut text = prompt_text(world, path, &entry.value)?;
+        for rule in rules {
+            text.push_str(rule);
+            text.push('\n');
+        }
+        let offset = entry.key.span.to(entry.value.span);
+        Some(Prompt { offset, tokens: aic_catalog::estimate_tokens(&text), what })
     };
-    for rule in prompts.get("constraints").map(Node::items).unwrap_or_default() {
-        text.push_str(rule.text().unwrap_or(""));
-        text.push('\n');
+    let messages = prompts.get("messages").map(Node::items).unwrap_or_default();
+    if messages.is_empty() {
+        let system =
+            prompts.entry("system").and_then(|entry| one(entry, &rules, "The system prompt with its constraints"));
+        return system.into_iter().collect();
     }
-    Some(Prompt { offset: key.span.to(value.span), tokens: aic_catalog::estimate_tokens(&text) })
+    // The first system message takes the constraints.
+    let mut rules = rules.as_slice();
+    let messages = messages.iter().flat_map(Node::entries).filter_map(|entry| match entry.key.text()? {
+        "system" if rules.is_empty() => one(entry, &[], "This message"),
+        "system" => one(entry, std::mem::take(&mut rules), "This message with the constraints"),
+        "user" | "assistant" => one(entry, &[], "This message"),
+        _ => None,
+    });
+    messages.collect()
+}
+
+/// A prompt in place, under `template`, or of a file.
+fn prompt_text(world: World<'_>, path: &RelPath, node: &Node) -> Option<String> {
+    if let Some(text) = node.text().or_else(|| node.get("template").and_then(Node::text)) {
+        return Some(text.to_owned());
+    }
+    let file = path.parent().join(node.get("file")?.text()?).ok()?;
+    Some(world.host.prompt(world.source, &file)?.text.to_string())
 }
 
 /// The model that answers, as far as its price is known.
@@ -161,15 +182,16 @@ fn prompt_hint(text: &str, prompt: &Prompt, model: Option<&Answering<'_>>) -> Hi
     Hint {
         offset: end_of_first_line(text, prompt.offset),
         label: format!("≈ {count} tokens{} (estimate)", cost.unwrap_or_default()),
-        doc: "The system prompt with its constraints, before variables are filled in: one token for each four bytes. \
-              The price is that of the prompt alone."
-            .into(),
+        doc: format!(
+            "{}, before variables are filled in: one token for each four bytes. The price is that of this text alone.",
+            prompt.what
+        ),
     }
 }
 
-fn model_hint(model: &Answering<'_>, prompt: Option<&Prompt>) -> Option<Hint> {
+fn model_hint(model: &Answering<'_>, prompts: &[Prompt]) -> Option<Hint> {
     let most = model.most?;
-    let input = prompt.map_or(Tokens(0), |prompt| prompt.tokens);
+    let input: Tokens = Tokens(prompts.iter().map(|prompt| prompt.tokens.0).sum());
     Some(Hint {
         offset: model.named.span.end as usize,
         label: format!("≤ {} a call (estimate)", dollars(model.price.of(input, most))),

@@ -1,7 +1,8 @@
 //! What was parsed, kept while its text stays the same: one host answers all requests about the files of a workspace.
 
+use super::heirs::Inheriting;
 use super::symbols::{Occurrence, occurrences};
-use crate::cx::{Cx, Keeper, read};
+use crate::cx::{Cx, Keeper, See, read};
 use crate::load::load_in;
 use crate::tree::{MAX_TEXT, Node, Parsed};
 use crate::{LoadOptions, Loaded};
@@ -18,6 +19,8 @@ pub struct Host {
     docs: Mutex<HashMap<RelPath, Arc<Doc>>>,
     /// Held while a text is parsed: who asks about the same text meanwhile waits for that rather than doing it twice.
     parsing: Mutex<()>,
+    /// What inherits from what, once somebody asked.
+    inheriting: Mutex<Option<Arc<Inheriting>>>,
 }
 
 /// A parsed file.
@@ -54,11 +57,11 @@ impl Host {
 
     /// A document with this text.
     pub(super) fn doc(&self, path: &RelPath, text: &str) -> Arc<Doc> {
-        if let Some(doc) = self.kept(path).filter(|doc| &*doc.text == text) {
+        if let Some(doc) = self.same(path, text) {
             return doc;
         }
         let _parsing = self.parsing.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(doc) = self.kept(path).filter(|doc| &*doc.text == text) {
+        if let Some(doc) = self.same(path, text) {
             return doc;
         }
         // Before the new tree is made, so that there is one of them at a time.
@@ -68,7 +71,7 @@ impl Host {
 
     /// A prompt with this text: it is not parsed as YAML.
     pub(super) fn plain(&self, path: &RelPath, text: &str) -> Arc<Doc> {
-        match self.kept(path).filter(|doc| &*doc.text == text) {
+        match self.same(path, text) {
             Some(doc) => doc,
             None => self.keep(path, text.into(), Parsed { root: None, errors: Vec::new() }),
         }
@@ -86,8 +89,17 @@ impl Host {
         Some(self.plain(path, std::str::from_utf8(&bytes).ok()?))
     }
 
-    fn kept(&self, path: &RelPath) -> Option<Arc<Doc>> {
-        self.docs().get(path).cloned()
+    /// What is kept of a document, if it is of this text.
+    pub(super) fn same(&self, path: &RelPath, text: &str) -> Option<Arc<Doc>> {
+        self.docs().get(path).filter(|doc| &*doc.text == text).cloned()
+    }
+
+    pub(super) fn kept_inheriting(&self) -> Option<Arc<Inheriting>> {
+        self.inheriting.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn keep_inheriting(&self, all: Option<Arc<Inheriting>>) {
+        *self.inheriting.lock().unwrap_or_else(PoisonError::into_inner) = all;
     }
 
     fn docs(&self) -> MutexGuard<'_, HashMap<RelPath, Arc<Doc>>> {
@@ -109,5 +121,9 @@ impl Host {
 impl Keeper for Host {
     fn parsed(&self, path: &RelPath, text: &Arc<str>) -> Arc<Parsed> {
         self.doc(path, text).parsed.clone()
+    }
+
+    fn see_heirs(&self, source: &dyn Source, base: &RelPath, see: See<'_>) {
+        self.see_heirs(source, base, see);
     }
 }

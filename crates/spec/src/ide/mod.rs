@@ -9,6 +9,7 @@ mod cel;
 mod complete;
 mod complete_values;
 mod docs;
+mod heirs;
 mod hints;
 mod host;
 mod hover;

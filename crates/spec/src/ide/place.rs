@@ -2,7 +2,7 @@
 
 use super::probe::MARK;
 use crate::files::{FileKind, file_kind};
-use crate::schema::{COMPOSE, CONTAINER, EXPECTATIONS, GUARDRAIL, Record, Shape, TEST_FILE};
+use crate::schema::{COMPOSE, CONTAINER, EXPECTATIONS, GUARDRAIL, Record, Shape, TEST, TEST_FILE};
 use crate::tree::{Entry, Kind, Node, Style};
 use aic_base::RelPath;
 
@@ -71,20 +71,24 @@ impl<'t> Place<'t> {
 
 /// Finds a place. Trees are at most 64 levels deep.
 pub(super) fn find<'t>(path: &RelPath, root: &'t Node, wanted: Wanted) -> Option<Place<'t>> {
-    walk(root, &[Shape::Record(top(path))], &mut Vec::new(), wanted)
+    walk(root, top(path), &mut Vec::new(), wanted)
 }
 
 /// Shows every key and scalar of a tree: the keys of a map, then what is in it. What aliases stand for is shown where it is written.
 pub(super) fn visit<'t>(path: &RelPath, root: &'t Node, see: &mut dyn FnMut(&Place<'t>)) {
     let mut place = Place { trail: Vec::new(), shapes: Vec::new(), spot: Spot::Value(root) };
-    each(root, &[Shape::Record(top(path))], &mut place, see);
+    each(root, top(path), &mut place, see);
 }
 
-fn top(path: &RelPath) -> &'static Record {
+/// What a document is. A bare list of tests says what a map would have under `tests`.
+fn top(path: &RelPath) -> &'static [Shape] {
+    static TESTS: [Shape; 2] = [Shape::Record(&TEST_FILE), Shape::List(&Shape::Record(&TEST))];
+    static WORKFLOW: [Shape; 1] = [Shape::Record(&COMPOSE)];
+    static SPEC: [Shape; 1] = [Shape::Record(&CONTAINER)];
     match file_kind(path.file_name()) {
-        Some(FileKind::Compose) => &COMPOSE,
-        Some(FileKind::Tests) => &TEST_FILE,
-        _ => &CONTAINER,
+        Some(FileKind::Compose) => &WORKFLOW,
+        Some(FileKind::Tests) => &TESTS,
+        _ => &SPEC,
     }
 }
 

@@ -50,24 +50,26 @@ impl Probe {
         let (before, after, blank, quote) = match (is_toml, taken) {
             (false, As::Key) => {
                 let (blank, rest) = line.bare()?;
-                (if blank { " " } else { "" }, Some((word.end as usize + rest, ": ")), blank, false)
+                (if blank { " " } else { "" }, Some((word.end as usize + rest, ": ".to_owned())), blank, false)
             }
             (false, As::Written) => {
                 let blank = line.ends_a_key();
                 (if blank { " " } else { "" }, None, blank, false)
             }
             (true, As::Key) => {
-                let (_, rest) = line.bare().filter(|(blank, _)| !blank)?;
-                ("", Some((word.end as usize + rest, " = 0")), false, false)
+                let (rest, closed) = line.toml_key()?;
+                ("", Some((word.end as usize + rest, format!(" = 0{closed}"))), false, false)
             }
             (true, As::Written) => {
                 let bare = line.wants_quotes();
-                (if bare { "\"" } else { "" }, bare.then_some((word.end as usize, "\"")), false, bare)
+                let closed = line.toml_value(bare);
+                let after = (!closed.is_empty()).then_some((word.end as usize, closed));
+                (if bare { "\"" } else { "" }, after, false, bare)
             }
         };
         let (start, end) = (word.start as usize, word.end as usize);
         let mut changes: Vec<(Range<usize>, String)> = vec![(start..end, format!("{before}{MARK}"))];
-        changes.extend(after.map(|(at, with)| (at..at, with.to_owned())));
+        changes.extend(after.map(|(at, with)| (at..at, with)));
         let line = start - line.lead.len()..end + line.tail.len();
         let dropped = if is_toml { Vec::new() } else { dispensable(text, offset) };
         let dropped: Vec<_> =
@@ -167,10 +169,81 @@ impl<'t> Line<'t> {
             && (rest.is_empty() || rest.ends_with(['{', '[', ',', '-']))
     }
 
+    /// Of a key of TOML, on a line of its own or in braces: how many bytes after the word belong to it, and what closes the
+    /// brackets that are still open where the line ends there.
+    fn toml_key(&self) -> Option<(usize, String)> {
+        if let Some((_, rest)) = self.bare().filter(|(blank, _)| !blank) {
+            return Some((rest, String::new()));
+        }
+        let open = Open::at_the_end_of(self.lead);
+        let rest = self.tail.len() - self.tail.trim_start_matches(|c| is_word(c) || c == '-').len();
+        let left = self.tail.get(rest..)?.trim_start();
+        let ends = left.is_empty() || left.starts_with([',', '}']);
+        (open.takes_a_key && ends).then(|| (rest, if left.is_empty() { open.closed() } else { String::new() }))
+    }
+
+    /// What has to follow a value of TOML at the end of a line so that it can be read: the other quote, the brackets that
+    /// close. `bare` says that it gets quotes.
+    fn toml_value(&self, bare: bool) -> String {
+        let open = Open::at_the_end_of(self.lead);
+        let mut closed = String::from(if bare { "\"" } else { "" });
+        let several_lines = self.lead.contains("\"\"\"") || self.lead.contains("\'\'\'");
+        if let Some(quote) = open.quote.filter(|quote| !bare && !several_lines && !self.tail.contains(*quote)) {
+            closed.push(quote);
+        } else if !bare && open.quote.is_some() {
+            return closed;
+        }
+        if self.tail.trim().is_empty() {
+            closed.push_str(&open.closed());
+        }
+        closed
+    }
+
     /// Whether it is a value of TOML that no quotes are around.
     fn wants_quotes(&self) -> bool {
         let open = |quote| self.lead.matches(quote).count() % 2 == 1;
         self.lead.contains('=') && !open('"') && !open('\'')
+    }
+}
+
+/// What is open where a part of a line of TOML ends.
+#[derive(Default)]
+struct Open {
+    brackets: Vec<char>,
+    quote: Option<char>,
+    /// Whether a key comes next, or is being written: after `{`, and after a comma in braces.
+    takes_a_key: bool,
+}
+
+impl Open {
+    fn at_the_end_of(text: &str) -> Self {
+        let mut open = Self::default();
+        let mut escaped = false;
+        for c in text.chars() {
+            if let Some(quote) = open.quote {
+                let ends = c == quote && !escaped;
+                escaped = c == '\\' && quote == '"' && !escaped;
+                open.quote = (!ends).then_some(quote);
+                continue;
+            }
+            match c {
+                '"' | '\'' => open.quote = Some(c),
+                '{' | '[' => open.brackets.push(c),
+                '}' | ']' => drop(open.brackets.pop()),
+                _ => {}
+            }
+            open.takes_a_key = match c {
+                '{' => true,
+                ',' => open.brackets.last() == Some(&'{'),
+                ' ' | '\t' | '.' | '-' => open.takes_a_key,
+                c => open.takes_a_key && is_word(c),
+            };
+        }
+        open
+    }
+
+    fn closed(&self) -> String {
+        self.brackets.iter().rev().map(|open| if *open == '{' { '}' } else { ']' }).collect()
     }
 }
 

@@ -2,13 +2,10 @@
 
 use super::host::Host;
 use super::world::World;
-use crate::check::check;
-use crate::cx::{Cx, Doc};
+use crate::cx::Cx;
 use crate::load::{read_doc, read_tree};
-use crate::schema::TEST_FILE;
-use crate::tree::{Entry, Kind, Node, Style};
-use crate::{LoadOptions, Loaded, secrets};
-use aic_base::{RelPath, Source, Span};
+use crate::{LoadOptions, Loaded, lower, secrets};
+use aic_base::{RelPath, Source};
 
 /// The specs that include a file of tests, nearest first. Looked for in its folder, in those above it, and in the
 /// folders directly below those; a spec that lies elsewhere is not found.
@@ -28,7 +25,8 @@ impl Host {
     }
 }
 
-/// Reads a file of tests that no spec includes: keys, values and files are checked, names of tools and models are not.
+/// Reads a file of tests that no spec includes: all but the names of tools, models and
+/// guardrails is checked.
 pub fn load_tests(source: &dyn Source, path: &RelPath, options: &LoadOptions) -> Loaded {
     load_tests_in(Cx::new(source, options), path)
 }
@@ -37,21 +35,20 @@ fn load_tests_in(mut cx: Cx<'_>, path: &RelPath) -> Loaded {
     if let Some(doc) = read_doc(&mut cx, path)
         && let Some(root) = read_tree(&mut cx, &doc)
     {
-        secrets::scan(&mut cx, &doc, &root);
-        check_tests(&mut cx, &doc, &root);
+        lower::tests_alone(&mut cx, &doc, &root);
     }
     let mut diagnostics = std::mem::take(&mut cx.found);
     diagnostics.iter_mut().for_each(|found| secrets::hide(found, &cx.secrets));
     diagnostics.sort_by(|a, b| (a.span, a.code, &a.message).cmp(&(b.span, b.code, &b.message)));
-    Loaded { path: path.clone(), diagnostics, spec: None, files: cx.files, data: cx.data, missing: cx.missing }
-}
-
-/// A bare list of tests is what a map would have under `tests`.
-fn check_tests(cx: &mut Cx<'_>, doc: &Doc, root: &Node) {
-    if root.items().is_empty() {
-        return check(cx, doc, root, &TEST_FILE);
+    // What all tests expect is looked at with each of them.
+    diagnostics.dedup_by(|a, b| a.span == b.span && a.code == b.code && a.message == b.message);
+    Loaded {
+        path: path.clone(),
+        diagnostics,
+        spec: None,
+        files: cx.files,
+        data: cx.data,
+        missing: cx.missing,
+        beside: cx.beside,
     }
-    let key = Node::new(Kind::Str("tests".into()), Span::at(root.span.start as usize), Style::Plain);
-    let entry = Entry { key, value: root.clone() };
-    check(cx, doc, &Node::new(Kind::Map(vec![entry]), root.span, Style::Block), &TEST_FILE);
 }

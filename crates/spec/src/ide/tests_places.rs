@@ -176,6 +176,16 @@ fn a_spec_that_inherits_follows_the_renaming_of_its_base() {
     ];
     let all = renamed(&files, "base.aicontainer.yml", "lookup", 0, "find").unwrap();
     assert_eq!((all.matches("lookup").count(), all.matches("find").count()), (0, 2));
+    let listed = [
+        files[0],
+        ("other.aicontainer.yml", "budget: {steps: 1}\n"),
+        (
+            SPEC,
+            "inherits: [base.aicontainer.yml, ./other.aicontainer.yml]\ntests: [{input: x, expect: [{tool_ran: lookup}]}]\n",
+        ),
+    ];
+    let all = renamed(&listed, "base.aicontainer.yml", "lookup", 0, "find").unwrap();
+    assert_eq!((all.matches("lookup").count(), all.matches("find").count()), (0, 2), "{all}");
 }
 
 #[test]
@@ -385,6 +395,38 @@ fn hints_say_what_a_prompt_costs_and_that_it_is_an_estimate() {
     assert!(found[0].0.ends_with("gpt-4o-mini-2024-07-18"));
     assert_eq!(found[1], ("  system: |".into(), "≈ 1001 tokens · $0.00015 a call (estimate)".into()));
     assert_eq!(labels("model: nobody-knows\nprompts: {system: Hi}\n")[0].1, "≈ 1 tokens (estimate)");
+}
+
+#[test]
+fn each_message_of_a_conversation_has_its_hint_and_a_call_is_all_of_them() {
+    let source = source(&[("p.md", &"x".repeat(40))]);
+    let text = "\
+model: {provider: openai, model: gpt-4o-mini-2024-07-18, max_tokens: 1000}
+prompts:
+  messages:
+    - system: {file: p.md}
+    - {user: \"12345678\"}
+    - assistant: {template: abcd}
+    - {usr: x}
+    - system: again
+  constraints: [be kind.]
+";
+    let found = Host::new().hints(&source, &path(SPEC), text);
+    let shown: Vec<_> = found
+        .iter()
+        .map(|hint| (text[..hint.offset].lines().last().unwrap().trim(), hint.label.split(' ').nth(1).unwrap()))
+        .collect();
+    let model = "model: {provider: openai, model: gpt-4o-mini-2024-07-18";
+    assert_eq!(
+        shown,
+        [
+            (model, "$0.00060"),
+            ("- system: {file: p.md}", "13"),
+            ("- {user: \"12345678\"", "2"),
+            ("- assistant: {template: abcd}", "1"),
+            ("- system: again", "2"),
+        ]
+    );
 }
 
 #[test]

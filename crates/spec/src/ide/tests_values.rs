@@ -221,3 +221,41 @@ fn no_spec_is_offered_as_a_database() {
     let found = labels("tools: {allowed: [{name: a, run: {sql: $0}}]}\n");
     assert!(found.contains(&"sqlite:t/".to_owned()) && !found.iter().any(|label| label.ends_with(".yml")), "{found:?}");
 }
+
+/// What is offered first in a document of this name.
+fn first(name: &str, marked: &str) -> Vec<String> {
+    let offset = marked.find("$0").expect("a cursor");
+    let text = marked.replacen("$0", "", 1);
+    let found = complete(&source(), &RelPath::new(name).unwrap(), &text, offset);
+    found.into_iter().map(|offer| offer.label).collect()
+}
+
+#[test]
+fn toml_is_completed_where_quotes_and_brackets_are_still_open() {
+    for (marked, wanted) in [
+        ("model = \"gpt$0", "gpt-4o-2024-08-06"),
+        ("model = 'gpt$0\n[prompts]\nsystem = 'x'\n", "gpt-4o-2024-08-06"),
+        ("[[guardrails.runtime]]\nname = \"$0\n", "rate_limit"),
+        ("budget = {st$0}\n", "steps"),
+        ("budget = {st$0\n", "steps"),
+        ("budget = { cost = 1, $0 }\n", "steps"),
+        ("[[tests]]\nname = \"a\"\nexpect = [{con$0\n", "contains"),
+        ("[[tests]]\nname = \"a\"\nexpect = [\n  {con$0}\n]\n", "contains"),
+        ("[[tests]]\nname = \"a\"\nexpect = [\"same$0\n", "same_output"),
+        ("[pro$0", "prompts"),
+        ("[[te$0\n", "tests"),
+        ("[prompts]\nsystem = \"${$0\n", "INPUT"),
+        ("[prompts]\nsystem = \"\"\"${$0\n\"\"\"\n", "INPUT"),
+    ] {
+        let found = first("a.aicontainer.toml", marked);
+        assert!(found.iter().any(|label| label == wanted), "{marked}: {found:?}");
+    }
+    assert!(first("a.aicontainer.toml", "name = \"a\" $0\n").is_empty());
+}
+
+#[test]
+fn a_bare_list_of_tests_is_one_of_tests() {
+    let found = first("a.aictest.yml", "- name: a\n  $0\n");
+    assert!(found.iter().any(|label| label == "expect"), "{found:?}");
+    assert!(first("a.aictest.yml", "- name: a\n  expect: [$0]\n").iter().any(|label| label == "contains"));
+}

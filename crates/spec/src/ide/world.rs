@@ -4,6 +4,7 @@ use super::host::{Doc, Host};
 use super::place::Spot;
 use super::place::visit;
 use crate::files::{FileKind, file_kind, find_specs, glob, is_glob, is_spec_file};
+use crate::inherit::is_file;
 use crate::schema::Shape;
 use crate::tree::{Node, place_in_scalar};
 use aic_base::{RelPath, Source, Span};
@@ -13,7 +14,7 @@ use std::sync::Arc;
 const MAX_BASES: usize = 16;
 
 /// How many specs are looked into for one that names a file, and how many files one of them may bring in.
-const MAX_SPECS: usize = 500;
+pub(super) const MAX_SPECS: usize = 500;
 const MAX_FILES: usize = 500;
 
 /// Parsed files, and where others are read from.
@@ -52,16 +53,17 @@ impl<'a> World<'a> {
         Self { host, source }
     }
 
-    /// The bases of a spec, the nearest first. A cycle ends where it closes.
+    /// The bases of a spec, those first whose word counts: of a list the last with its own bases, then the one before. A
+    /// cycle ends where it closes.
     pub(super) fn bases(&self, path: &RelPath, root: &Node) -> Vec<Arc<Doc>> {
         let mut bases: Vec<Arc<Doc>> = Vec::new();
-        let mut next = base_of(path, root);
-        while let Some(base) = next.take() {
-            if base == *path || bases.len() >= MAX_BASES || bases.iter().any(|doc| doc.path == base) {
-                break;
+        let mut open = bases_of(path, root);
+        while let Some(base) = open.pop().filter(|_| bases.len() < MAX_BASES) {
+            if base == *path || bases.iter().any(|doc| doc.path == base) {
+                continue;
             }
-            let Some(doc) = self.host.file(self.source, &base) else { break };
-            next = doc.root().and_then(|root| base_of(&doc.path, root));
+            let Some(doc) = self.host.file(self.source, &base) else { continue };
+            open.extend(doc.root().map(|root| bases_of(&doc.path, root)).unwrap_or_default());
             bases.push(doc);
         }
         bases
@@ -140,23 +142,26 @@ impl<'a> World<'a> {
             }
         }
         let mut unit = vec![doc.clone()];
-        for spec in specs {
-            push(&mut unit, spec.clone());
-            for named in paths_of(&spec) {
-                match named.role {
-                    Some(Role::Tests) => {
-                        for path in glob(self.source, &named.path).iter().take(MAX_FILES) {
-                            self.host.file(self.source, path).into_iter().for_each(|doc| push(&mut unit, doc));
-                        }
+        specs.into_iter().for_each(|spec| self.with_files(&mut unit, spec));
+        unit
+    }
+
+    /// Adds a spec with its tests and prompts.
+    pub(super) fn with_files(&self, unit: &mut Vec<Arc<Doc>>, spec: Arc<Doc>) {
+        push(unit, spec.clone());
+        for named in paths_of(&spec) {
+            match named.role {
+                Some(Role::Tests) => {
+                    for path in glob(self.source, &named.path).iter().take(MAX_FILES) {
+                        self.host.file(self.source, path).into_iter().for_each(|doc| push(unit, doc));
                     }
-                    Some(Role::Prompt) if !named.is_glob => {
-                        self.host.prompt(self.source, &named.path).into_iter().for_each(|doc| push(&mut unit, doc));
-                    }
-                    _ => {}
                 }
+                Some(Role::Prompt) if !named.is_glob => {
+                    self.host.prompt(self.source, &named.path).into_iter().for_each(|doc| push(unit, doc));
+                }
+                _ => {}
             }
         }
-        unit
     }
 }
 
@@ -166,14 +171,18 @@ fn push(docs: &mut Vec<Arc<Doc>>, doc: Arc<Doc>) {
     }
 }
 
-/// The base that a spec names by a path; a registry's is out of reach here.
-pub(super) fn base_of(path: &RelPath, root: &Node) -> Option<RelPath> {
-    let text = root.get("inherits")?.as_str()?;
-    is_path(text).then(|| path.parent().join(text).ok()).flatten()
+/// The bases that a spec names by a path; a registry's are out of reach here.
+pub(super) fn bases_of(path: &RelPath, root: &Node) -> Vec<RelPath> {
+    let Some(node) = root.get("inherits") else { return Vec::new() };
+    let one = std::slice::from_ref(node);
+    let named = if node.items().is_empty() { one } else { node.items() };
+    let texts = named.iter().filter_map(Node::as_str).filter(|text| is_path(text));
+    texts.filter_map(|text| path.parent().join(text).ok()).collect()
 }
 
+/// Whether what is inherited from is a file.
 pub(super) fn is_path(text: &str) -> bool {
-    text.starts_with("./") || text.starts_with("../")
+    is_file(text) && !text.contains(char::is_whitespace)
 }
 
 /// The paths that a document names, in its order.

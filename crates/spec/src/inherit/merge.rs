@@ -120,7 +120,10 @@ impl Merger {
     }
 
     fn maps(&mut self, base: &Node, child: &Node, path: &mut Vec<String>) -> Node {
-        let base = without_what_the_child_replaces(base, child, path);
+        let mut base = without_what_the_child_replaces(base, child, path);
+        if matches!(path.as_slice(), [top] if top == "prompts") {
+            self.conversation_replaces_prompts(&mut base, child, path);
+        }
         let mut merged: Vec<Entry> = Vec::new();
         let of_child: HashMap<_, _> = child.entries().iter().map(|entry| (entry.key.key_text(), entry)).collect();
         let of_base: HashSet<_> = base.entries().iter().map(|entry| entry.key.key_text()).collect();
@@ -156,6 +159,23 @@ impl Merger {
             merged.push(entry.clone());
         }
         Node { kind: Kind::Map(merged), ..child.clone() }
+    }
+
+    /// A whole conversation stands in place of the base's system and user prompts; what the input must pass stays.
+    fn conversation_replaces_prompts(&mut self, base: &mut Node, child: &Node, path: &mut Vec<String>) {
+        let Some(messages) = child.entry("messages").filter(|entry| !entry.value.items().is_empty()) else { return };
+        for key in ["system", "user"] {
+            let Some(mut replaced) = long::take(base, key).filter(|replaced| !replaced.value.is_null()) else {
+                continue;
+            };
+            path.push(key.to_owned());
+            self.removed(&replaced.value, messages.key.span, path);
+            path.pop();
+            keep(&mut replaced.value, &["validation"]);
+            if let (Kind::Map(entries), true) = (&mut base.kind, !replaced.value.entries().is_empty()) {
+                entries.push(replaced);
+            }
+        }
     }
 
     fn named(&mut self, base: &Node, child: &Node, path: &mut Vec<String>) -> Node {

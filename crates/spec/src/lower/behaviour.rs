@@ -13,7 +13,7 @@ use crate::inherit::BaseTests;
 use crate::load::{read_doc, read_tree};
 use crate::schema::TEST_FILE;
 use crate::secrets;
-use crate::tree::{Entry, Kind, Node};
+use crate::tree::{Entry, Kind, Node, Style};
 use crate::typed::{CaseSource, Confirmation, HistoryTurn, MinPassRate, Mock, TestDef, TestInput, Turn, User};
 use crate::words::{did_you_mean, nearest, shown};
 use aic_base::{RelPath, Span, Timestamp};
@@ -80,8 +80,30 @@ pub(super) fn tests(cx: &mut Cx<'_>, doc: &Doc, root: &Node, inherited: &[BaseTe
             }
         }
     }
+    told_apart(cx, &tests);
+    tests
+}
+
+/// The tests of a file that no spec includes: what their names mean only such a spec could tell.
+pub(super) fn alone(cx: &mut Cx<'_>, file: &Doc, root: &Node) -> Vec<TestDef> {
+    let names = Names {
+        tools: Vec::new(),
+        blocked: Vec::new(),
+        models: Vec::new(),
+        guardrails: Vec::new(),
+        variants: Vec::new(),
+        documents: Vec::new(),
+        open: true,
+    };
+    let tests = of_file(cx, file, root, &[], &names);
+    told_apart(cx, &tests);
+    tests
+}
+
+/// Results are kept by the name of a test.
+fn told_apart(cx: &mut Cx<'_>, tests: &[TestDef]) {
     let mut seen: HashMap<String, (RelPath, Span)> = HashMap::new();
-    for test in &tests {
+    for test in tests {
         if let Some((file, span)) = seen.get(&test.name) {
             let message =
                 format!("a test `{}` stands here twice: their results cannot be told apart", shown(&test.name));
@@ -91,7 +113,6 @@ pub(super) fn tests(cx: &mut Cx<'_>, doc: &Doc, root: &Node, inherited: &[BaseTe
             seen.insert(test.name.clone(), (test.file.clone(), test.span));
         }
     }
-    tests
 }
 
 /// `files:` of a list of tests: every file that matches, each once.
@@ -119,43 +140,36 @@ fn included(
         }
         let Some(file) = read_doc(cx, &path) else { continue };
         let Some(root) = read_tree(cx, &file) else { continue };
-        secrets::scan(cx, &file, &root);
-        // A file of tests is a map; a bare list of tests says the same.
-        let tests_of_file = match &root.kind {
-            Kind::Seq(items) => {
-                let wrapped = Node::new(
-                    Kind::Map(vec![Entry {
-                        key: Node::new(
-                            Kind::Str("tests".into()),
-                            Span::at(root.span.start as usize),
-                            crate::tree::Style::Plain,
-                        ),
-                        value: Node::clone(&root),
-                    }]),
-                    root.span,
-                    root.style,
-                );
-                check(cx, &file, &wrapped, &TEST_FILE);
-                items.as_slice()
-            }
-            _ => {
-                check(cx, &file, &root, &TEST_FILE);
-                root.get("tests").map(Node::items).unwrap_or_default()
-            }
-        };
-        let mut layers: Vec<(&Doc, &Node)> = root.get("test_defaults").map(|node| (&file, node)).into_iter().collect();
-        layers.extend(defaults);
-        for (at, node) in tests_of_file.iter().enumerate() {
-            if let Some(entry) = node.entry("files") {
-                cx.report(file.find(
-                    BAD_TEST,
-                    entry.key.span,
-                    "a file of tests includes no others: name them in the spec",
-                ));
-                continue;
-            }
-            tests.extend(test(cx, &file, node, &layers, names, at));
+        tests.extend(of_file(cx, &file, &root, defaults, names));
+    }
+    tests
+}
+
+/// What a file of tests says. It is a map; a bare list of tests says the same.
+fn of_file(cx: &mut Cx<'_>, file: &Doc, root: &Node, defaults: &[(&Doc, &Node)], names: &Names) -> Vec<TestDef> {
+    secrets::scan(cx, file, root);
+    let tests_of_file = match &root.kind {
+        Kind::Seq(items) => {
+            let key = Node::new(Kind::Str("tests".into()), Span::at(root.span.start as usize), Style::Plain);
+            let wrapped = Kind::Map(vec![Entry { key, value: Node::clone(root) }]);
+            check(cx, file, &Node::new(wrapped, root.span, root.style), &TEST_FILE);
+            items.as_slice()
         }
+        _ => {
+            check(cx, file, root, &TEST_FILE);
+            root.get("tests").map(Node::items).unwrap_or_default()
+        }
+    };
+    let mut layers: Vec<(&Doc, &Node)> = root.get("test_defaults").map(|node| (file, node)).into_iter().collect();
+    layers.extend(defaults);
+    let mut tests = Vec::new();
+    for (at, node) in tests_of_file.iter().enumerate() {
+        if let Some(entry) = node.entry("files") {
+            let message = "a file of tests includes no others: name them in the spec";
+            cx.report(file.find(BAD_TEST, entry.key.span, message));
+            continue;
+        }
+        tests.extend(test(cx, file, node, &layers, names, at));
     }
     tests
 }

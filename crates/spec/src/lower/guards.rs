@@ -226,7 +226,18 @@ fn judge(cx: &mut Cx<'_>, doc: &Doc, guard: &Written<'_>) {
         Ok(compiled) => return has_something_to_judge(cx, doc, guard, &compiled),
         Err(problems) => problems,
     };
+    // Where a name is a slip, what stands under it is not known to be wrong; and the other way about, where a key is.
+    let slip = problems.iter().any(|problem| matches!(problem.at, ProblemAt::Name) && problem.suggestion.is_some());
+    let meant_to_judge =
+        |key: &str| guard.node.entry(key).is_some() && nearest(key, ["use", "condition", "script", "wasm"]).is_some();
+    let misspelt = |problem: &Problem| matches!(&problem.at, ProblemAt::Param(key) if !slip && meant_to_judge(key));
+    let judges = problems.iter().any(misspelt);
     for problem in problems {
+        match problem.at {
+            ProblemAt::Param(_) if slip => continue,
+            ProblemAt::Name if judges => continue,
+            _ => {}
+        }
         let finding = match &problem.at {
             ProblemAt::Name => {
                 doc.find(UNKNOWN_GUARDRAIL, guard.name.span, &*problem.message).fix(meant(doc, guard.name, &problem))
@@ -238,7 +249,7 @@ fn judge(cx: &mut Cx<'_>, doc: &Doc, guard: &Written<'_>) {
             ProblemAt::Condition(inside) => {
                 let Some(node) = guard.node.get("condition") else { continue };
                 // About the condition as a whole: a built-in that takes none.
-                if inside.is_empty() && !guard.def.condition.as_deref().unwrap_or("").is_empty() {
+                if *inside == Span::default() && !guard.def.condition.as_deref().unwrap_or("").is_empty() {
                     cx.report(doc.find(BAD_GUARDRAIL, key_span(guard, "condition"), &*problem.message));
                     continue;
                 }

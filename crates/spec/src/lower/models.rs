@@ -1,7 +1,8 @@
 //! `models:` and `model:` to models, with what the catalog knows of them.
 
 use super::read::{duration, list, text};
-use crate::codes::{BAD_VALUE, MISSING_KEY, NO_MODEL, NO_PROVIDER, RETIRED_MODEL, UNPINNED_MODEL};
+use crate::Diagnostic;
+use crate::codes::{BAD_VALUE, MISSING_KEY, NO_MODEL, NO_PROVIDER, RETIRED_MODEL, SYNTAX, UNPINNED_MODEL};
 use crate::cx::{Cx, Doc};
 use crate::tree::{Kind, Node};
 use crate::typed::{As, ModelSpec, Models, Pricing, Provider, Replay, Timeouts};
@@ -29,8 +30,11 @@ pub(super) fn models(cx: &mut Cx<'_>, doc: &Doc, root: &Node, inherits: bool) ->
             models.named.insert(name.to_owned(), model);
         }
     }
+    // Of a text that is broken it may be the line that could not be read.
+    let broken = |found: &Diagnostic| found.code == SYNTAX && found.file == doc.path;
     if !models.named.contains_key("primary")
         && !inherits
+        && !cx.found.iter().any(broken)
         && !was_meant(cx, doc, root)
         && matches!(root.kind, Kind::Map(_))
     {

@@ -44,6 +44,13 @@ pub(super) fn prompts(cx: &mut Cx<'_>, doc: &Doc, root: &Node, inherits: bool) -
         let message = "`messages` stands in place of `system` and `user`: remove one of the two";
         cx.report(doc.find(BAD_VALUE, entry.key.span, message).related(&doc.path, other.key.span, "the other one"));
     }
+    let has_system = prompts.messages.iter().any(|message| message.role == Role::System);
+    if let (Some(entry), Some(messages)) = (node.entry("constraints"), node.entry("messages"))
+        && !(prompts.messages.is_empty() || has_system || prompts.constraints.is_empty())
+    {
+        let message = "`constraints` are appended to the system prompt, and these `messages` have none: begin them with `{system: …}`";
+        cx.report(doc.find(BAD_VALUE, entry.key.span, message).related(&doc.path, messages.key.span, "the messages"));
+    }
     for entry in node.get("variants").map(Node::entries).unwrap_or_default() {
         let Some(name) = entry.key.text() else { continue };
         let variant = match &entry.value.kind {

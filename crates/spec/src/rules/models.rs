@@ -31,6 +31,12 @@ fn facts(model: &ModelSpec) -> Option<&'static ModelFacts> {
     aic_catalog::find(Some(model.provider?.as_str()), &model.model)
 }
 
+/// Whether a model charges, as far as is known, and nothing says how much.
+pub(super) fn has_no_price(model: &ModelSpec) -> bool {
+    let real = model.provider.is_some_and(|provider| !matches!(provider, Provider::Scripted | Provider::Replay));
+    real && facts(model).is_none() && model.pricing.is_none()
+}
+
 fn one(cx: &mut Cx<'_>, whole: &Whole<'_>, model: &ModelSpec, node: &Node, cap: Option<Span>) {
     let name = node.get("model").unwrap_or(node);
     let known = facts(model);
@@ -70,9 +76,7 @@ fn one(cx: &mut Cx<'_>, whole: &Whole<'_>, model: &ModelSpec, node: &Node, cap: 
         let fix = meant.map(|meant| whole.doc.replacing(said, &format!("{}/{meant}", stands.provider)));
         cx.report(whole.doc.find(UNKNOWN_MODEL, said.span, message).fix(fix));
     }
-    let priced = known.is_some() || model.pricing.is_some();
-    let real = model.provider.is_some_and(|provider| !matches!(provider, Provider::Scripted | Provider::Replay));
-    if let (true, false, Some(cap)) = (real, priced, cap) {
+    if let (true, Some(cap)) = (has_no_price(model), cap) {
         let message = format!(
             "nothing says what `{}` costs, and this spec caps cost: a call is refused until it has a `pricing`",
             shown(&model.model)
@@ -98,7 +102,7 @@ fn one(cx: &mut Cx<'_>, whole: &Whole<'_>, model: &ModelSpec, node: &Node, cap: 
 }
 
 /// Where the spec caps what the answering models may cost.
-fn cap(whole: &Whole<'_>) -> Option<Span> {
+pub(super) fn cap(whole: &Whole<'_>) -> Option<Span> {
     if let Some(cost) = whole.at(&["budget", "cost"]) {
         return Some(cost.span);
     }

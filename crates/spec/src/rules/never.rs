@@ -3,7 +3,7 @@
 use super::Whole;
 use crate::codes::NEVER_PASSES;
 use crate::cx::Cx;
-use crate::typed::{Expect, TestInput, ToolSpec};
+use crate::typed::{Expect, TestDef, TestInput, ToolSpec};
 use crate::{Diagnostic, words::shown};
 use aic_base::Action;
 use aic_guard::{Guard, GuardKind, NameGlob};
@@ -11,16 +11,25 @@ use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
 pub(super) fn check(cx: &mut Cx<'_>, whole: &Whole<'_>) {
-    let ends = Ends::of(whole);
-    for test in whole.spec.tests.iter().filter(|test| test.skip.is_none()) {
-        judge(cx, &test.expect, &ends);
+    judge_all(cx, &whole.spec.tests, &Ends::of(whole));
+}
+
+/// Tests without a spec: anything may stop a run there.
+pub(crate) fn alone(cx: &mut Cx<'_>, tests: &[TestDef]) {
+    judge_all(cx, tests, &Ends { can_block: true, can_ask: true, ..Ends::default() });
+}
+
+fn judge_all(cx: &mut Cx<'_>, tests: &[TestDef], ends: &Ends) {
+    for test in tests.iter().filter(|test| test.skip.is_none()) {
+        judge(cx, &test.expect, ends);
         if let TestInput::Turns(turns) = &test.input {
-            turns.iter().for_each(|turn| judge(cx, &turn.expect, &ends));
+            turns.iter().for_each(|turn| judge(cx, &turn.expect, ends));
         }
     }
 }
 
 /// What of a spec can end a run, or stop a call.
+#[derive(Default)]
 struct Ends {
     /// What `tools.blocked` says of names.
     blocked: Vec<NameGlob>,
@@ -92,7 +101,7 @@ fn judge(cx: &mut Cx<'_>, expect: &[Expect], ends: &Ends) {
         if said.contains(&one.span) {
             continue;
         }
-        if let Some(why) = alone(one, ends) {
+        if let Some(why) = by_itself(one, ends) {
             said.insert(one.span);
             report(cx, one, None, why);
             continue;
@@ -121,7 +130,7 @@ fn flatten(one: &Expect, all: &mut Vec<Expect>, depth: usize) {
 }
 
 /// The expectations of a group.
-fn inner(group: &Expect) -> Option<Vec<Expect>> {
+pub(super) fn inner(group: &Expect) -> Option<Vec<Expect>> {
     let items = group.value.as_array()?.iter().take(50).filter_map(|item| {
         let (kind, value) = match item {
             Value::String(kind) => (kind.clone(), Value::Null),
@@ -151,7 +160,7 @@ fn has_variables(value: &Value) -> bool {
 }
 
 /// What cannot hold by itself.
-fn alone(expect: &Expect, ends: &Ends) -> Option<String> {
+fn by_itself(expect: &Expect, ends: &Ends) -> Option<String> {
     let (value, blocked) = (&expect.value, &ends.blocked);
     if has_variables(value) {
         return None;
@@ -161,7 +170,7 @@ fn alone(expect: &Expect, ends: &Ends) -> Option<String> {
         "tool_ran" => ran(value, blocked).or_else(|| count(value)),
         "tool_called" | "guardrail" => count(value),
         // Each of the choices fails by itself.
-        "any_of" => inner(expect)?.iter().map(|one| alone(one, ends)).collect::<Option<Vec<_>>>()?.pop(),
+        "any_of" => inner(expect)?.iter().map(|one| by_itself(one, ends)).collect::<Option<Vec<_>>>()?.pop(),
         "that" if value.as_str().is_some_and(|text| text.trim() == "false") || value == &Value::Bool(false) => {
             Some("false is never true".into())
         }

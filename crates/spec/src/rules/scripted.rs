@@ -2,7 +2,7 @@
 
 use super::Whole;
 use crate::Template;
-use crate::codes::{BAD_VALUE, MISSING_KEY, UNDEFINED_VARIABLE, UNKNOWN_TOOL, UNREACHABLE_RULE};
+use crate::codes::{BAD_TEMPLATE, BAD_VALUE, MISSING_KEY, UNDEFINED_VARIABLE, UNKNOWN_TOOL, UNREACHABLE_RULE};
 use crate::cx::Cx;
 use crate::lower::read::list;
 use crate::tree::{Kind, Node};
@@ -121,7 +121,11 @@ fn filled(cx: &mut Cx<'_>, whole: &Whole<'_>, reply: &Node, caught: &BTreeSet<St
         stack.extend(node.items());
         stack.extend(node.entries().iter().map(|entry| &entry.value));
         let Some(text) = node.as_str().filter(|text| text.contains("${")) else { continue };
-        for variable in Template::parse(text).variables().take(50) {
+        let (template, errors) = Template::parse_strict(text);
+        for error in errors.into_iter().take(50) {
+            cx.report(whole.doc.find_inside(BAD_TEMPLATE, node, error.span, error.message));
+        }
+        for variable in template.variables().take(50) {
             let name = variable.name.as_str();
             let (message, meant) = if let Some(group) = name.strip_prefix("match.") {
                 if caught.contains(group) {

@@ -5,8 +5,9 @@ use crate::cx::{Cx, Doc};
 use crate::tree::Node;
 
 /// Short and long: the short key, and the path of the long one.
-const PAIRS: [(&[&str], &[&str]); 4] = [
+const PAIRS: [(&[&str], &[&str]); 5] = [
     (&["model"], &["models", "primary"]),
+    (&["model", "name"], &["model", "model"]),
     (&["context", "max_tokens"], &["context", "window", "max_tokens"]),
     (&["context", "memory_type"], &["context", "memory", "type"]),
     (&["context", "retention"], &["context", "session", "retention"]),

@@ -3,7 +3,7 @@
 use super::Whole;
 use crate::Template;
 use crate::codes::UNUSED_VARIABLE;
-use crate::cx::Cx;
+use crate::cx::{Cx, Goes};
 use crate::lower::prompts::BUILT_IN;
 use crate::tree::Node;
 use crate::words::shown;
@@ -37,12 +37,32 @@ pub(super) fn unused(cx: &mut Cx<'_>, whole: &Whole<'_>) {
             note(text);
         }
     }
-    for entry in declared.entries() {
-        let Some(name) = entry.key.text() else { continue };
-        // Declaring `ENV` gives it a default; the other built-in names are a finding of their own.
-        if BUILT_IN.contains(&name) || used.contains(name) || !prompts.variables.contains_key(name) {
-            continue;
-        }
+    let mut unused: Vec<_> = declared
+        .entries()
+        .iter()
+        .filter_map(|entry| Some((entry, entry.key.text()?)))
+        // Declaring `ENV` gives it a default; the other built-in names are a finding of their own. What a base declares is
+        // found where the base is checked.
+        .filter(|(entry, name)| {
+            !BUILT_IN.contains(name)
+                && !used.contains(*name)
+                && prompts.variables.contains_key(*name)
+                && *whole.doc.file_of(entry.key.span) == whole.doc.path
+        })
+        .collect();
+    // Only now, for they have to be looked for: specs that inherit this one may use what it declares.
+    if let Some(keeper) = cx.keeper.filter(|_| !unused.is_empty()) {
+        let beside = &mut cx.beside;
+        keeper.see_heirs(cx.source, &whole.doc.path, &mut |path, text| {
+            beside.insert(path.clone());
+            if text.contains("${") {
+                let template = Template::parse(text);
+                unused.retain(|(_, name)| !template.variables().any(|variable| variable.name == *name));
+            }
+            if unused.is_empty() { Goes::NoFurther } else { Goes::On }
+        });
+    }
+    for (entry, name) in unused {
         let message = format!(
             "`{}` is declared and nothing uses it: write `${{{0}}}` where it belongs, or remove it",
             shown(name)

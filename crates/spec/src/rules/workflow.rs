@@ -124,7 +124,10 @@ fn outputs(cx: &mut Cx<'_>, doc: &Doc, item: &Node, node: &Node, steps: &BTreeMa
             );
             cx.report(doc.find_inside(BAD_WORKFLOW, node, name.range().into(), message));
         }
-        let Some(part) = found.get(2).filter(|part| !matches!(part.as_str(), "output" | "outcome")) else { continue };
+        // What a condition says of a step was judged where it was compiled.
+        let is_condition = item.get("when").is_some_and(|when| std::ptr::eq(when, node));
+        let part = found.get(2).filter(|part| !is_condition && !matches!(part.as_str(), "output" | "outcome"));
+        let Some(part) = part else { continue };
         let meant = nearest(part.as_str(), ["output", "outcome"]);
         let message =
             format!("a step has `output` and `outcome`, no `{}`{}", shown(part.as_str()), did_you_mean(meant));

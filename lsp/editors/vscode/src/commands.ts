@@ -4,7 +4,7 @@ import * as path from "node:path";
 import * as vscode from "vscode";
 import { run, type Ran } from "./aic";
 import { isTrusted, type Server } from "./server";
-import { testAt } from "./spec";
+import { LANGUAGES, testAt } from "./spec";
 import type { StatusBar } from "./statusBar";
 import { chooseSpec, saveBelow, specOf } from "./target";
 
@@ -67,7 +67,7 @@ function program({ server }: House): string | undefined {
 
 async function runTest(house: House): Promise<void> {
   const editor = vscode.window.activeTextEditor;
-  if (!editor || editor.document.languageId !== "aicontainer") {
+  if (!editor || !LANGUAGES.includes(editor.document.languageId)) {
     void vscode.window.showInformationMessage("Open a spec and put the cursor into one of its tests.");
     return;
   }

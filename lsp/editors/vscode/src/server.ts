@@ -7,6 +7,7 @@ import * as vscode from "vscode";
 import { LanguageClient, RevealOutputChannelOn, State } from "vscode-languageclient/node";
 import { run } from "./aic";
 import { explainMissing, findBinary, type Found, type Machine, type Origin } from "./binary";
+import { LANGUAGES } from "./spec";
 import type { ServerState } from "./status";
 import { saveBelow } from "./target";
 
@@ -133,11 +134,13 @@ export class Server implements vscode.Disposable {
       "AIContainer",
       { command: found.file, args: ["lsp", ...extraArgs] },
       {
-        // Prompts are Markdown, and specs may be TOML: their unsaved text counts too. The server looks only at those
-        // that are specs or that a spec names.
+        // Prompts are Markdown: their unsaved text counts too. The server looks only at those that a spec names. A spec
+        // in TOML may have the language of another extension.
         documentSelector: [
-          { scheme: "file", language: "aicontainer" },
-          { scheme: "untitled", language: "aicontainer" },
+          ...LANGUAGES.flatMap((language) => [
+            { scheme: "file", language },
+            { scheme: "untitled", language },
+          ]),
           { scheme: "file", language: "markdown" },
           { scheme: "file", pattern: "**/{aicontainer,.aicontainer,*.aicontainer,*.ai,*.aictest}.toml" },
         ],

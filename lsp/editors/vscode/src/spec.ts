@@ -1,6 +1,9 @@
 // What the extension itself must know of the language: which files are specs, and which test the cursor is in.
 // Everything else is the server's.
 
+/** The ids of the language: in YAML, and in TOML. */
+export const LANGUAGES: readonly string[] = ["aicontainer", "aicontainer-toml"];
+
 /** Whether a file of this name is a spec or a workflow (not a file of tests only). */
 export function isSpecName(name: string): boolean {
   const stem = /^(.*)\.(?:yml|yaml|toml)$/.exec(name)?.[1];

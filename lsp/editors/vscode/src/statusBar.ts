@@ -4,6 +4,7 @@ import * as path from "node:path";
 import * as vscode from "vscode";
 import { run } from "./aic";
 import type { Server } from "./server";
+import { LANGUAGES } from "./spec";
 import { specOf } from "./target";
 import { readVerdict, statusText, type Verdict } from "./status";
 
@@ -90,7 +91,7 @@ export class StatusBar implements vscode.Disposable {
     this.item.tooltip = this.spec ? `${path.basename(this.spec)}\n${shown.tooltip}` : shown.tooltip;
     this.item.backgroundColor =
       shown.mark === "none" ? undefined : new vscode.ThemeColor(`statusBarItem.${shown.mark}Background`);
-    const ours = vscode.window.activeTextEditor?.document.languageId === "aicontainer";
+    const ours = LANGUAGES.includes(vscode.window.activeTextEditor?.document.languageId ?? "");
     if (ours || this.spec || shown.mark !== "none") this.item.show();
     else this.item.hide();
   }
