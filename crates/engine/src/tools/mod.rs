@@ -28,7 +28,7 @@ use crate::container::{Container, ContainerError};
 use crate::data::Data;
 use crate::options::{Effects, RunOptions};
 use crate::scripts::{Code, ScriptJob, Scripts};
-use aic_guard::{BlockedPattern, Condition, NameGlob, Place};
+use aic_guard::{BlockedPattern, Condition, NameGlob, Place, SqlPolicy};
 use aic_model::{NoKeys, ToolCall, ToolDef};
 use aic_spec::{Blocked, Database, Effect, Room, Run, Server, Spec, ToolSpec, Tools};
 use fill::Values;
@@ -36,7 +36,9 @@ use indexmap::IndexMap;
 use mock::MockAnswer;
 use rooms::Started;
 use serde_json::{Value, json};
+use sql::sqlite::{Around, Kept};
 use sql::{SqlError, SqlJob, SqlOutcome};
+use std::sync::Arc;
 
 /// The most bytes of a result that the model is shown.
 const MAX_RESULT: usize = 256 * 1024;
@@ -47,6 +49,8 @@ pub(crate) struct Toolbox {
     tools: IndexMap<String, Tool>,
     globs: Vec<NameGlob>,
     patterns: Vec<(String, BlockedPattern)>,
+    /// What its tools have open.
+    kept: Arc<Kept>,
 }
 
 /// One tool, compiled.
@@ -56,6 +60,8 @@ pub(crate) struct Tool {
     schema: jsonschema::Validator,
     /// When a person must agree; none means always, where the spec asks for it at all.
     pub confirm_when: Option<Condition>,
+    /// What its statements may do, where it is a database's.
+    policy: Arc<SqlPolicy>,
 }
 
 /// What a call that passed is to do.
@@ -99,7 +105,8 @@ impl Toolbox {
                     let messages: Vec<_> = problems.into_iter().map(|problem| problem.message).collect();
                     wrong(&spec.name, format!("`confirm.when`: {}", messages.join("; ")))
                 })?;
-            all.insert(spec.name.clone(), Tool { spec: spec.clone(), schema, confirm_when });
+            let policy = Arc::new(sql::policy(spec));
+            all.insert(spec.name.clone(), Tool { spec: spec.clone(), schema, confirm_when, policy });
         }
         let (mut globs, mut patterns) = (Vec::new(), Vec::new());
         for blocked in &tools.blocked {
@@ -113,7 +120,7 @@ impl Toolbox {
                 }
             }
         }
-        Ok(Self { tools: all, globs, patterns })
+        Ok(Self { tools: all, globs, patterns, kept: Arc::default() })
     }
 
     /// What the model is offered: every allowed tool that no glob blocks.
@@ -161,7 +168,7 @@ impl Toolbox {
             Some(Run::Shell(run)) => Job::Program(rooms::shell(run, &arguments_only(&call.args))?),
             Some(Run::Mcp { .. }) => Job::Mcp,
             Some(Run::Wasm(run)) => Job::Wasm(rooms::stdin(run.stdin.as_deref(), &arguments_only(&call.args))?),
-            Some(Run::Sql(run)) => match sql::judge(&tool.spec, run, &call.args) {
+            Some(Run::Sql(run)) => match sql::judge(&tool.policy, run, &call.args) {
                 Ok(job) => Job::Sql(job),
                 Err(SqlError::Denied(why) | SqlError::Failed(why) | SqlError::NoData(why)) => return Err(why),
             },
@@ -248,10 +255,17 @@ pub(crate) async fn carry_out(
             let Database::Sqlite(path) = job.database.clone() else {
                 return Done::Stop(format!("`{name}` has no file"));
             };
-            let (data, timeout, cancel): (Data, _, _) =
-                (options.data.clone(), scripts.limits().timeout, options.cancel.clone());
-            let work =
-                tokio::task::spawn_blocking(move || sql::sqlite::carry_out(&job, &path, &data, now, timeout, &cancel));
+            let (data, kept): (Data, _) = (options.data.clone(), container.tools.kept.clone());
+            let (timeout, cancel) = (scripts.limits().timeout, options.cancel.clone());
+            // Most statements are done sooner than another thread has begun.
+            let around = Around { data: &data, kept: &kept, now, timeout, cancel: &cancel };
+            if let Some(came) = sql::sqlite::carry_out_at_once(&job, &path, &around) {
+                return Done::from(came).capped();
+            }
+            let work = tokio::task::spawn_blocking(move || {
+                let around = Around { data: &data, kept: &kept, now, timeout, cancel: &cancel };
+                sql::sqlite::carry_out(&job, &path, &around)
+            });
             match work.await {
                 Ok(came) => came.into(),
                 Err(_) => Done::Failed("the database's thread ended before the statement did".into()),

@@ -53,10 +53,13 @@ impl SqlJob {
     }
 }
 
+/// What a tool's statements may do.
+pub(super) fn policy(tool: &ToolSpec) -> SqlPolicy {
+    SqlPolicy { verbs: tool.permissions.clone(), tables: tool.tables.clone(), functions: tool.functions.clone() }
+}
+
 /// Judges the statement of a call.
-pub(super) fn judge(tool: &ToolSpec, run: &SqlRun, args: &Value) -> Result<SqlJob, SqlError> {
-    let policy =
-        SqlPolicy { verbs: tool.permissions.clone(), tables: tool.tables.clone(), functions: tool.functions.clone() };
+pub(super) fn judge(policy: &Arc<SqlPolicy>, run: &SqlRun, args: &Value) -> Result<SqlJob, SqlError> {
     let sql = match &run.statement {
         Some(statement) => statement,
         None => match args.get("query").and_then(Value::as_str) {
@@ -68,7 +71,7 @@ pub(super) fn judge(tool: &ToolSpec, run: &SqlRun, args: &Value) -> Result<SqlJo
     let fixed = args.as_object().filter(|_| run.statement.is_some());
     let (judged, sql, arguments) = match &run.database {
         Database::Sqlite(_) => {
-            let judged = judge_statement(sql, &policy, Dialect::Sqlite).map_err(denied)?;
+            let judged = judge_statement(sql, policy, Dialect::Sqlite).map_err(denied)?;
             if judged.verb == "TRUNCATE" {
                 let why =
                     "SQLite has no TRUNCATE: where DELETE is permitted, `DELETE FROM` without WHERE does the same";
@@ -78,7 +81,7 @@ pub(super) fn judge(tool: &ToolSpec, run: &SqlRun, args: &Value) -> Result<SqlJo
             (judged, sql.to_owned(), all.collect())
         }
         Database::Postgres { .. } => {
-            let judged = judge_statement(sql, &policy, Dialect::Postgres).map_err(denied)?;
+            let judged = judge_statement(sql, policy, Dialect::Postgres).map_err(denied)?;
             let plain = aic_guard::sql::plain(sql).map_err(SqlError::Denied)?;
             if let (None, Some(name)) = (&run.statement, plain.parameters.first()) {
                 let why = format!("the statement has a parameter `:{name}`, and nothing fills it: write the value");
@@ -89,7 +92,7 @@ pub(super) fn judge(tool: &ToolSpec, run: &SqlRun, args: &Value) -> Result<SqlJo
             (judged, plain.text, in_order.collect())
         }
     };
-    Ok(SqlJob { database: run.database.clone(), sql, judged, policy: Arc::new(policy), arguments })
+    Ok(SqlJob { database: run.database.clone(), sql, judged, policy: policy.clone(), arguments })
 }
 
 /// Carries a judged statement out on a database server.
