@@ -12,7 +12,7 @@ use aic_model::{Model, ScriptedModel};
 use aic_sandbox::runtime::Hold;
 use aic_sandbox::{Runtime, ScriptHost};
 use aic_spec::{ModelSpec, Provider, Run, Spec};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A spec cannot be made ready. The check finds all of these before anything runs; they are said again here because a
 /// container may also come from elsewhere than a checked file.
@@ -52,6 +52,8 @@ pub struct Container {
     scripted: Vec<(Span, Arc<dyn Model>)>,
     pub(crate) backing: Backing,
     pub(crate) tools: Toolbox,
+    /// The form of the answer, where it has one; compiled by the first.
+    form: OnceLock<Option<Result<jsonschema::Validator, String>>>,
     pub(crate) scripts: Scripts,
     /// The way out for tools.
     pub(crate) outside: ToolNetwork,
@@ -95,6 +97,7 @@ impl Container {
             scripted: scripted.collect::<Result<_, ContainerError>>()?,
             backing,
             tools: Toolbox::new(&spec.tools)?,
+            form: OnceLock::new(),
             scripts,
             spec,
         })
@@ -124,6 +127,13 @@ impl Container {
                 guard.judge("warm-up 1", &Scope::at(*stage));
             }
         }
+    }
+
+    /// What an answer must follow; why not, where that is no JSON Schema.
+    pub(crate) fn form(&self) -> Option<&Result<jsonschema::Validator, String>> {
+        let schema = || self.spec.output.as_ref().and_then(|output| output.schema.as_ref());
+        let compile = |schema| jsonschema::validator_for(schema).map_err(|error| error.to_string());
+        self.form.get_or_init(|| schema().map(compile)).as_ref()
     }
 
     /// The spec.

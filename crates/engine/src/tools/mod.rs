@@ -28,7 +28,7 @@ use crate::container::{Container, ContainerError};
 use crate::data::Data;
 use crate::options::{Effects, RunOptions};
 use crate::scripts::{Code, ScriptJob, Scripts};
-use aic_guard::{BlockedPattern, Condition, NameGlob, Place, SqlPolicy};
+use aic_guard::{BlockedPattern, Condition, NameGlob, Place};
 use aic_model::{NoKeys, ToolCall, ToolDef};
 use aic_spec::{Blocked, Database, Effect, Room, Run, Server, Spec, ToolSpec, Tools};
 use fill::Values;
@@ -37,7 +37,7 @@ use mock::MockAnswer;
 use rooms::Started;
 use serde_json::{Value, json};
 use sql::sqlite::{Around, Kept};
-use sql::{SqlError, SqlJob, SqlOutcome};
+use sql::{SqlError, SqlJob, SqlOutcome, Statements};
 use std::sync::Arc;
 
 /// The most bytes of a result that the model is shown.
@@ -49,6 +49,10 @@ pub(crate) struct Toolbox {
     tools: IndexMap<String, Tool>,
     globs: Vec<NameGlob>,
     patterns: Vec<(String, BlockedPattern)>,
+    /// What the model is offered: every allowed tool that no glob blocks.
+    offered: Vec<ToolDef>,
+    /// The same as a request has it, by and large, to be counted.
+    written: Vec<String>,
     /// What its tools have open.
     kept: Arc<Kept>,
 }
@@ -60,8 +64,8 @@ pub(crate) struct Tool {
     schema: jsonschema::Validator,
     /// When a person must agree; none means always, where the spec asks for it at all.
     pub confirm_when: Option<Condition>,
-    /// What its statements may do, where it is a database's.
-    policy: Arc<SqlPolicy>,
+    /// Its statements, where it is a database's.
+    statements: Statements,
 }
 
 /// What a call that passed is to do.
@@ -105,8 +109,8 @@ impl Toolbox {
                     let messages: Vec<_> = problems.into_iter().map(|problem| problem.message).collect();
                     wrong(&spec.name, format!("`confirm.when`: {}", messages.join("; ")))
                 })?;
-            let policy = Arc::new(sql::policy(spec));
-            all.insert(spec.name.clone(), Tool { spec: spec.clone(), schema, confirm_when, policy });
+            let statements = Statements::of(spec);
+            all.insert(spec.name.clone(), Tool { spec: spec.clone(), schema, confirm_when, statements });
         }
         let (mut globs, mut patterns) = (Vec::new(), Vec::new());
         for blocked in &tools.blocked {
@@ -120,18 +124,26 @@ impl Toolbox {
                 }
             }
         }
-        Ok(Self { tools: all, globs, patterns, kept: Arc::default() })
+        let open = all.values().filter(|tool| !globs.iter().any(|glob| glob.matches(&tool.spec.name)));
+        let offered: Vec<ToolDef> = open
+            .map(|tool| ToolDef {
+                name: tool.spec.name.clone(),
+                description: tool.spec.description.clone(),
+                parameters: tool.spec.parameters.clone(),
+            })
+            .collect();
+        let written = offered.iter().map(|tool| format!("{} {} {}", tool.name, tool.description, tool.parameters));
+        Ok(Self { written: written.collect(), offered, tools: all, globs, patterns, kept: Arc::default() })
     }
 
-    /// What the model is offered: every allowed tool that no glob blocks.
-    pub fn offered(&self) -> Vec<ToolDef> {
-        let open = self.tools.values().filter(|tool| !self.globs.iter().any(|glob| glob.matches(&tool.spec.name)));
-        open.map(|tool| ToolDef {
-            name: tool.spec.name.clone(),
-            description: tool.spec.description.clone(),
-            parameters: tool.spec.parameters.clone(),
-        })
-        .collect()
+    /// What the model is offered.
+    pub fn offered(&self) -> &[ToolDef] {
+        &self.offered
+    }
+
+    /// The same as texts.
+    pub fn written(&self) -> &[String] {
+        &self.written
     }
 
     /// The tool of this name.
@@ -168,7 +180,7 @@ impl Toolbox {
             Some(Run::Shell(run)) => Job::Program(rooms::shell(run, &arguments_only(&call.args))?),
             Some(Run::Mcp { .. }) => Job::Mcp,
             Some(Run::Wasm(run)) => Job::Wasm(rooms::stdin(run.stdin.as_deref(), &arguments_only(&call.args))?),
-            Some(Run::Sql(run)) => match sql::judge(&tool.policy, run, &call.args) {
+            Some(Run::Sql(run)) => match sql::judge(&tool.statements, run, &call.args) {
                 Ok(job) => Job::Sql(job),
                 Err(SqlError::Denied(why) | SqlError::Failed(why) | SqlError::NoData(why)) => return Err(why),
             },
