@@ -48,6 +48,8 @@ pub enum ContainerError {
 pub struct Container {
     pub(crate) spec: Arc<Spec>,
     pub(crate) guards: Vec<Guard>,
+    /// Whether a condition may look at what was spent.
+    pub(crate) asks_cost: bool,
     /// Scripted models by their place in the spec; real ones are made for a conversation, whose variables they may name.
     scripted: Vec<(Span, Arc<dyn Model>)>,
     pub(crate) backing: Backing,
@@ -91,12 +93,20 @@ impl Container {
             .map(|model| Ok((model.span, build_scripted(model)?)));
         let scripts = Scripts::new(host, &spec.files, spec.limits.clone());
         check_code(&spec, scripts.modules().runtime())?;
+        let guards = guards.collect::<Result<Vec<_>, _>>()?;
+        let tools = Toolbox::new(&spec.tools)?;
+        let of_guards = guards.iter().filter_map(|guard| match &guard.kind {
+            GuardKind::Condition(condition) => Some(condition),
+            _ => None,
+        });
+        let asks_cost = of_guards.chain(tools.conditions()).any(|condition| condition.as_str().contains("cost"));
         Ok(Self {
             outside: ToolNetwork::new(backing.test_hosts.clone()),
-            guards: guards.collect::<Result<_, _>>()?,
+            guards,
+            asks_cost,
             scripted: scripted.collect::<Result<_, ContainerError>>()?,
             backing,
-            tools: Toolbox::new(&spec.tools)?,
+            tools,
             form: OnceLock::new(),
             scripts,
             spec,

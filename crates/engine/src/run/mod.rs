@@ -289,7 +289,9 @@ impl<'a> Run<'a> {
 
     fn scope(&self, stage: Stage) -> Scope<'_> {
         let options = &self.conversation.options;
-        let spent = options.counters.sum(&cost_key(&self.container.spec.name), HOUR, self.now());
+        let spent = || options.counters.sum(&cost_key(&self.container.spec.name), HOUR, self.now());
+        // A store may have to be asked.
+        let spent = if self.container.asks_cost { spent() } else { Err(String::new()) };
         Scope {
             input: &self.input,
             output: &self.output,

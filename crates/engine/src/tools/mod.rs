@@ -136,6 +136,11 @@ impl Toolbox {
         Ok(Self { written: written.collect(), offered, tools: all, globs, patterns, kept: Arc::default() })
     }
 
+    /// When a person must agree.
+    pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        self.tools.values().filter_map(|tool| tool.confirm_when.as_ref())
+    }
+
     /// What the model is offered.
     pub fn offered(&self) -> &[ToolDef] {
         &self.offered
