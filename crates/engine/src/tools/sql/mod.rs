@@ -153,3 +153,33 @@ pub(super) async fn ask_server(_: &SqlJob, _: &Values<'_>, _: Duration) -> Resul
     let why = "this program was built without PostgreSQL: build it with `--features postgres`";
     Err(SqlError::NoData(why.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aic_base::RelPath;
+    use serde_json::json;
+
+    #[test]
+    fn a_statement_of_the_spec_is_judged_by_the_first_call_and_filled_by_each() {
+        let policy = Arc::new(SqlPolicy { verbs: vec!["SELECT".into()], tables: None, functions: None });
+        let database = Database::Sqlite(RelPath::new("a.db").unwrap());
+        let of = |statement: Option<&str>| {
+            let statements = Statements { policy: policy.clone(), fixed: OnceLock::new() };
+            (statements, SqlRun { database: database.clone(), statement: statement.map(str::to_owned) })
+        };
+        let (statements, run) = of(Some("SELECT name FROM users WHERE id = :id"));
+        for id in [1, 2] {
+            // What a call calls `query` is an argument like any other.
+            let job = judge(&statements, &run, &json!({"id": id, "query": "DROP TABLE users"})).unwrap();
+            assert_eq!(job.sql, "SELECT name FROM users WHERE id = :id");
+            assert_eq!(job.arguments[0], ("id".into(), id.into()));
+        }
+        let (statements, run) = of(Some("DELETE FROM users"));
+        assert!((0..2).all(|_| matches!(judge(&statements, &run, &json!({})), Err(SqlError::Denied(_)))));
+        let (statements, run) = of(None);
+        assert!(judge(&statements, &run, &json!({"query": "SELECT name FROM users"})).is_ok());
+        assert!(judge(&statements, &run, &json!({"query": "DELETE FROM users"})).is_err());
+        assert!(judge(&statements, &run, &json!({})).is_err());
+    }
+}
