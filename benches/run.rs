@@ -1,6 +1,9 @@
 //! A whole run: a scripted model that answers at once, every built-in guardrail, one SQL tool on a real database, the audit
-//! row and the run's record queued for the store. Beside it what it costs without its parts, and the disk's fsync time,
-//! which is what a run would wait for if it waited for the store.
+//! row and the run's record queued for the store. Beside it what it costs without its parts; with the workspace's own
+//! counts, which are on the disk before a model is called; and the disk's fsync time, which is what those wait for.
+//!
+//! On a machine that does other things too, the system takes the processor away from some of the runs. What the others took
+//! has a row of its own where the system tells which they were.
 //!
 //! `cargo bench --bench run`
 
@@ -13,7 +16,7 @@ use aic_engine::{Answers, Container, NoRecorder, Recorder, RunOptions};
 use aic_sandbox::{ScriptHost, WorkerCommand};
 use aic_spec::{LoadOptions, load};
 use aic_store::Store;
-use aicontainer::recording::StoreRecorder;
+use aicontainer::recording::{StoreCounters, StoreRecorder};
 use common::{fsync, head, row};
 use serde_json::Map;
 use std::error::Error;
@@ -22,6 +25,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 2000;
+/// So many where each waits for the disk.
+const FEW: usize = 300;
 const WARM: usize = 100;
 
 const MODEL: &str = r#"
@@ -77,6 +82,8 @@ tools:
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     database(&folder.path().join("users.db"))?;
+    // A database that was written just now is not kept open.
+    std::thread::sleep(Duration::from_millis(200));
     let store = Store::open(folder.path(), Arc::new(SystemClock::new()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let bench = Bench { folder: folder.path(), store: &store, runtime: &runtime };
@@ -85,6 +92,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (asks, whole) = ("Which users are inactive?", format!("{MODEL}{GUARDS}{TOOL}"));
     let flushed = bench.runs("whole", "p50 ≤ 500, p99 ≤ 2000", &whole, asks, Written::Queued)?;
     bench.runs("with nothing written down", "", &whole, asks, Written::Nothing)?;
+    bench.runs("with the workspace's counts, on the disk", "", &whole, asks, Written::Counted)?;
     bench.runs("without guardrails", "", &format!("{MODEL}{TOOL}"), asks, Written::Queued)?;
     bench.runs("without a call of the tool", "", &whole, "Hello, users", Written::Queued)?;
     row("fsync of this disk", fsync(folder.path(), 200)?, "");
@@ -93,13 +101,20 @@ fn main() -> Result<(), Box<dyn Error>> {
         ROUNDS + WARM,
         flushed.as_secs_f64() * 1e3
     );
+    if let Ok(load) = std::fs::read_to_string("/proc/loadavg") {
+        println!("load: {}", load.split(' ').take(3).collect::<Vec<_>>().join(" "));
+    }
     Ok(())
 }
 
 /// What becomes of a run.
 #[derive(Clone, Copy, PartialEq)]
 enum Written {
+    /// Queued for the store.
     Queued,
+    /// The same, and what is reserved and spent is counted in the store.
+    Counted,
+    /// Nothing.
     Nothing,
 }
 
@@ -129,27 +144,39 @@ impl Bench<'_> {
         let host = ScriptHost::new(WorkerCommand { program: "/nonexistent".into(), args: Vec::new() }, None);
         let container = Arc::new(Container::new(spec, Arc::new(host))?);
         let recorder = Arc::new(StoreRecorder::for_runs(self.store, &path, None, Vec::new(), None, None));
-        let (mut times, vars, answers) = (Vec::with_capacity(ROUNDS), Map::new(), Answers::new());
-        for round in 0..WARM + ROUNDS {
+        let rounds = if written == Written::Counted { FEW } else { ROUNDS };
+        let counters = Arc::new(StoreCounters::new(self.store.clone()));
+        let (mut times, mut quiet, mut waits) = (Vec::with_capacity(rounds), Vec::new(), 0);
+        let (vars, answers) = (Map::new(), Answers::new());
+        for round in 0..WARM + rounds {
             let recorder: Arc<dyn Recorder> = match written {
-                Written::Queued => recorder.clone(),
+                Written::Queued | Written::Counted => recorder.clone(),
                 Written::Nothing => Arc::new(NoRecorder),
             };
-            let options = RunOptions {
+            let mut options = RunOptions {
                 recorder,
                 run_prefix: format!("{name}-{round}"),
                 ..RunOptions::live(self.folder.to_owned())
             };
+            if written == Written::Counted {
+                options.counters = counters.clone();
+            }
+            let before = Switches::of_this_thread();
             let began = Instant::now();
             let mut conversation = container.conversation(options)?;
             let report = self.runtime.block_on(conversation.turn(asks, &vars, &answers));
             let took = began.elapsed();
+            let after = Switches::of_this_thread();
             let called = report.calls.iter().filter(|call| call.outcome == ToolOutcome::Ran).count();
             if report.outcome != Outcome::Completed || called != usize::from(asks.contains("inactive")) {
                 return Err(format!("round {round}: {report:?}").into());
             }
             if round >= WARM {
                 times.push(took);
+                if let (Some(before), Some(after)) = (before, after) {
+                    waits += after.own - before.own;
+                    quiet.extend((after.forced == before.forced).then_some(took));
+                }
             }
         }
         let began = Instant::now();
@@ -159,8 +186,29 @@ impl Bench<'_> {
         if written == Written::Queued && audits && rows.len() < 10 {
             return Err(format!("{} audit rows were written", rows.len()).into());
         }
+        let runs = times.len();
         row(name, times, target);
+        if !quiet.is_empty() && quiet.len() < runs {
+            row("  of these, not interrupted", quiet, "");
+        }
+        println!("  waits for another thread: {:.2} a run", waits as f64 / runs as f64);
         Ok(flushed)
+    }
+}
+
+/// How often a thread gave the processor away, waiting for something, and how often the system took it.
+#[derive(Clone, Copy)]
+struct Switches {
+    own: u64,
+    forced: u64,
+}
+
+impl Switches {
+    /// Nothing where the system does not say.
+    fn of_this_thread() -> Option<Self> {
+        let status = std::fs::read_to_string("/proc/thread-self/status").ok()?;
+        let number = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        Some(Self { own: number("voluntary_ctxt_switches:")?, forced: number("nonvoluntary_ctxt_switches:")? })
     }
 }
 

@@ -145,13 +145,14 @@ pub(crate) fn salted(salt: &[u8; 32], text: &str) -> String {
 
 /// The workspace's counters, across processes. Their windows are of real time, whatever moment a run was told it is:
 /// a limit that stands still would never let go.
-pub(crate) struct StoreCounters {
-    pub store: Store,
+pub struct StoreCounters {
+    store: Store,
     held: Mutex<HashMap<u64, aic_store::Reservation>>,
     next: Mutex<u64>,
 }
 
 impl StoreCounters {
+    /// Those of this store's workspace.
     pub fn new(store: Store) -> Self {
         Self { store, held: Mutex::default(), next: Mutex::default() }
     }

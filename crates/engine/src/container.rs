@@ -12,7 +12,7 @@ use aic_model::{Model, ScriptedModel};
 use aic_sandbox::runtime::Hold;
 use aic_sandbox::{Runtime, ScriptHost};
 use aic_spec::{ModelSpec, Provider, Run, Spec};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A spec cannot be made ready. The check finds all of these before anything runs; they are said again here because a
 /// container may also come from elsewhere than a checked file.
@@ -48,10 +48,14 @@ pub enum ContainerError {
 pub struct Container {
     pub(crate) spec: Arc<Spec>,
     pub(crate) guards: Vec<Guard>,
+    /// Whether a condition may look at what was spent.
+    pub(crate) asks_cost: bool,
     /// Scripted models by their place in the spec; real ones are made for a conversation, whose variables they may name.
     scripted: Vec<(Span, Arc<dyn Model>)>,
     pub(crate) backing: Backing,
     pub(crate) tools: Toolbox,
+    /// The form of the answer, where it has one; compiled by the first.
+    form: OnceLock<Option<Result<jsonschema::Validator, String>>>,
     pub(crate) scripts: Scripts,
     /// The way out for tools.
     pub(crate) outside: ToolNetwork,
@@ -89,12 +93,21 @@ impl Container {
             .map(|model| Ok((model.span, build_scripted(model)?)));
         let scripts = Scripts::new(host, &spec.files, spec.limits.clone());
         check_code(&spec, scripts.modules().runtime())?;
+        let guards = guards.collect::<Result<Vec<_>, _>>()?;
+        let tools = Toolbox::new(&spec.tools)?;
+        let of_guards = guards.iter().filter_map(|guard| match &guard.kind {
+            GuardKind::Condition(condition) => Some(condition),
+            _ => None,
+        });
+        let asks_cost = of_guards.chain(tools.conditions()).any(|condition| condition.as_str().contains("cost"));
         Ok(Self {
             outside: ToolNetwork::new(backing.test_hosts.clone()),
-            guards: guards.collect::<Result<_, _>>()?,
+            guards,
+            asks_cost,
             scripted: scripted.collect::<Result<_, ContainerError>>()?,
             backing,
-            tools: Toolbox::new(&spec.tools)?,
+            tools,
+            form: OnceLock::new(),
             scripts,
             spec,
         })
@@ -124,6 +137,13 @@ impl Container {
                 guard.judge("warm-up 1", &Scope::at(*stage));
             }
         }
+    }
+
+    /// What an answer must follow; why not, where that is no JSON Schema.
+    pub(crate) fn form(&self) -> Option<&Result<jsonschema::Validator, String>> {
+        let schema = || self.spec.output.as_ref().and_then(|output| output.schema.as_ref());
+        let compile = |schema| jsonschema::validator_for(schema).map_err(|error| error.to_string());
+        self.form.get_or_init(|| schema().map(compile)).as_ref()
     }
 
     /// The spec.

@@ -164,5 +164,8 @@ impl Conversation {
 /// What programs changed in the conversation's copy of the workspace. Of its parts only: a model's session cannot be
 /// looked at from two threads.
 async fn changes(container: &Container, options: &RunOptions, desk: &Desk) -> Option<WorkspaceChanges> {
+    if !desk.has_copy() {
+        return None;
+    }
     Surroundings::of(container, options, desk, &Value::Null).changes().await
 }

@@ -197,12 +197,12 @@ pub(crate) fn trim(
     messages: &mut Vec<Message>,
     own: usize,
     most: Tokens,
-    beside: &[String],
+    beside: &[&str],
     counter: Counter<'_>,
 ) -> usize {
     // No token is shorter than a byte, and counting exactly takes its time: mostly there is nothing to count.
     let bytes: usize = messages.iter().map(|message| 16 + message.text.len() + calls_len(message)).sum();
-    if (bytes + beside.iter().map(String::len).sum::<usize>()) as u64 <= most.0 {
+    if (bytes + beside.iter().map(|text| text.len()).sum::<usize>()) as u64 <= most.0 {
         return 0;
     }
     let beside = beside.iter().fold(0, |sum: u64, text| sum.saturating_add(counter.count(text).0));
@@ -259,9 +259,9 @@ mod tests {
         messages.push(Message::new(Role::User, format!("last {long}")));
         let estimate = Counter { of: None };
         // What stands beside the messages has its place too.
-        let tool = ["x".repeat(800)];
-        let kept = |beside: &[String]| messages.len() - trim(&mut messages.clone(), 1, Tokens(600), beside, estimate);
-        assert_eq!((kept(&[]), kept(&tool)), (6, 4));
+        let tool = "x".repeat(800);
+        let kept = |beside: &[&str]| messages.len() - trim(&mut messages.clone(), 1, Tokens(600), beside, estimate);
+        assert_eq!((kept(&[]), kept(&[&tool])), (6, 4));
         trim(&mut messages, 1, Tokens(350), &[], estimate);
         let texts: Vec<&str> = messages.iter().map(|message| &message.text[..1]).collect();
         assert_eq!(texts, ["s", "3", "x", "l"]);

@@ -4,15 +4,17 @@ use aic_base::{
     DiskSource, Event, FrozenClock, MemorySource, Outcome, OverlaySource, RelPath, RunId, Timestamp, ToolOutcome,
 };
 use aic_engine::{
-    Answer, Answers, Container, Conversation, Counters, Data, Effects, MemoryCounters, Recorder, RunOptions, Snapshots,
-    TurnReport,
+    Answer, Answers, Container, Conversation, Counters, Data, Effects, MemoryCounters, Recorder, Reservation, Reserved,
+    RunOptions, Snapshots, TurnReport,
 };
 use aic_sandbox::{ScriptHost, WorkerCommand};
 use aic_spec::{LoadOptions, load};
 use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 struct World {
     folder: tempfile::TempDir,
@@ -256,6 +258,41 @@ async fn a_result_that_a_guard_withholds_never_reaches_the_model() {
     assert_eq!(report.decisions[0].guardrail, "no_ada");
     assert!(!report.output.contains("Ada") && !report.calls[0].result.to_string().contains("Ada"));
     assert_eq!(world.say("SELECT name FROM users WHERE id = 2").await.outcome, Outcome::Completed);
+}
+
+/// Counters that count how often somebody asks for a sum.
+#[derive(Default)]
+struct Asked(MemoryCounters, AtomicUsize);
+
+impl Counters for Asked {
+    fn reserve(&self, key: &str, window: Duration, most: u64, amount: u64, now: Timestamp) -> Result<Reserved, String> {
+        self.0.reserve(key, window, most, amount, now)
+    }
+
+    fn settle(&self, reservation: &Reservation, amount: u64) -> Result<(), String> {
+        self.0.settle(reservation, amount)
+    }
+
+    fn sum(&self, key: &str, window: Duration, now: Timestamp) -> Result<u64, String> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.sum(key, window, now)
+    }
+}
+
+#[tokio::test]
+async fn the_hour_s_cost_is_asked_for_where_a_condition_looks_at_cost_and_nowhere_else() {
+    let guard = |condition: &str| {
+        format!("guardrails:\n  runtime:\n    - {{name: own, on: tool_call, condition: {condition}}}\n")
+    };
+    for (condition, asks) in [("turn > 5", false), ("cost.hour > 1.0", true)] {
+        let world = world(&(sql_spec("[SELECT]", "") + &guard(condition)));
+        let counters = Arc::new(Asked::default());
+        let options = RunOptions { counters: counters.clone(), ..world.options() };
+        let report =
+            world.container.conversation(options).unwrap().turn("SELECT 1", &Map::new(), &Answers::new()).await;
+        assert_eq!(report.outcome, Outcome::Completed, "{}", report.output);
+        assert_eq!(counters.1.load(Ordering::Relaxed) > 0, asks, "{condition}");
+    }
 }
 
 #[tokio::test]

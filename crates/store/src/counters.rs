@@ -86,7 +86,8 @@ impl Store {
     pub fn settle(&self, reservation: Reservation, amount: u64) -> Result<(), StoreError> {
         let amount = clamp(amount);
         self.write(move |conn| {
-            conn.execute("UPDATE counter SET amount = ?2, settled = 1 WHERE id = ?1", params![reservation.id, amount])?;
+            conn.prepare_cached("UPDATE counter SET amount = ?2, settled = 1 WHERE id = ?1")?
+                .execute(params![reservation.id, amount])?;
             Ok(())
         })
     }

@@ -114,7 +114,7 @@ fn transact(
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut results = Vec::with_capacity(group.len());
     for job in group {
-        tx.execute_batch("SAVEPOINT job")?;
+        tx.prepare_cached("SAVEPOINT job")?.execute([])?;
         match job.run(&tx) {
             Ok(()) => results.push(Ok(())),
             // A full disk takes the whole transaction back, and with it what the jobs before this one did.
@@ -124,7 +124,7 @@ fn transact(
                 results.push(Err(fault.at(db)));
             }
         }
-        tx.execute_batch("RELEASE job")?;
+        tx.prepare_cached("RELEASE job")?.execute([])?;
     }
     tx.commit()?;
     Ok(results)

@@ -289,7 +289,9 @@ impl<'a> Run<'a> {
 
     fn scope(&self, stage: Stage) -> Scope<'_> {
         let options = &self.conversation.options;
-        let spent = options.counters.sum(&cost_key(&self.container.spec.name), HOUR, self.now());
+        let spent = || options.counters.sum(&cost_key(&self.container.spec.name), HOUR, self.now());
+        // A store may have to be asked.
+        let spent = if self.container.asks_cost { spent() } else { Err(String::new()) };
         Scope {
             input: &self.input,
             output: &self.output,
@@ -463,9 +465,8 @@ impl<'a> Run<'a> {
         };
         let counter = Counter { of: seat.counted_as.as_ref().map(|(provider, model)| (&**provider, &**model)) };
         let schema = self.container.spec.output.as_ref().and_then(|output| output.schema.as_ref());
-        let tools = self.container.tools.offered();
-        let tools = tools.iter().map(|tool| format!("{} {} {}", tool.name, tool.description, tool.parameters));
-        let beside: Vec<String> = tools.chain(schema.map(Value::to_string)).collect();
+        let schema = schema.map(Value::to_string);
+        let beside: Vec<&str> = self.container.tools.written().iter().chain(&schema).map(String::as_str).collect();
         let removed = prompt::trim(messages, own, most, &beside, counter);
         if removed > 0 {
             let how = if counter.is_exact() { "exact count" } else { "estimated tokens" };
@@ -507,9 +508,9 @@ impl<'a> Run<'a> {
         }
         let value: Value = serde_json::from_str(answer)
             .map_err(|error| Stop::Failed(format!("the answer is not JSON, as `output` wants it: {error}")))?;
-        let Some(schema) = &form.schema else { return Ok(()) };
-        let validator = jsonschema::validator_for(schema)
-            .map_err(|error| Stop::Failed(format!("`output.schema` is no JSON Schema: {error}")))?;
+        let Some(validator) = self.container.form() else { return Ok(()) };
+        let validator =
+            validator.as_ref().map_err(|error| Stop::Failed(format!("`output.schema` is no JSON Schema: {error}")))?;
         match validator.iter_errors(&value).next() {
             Some(error) => {
                 let at = error.instance_path().to_string();

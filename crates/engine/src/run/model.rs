@@ -91,7 +91,7 @@ impl Run<'_> {
         };
         let mut request = Request {
             messages: messages.to_vec(),
-            tools: container.tools.offered(),
+            tools: container.tools.offered().to_vec(),
             settings,
             schema: container.spec.output.as_ref().and_then(|output| output.schema.clone()),
             limit: None,

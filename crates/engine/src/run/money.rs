@@ -219,6 +219,9 @@ impl Run<'_> {
     /// Tells once a run and guardrail that its mark is reached, by what is spent and what others hold.
     fn alert(&mut self) {
         let container = self.container;
+        if !container.guards.iter().any(|guard| matches!(guard.kind, GuardKind::CostControl(_))) {
+            return;
+        }
         let counters = &self.conversation.options.counters;
         let spent = counters.sum(&cost_key(&container.spec.name), HOUR, self.now()).map_or(Usd::MAX, Usd::from_pico);
         for guard in &container.guards {

@@ -78,9 +78,6 @@ impl<'a> Surroundings<'a> {
     /// given as a secret is not shown.
     pub async fn changes(&self) -> Option<WorkspaceChanges> {
         let rooms = self.desk.rooms.clone();
-        if !rooms.has_copy() {
-            return None;
-        }
         let mut scrub = Scrub::default();
         let variable = |name: &str| self.variable(name);
         let values = self.values(&variable);
@@ -101,6 +98,11 @@ impl<'a> Surroundings<'a> {
 }
 
 impl Desk {
+    /// Whether programs have a copy of the workspace by now.
+    pub fn has_copy(&self) -> bool {
+        self.rooms.has_copy()
+    }
+
     /// Carries out what needs a network or a sandbox for programs.
     pub(super) async fn carry_out(
         &self,

@@ -36,7 +36,9 @@ use indexmap::IndexMap;
 use mock::MockAnswer;
 use rooms::Started;
 use serde_json::{Value, json};
-use sql::{SqlError, SqlJob, SqlOutcome};
+use sql::sqlite::{Around, Kept};
+use sql::{SqlError, SqlJob, SqlOutcome, Statements};
+use std::sync::Arc;
 
 /// The most bytes of a result that the model is shown.
 const MAX_RESULT: usize = 256 * 1024;
@@ -47,6 +49,12 @@ pub(crate) struct Toolbox {
     tools: IndexMap<String, Tool>,
     globs: Vec<NameGlob>,
     patterns: Vec<(String, BlockedPattern)>,
+    /// What the model is offered: every allowed tool that no glob blocks.
+    offered: Vec<ToolDef>,
+    /// The same as a request has it, by and large, to be counted.
+    written: Vec<String>,
+    /// What its tools have open.
+    kept: Arc<Kept>,
 }
 
 /// One tool, compiled.
@@ -56,6 +64,8 @@ pub(crate) struct Tool {
     schema: jsonschema::Validator,
     /// When a person must agree; none means always, where the spec asks for it at all.
     pub confirm_when: Option<Condition>,
+    /// Its statements, where it is a database's.
+    statements: Statements,
 }
 
 /// What a call that passed is to do.
@@ -99,7 +109,8 @@ impl Toolbox {
                     let messages: Vec<_> = problems.into_iter().map(|problem| problem.message).collect();
                     wrong(&spec.name, format!("`confirm.when`: {}", messages.join("; ")))
                 })?;
-            all.insert(spec.name.clone(), Tool { spec: spec.clone(), schema, confirm_when });
+            let statements = Statements::of(spec);
+            all.insert(spec.name.clone(), Tool { spec: spec.clone(), schema, confirm_when, statements });
         }
         let (mut globs, mut patterns) = (Vec::new(), Vec::new());
         for blocked in &tools.blocked {
@@ -113,18 +124,31 @@ impl Toolbox {
                 }
             }
         }
-        Ok(Self { tools: all, globs, patterns })
+        let open = all.values().filter(|tool| !globs.iter().any(|glob| glob.matches(&tool.spec.name)));
+        let offered: Vec<ToolDef> = open
+            .map(|tool| ToolDef {
+                name: tool.spec.name.clone(),
+                description: tool.spec.description.clone(),
+                parameters: tool.spec.parameters.clone(),
+            })
+            .collect();
+        let written = offered.iter().map(|tool| format!("{} {} {}", tool.name, tool.description, tool.parameters));
+        Ok(Self { written: written.collect(), offered, tools: all, globs, patterns, kept: Arc::default() })
     }
 
-    /// What the model is offered: every allowed tool that no glob blocks.
-    pub fn offered(&self) -> Vec<ToolDef> {
-        let open = self.tools.values().filter(|tool| !self.globs.iter().any(|glob| glob.matches(&tool.spec.name)));
-        open.map(|tool| ToolDef {
-            name: tool.spec.name.clone(),
-            description: tool.spec.description.clone(),
-            parameters: tool.spec.parameters.clone(),
-        })
-        .collect()
+    /// When a person must agree.
+    pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        self.tools.values().filter_map(|tool| tool.confirm_when.as_ref())
+    }
+
+    /// What the model is offered.
+    pub fn offered(&self) -> &[ToolDef] {
+        &self.offered
+    }
+
+    /// The same as texts.
+    pub fn written(&self) -> &[String] {
+        &self.written
     }
 
     /// The tool of this name.
@@ -161,7 +185,7 @@ impl Toolbox {
             Some(Run::Shell(run)) => Job::Program(rooms::shell(run, &arguments_only(&call.args))?),
             Some(Run::Mcp { .. }) => Job::Mcp,
             Some(Run::Wasm(run)) => Job::Wasm(rooms::stdin(run.stdin.as_deref(), &arguments_only(&call.args))?),
-            Some(Run::Sql(run)) => match sql::judge(&tool.spec, run, &call.args) {
+            Some(Run::Sql(run)) => match sql::judge(&tool.statements, run, &call.args) {
                 Ok(job) => Job::Sql(job),
                 Err(SqlError::Denied(why) | SqlError::Failed(why) | SqlError::NoData(why)) => return Err(why),
             },
@@ -248,10 +272,17 @@ pub(crate) async fn carry_out(
             let Database::Sqlite(path) = job.database.clone() else {
                 return Done::Stop(format!("`{name}` has no file"));
             };
-            let (data, timeout, cancel): (Data, _, _) =
-                (options.data.clone(), scripts.limits().timeout, options.cancel.clone());
-            let work =
-                tokio::task::spawn_blocking(move || sql::sqlite::carry_out(&job, &path, &data, now, timeout, &cancel));
+            let (data, kept): (Data, _) = (options.data.clone(), container.tools.kept.clone());
+            let (timeout, cancel) = (scripts.limits().timeout, options.cancel.clone());
+            // Most statements are done sooner than another thread has begun.
+            let around = Around { data: &data, kept: &kept, now, timeout, cancel: &cancel };
+            if let Some(came) = sql::sqlite::carry_out_at_once(&job, &path, &around) {
+                return Done::from(came).capped();
+            }
+            let work = tokio::task::spawn_blocking(move || {
+                let around = Around { data: &data, kept: &kept, now, timeout, cancel: &cancel };
+                sql::sqlite::carry_out(&job, &path, &around)
+            });
             match work.await {
                 Ok(came) => came.into(),
                 Err(_) => Done::Failed("the database's thread ended before the statement did".into()),

@@ -8,7 +8,7 @@ use super::fill::Values;
 use aic_guard::{Dialect, Judged, SqlPolicy, judge_statement};
 use aic_spec::{Database, SqlRun, ToolSpec};
 use serde_json::Value;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// The most rows a call returns; the result says when there were more.
@@ -53,43 +53,75 @@ impl SqlJob {
     }
 }
 
+/// What a tool's statements may do, and its own one where it has one.
+#[derive(Debug)]
+pub(super) struct Statements {
+    policy: Arc<SqlPolicy>,
+    /// The statement that the spec has written, judged by the first call.
+    fixed: OnceLock<Result<Read, SqlError>>,
+}
+
+/// A statement that was read and judged.
+#[derive(Debug, Clone)]
+struct Read {
+    judged: Judged,
+    /// As it is sent.
+    sql: String,
+    /// Its parameters in the order of their numbers, where it is sent with numbers.
+    in_order: Option<Vec<String>>,
+}
+
+impl Statements {
+    pub fn of(tool: &ToolSpec) -> Self {
+        let (verbs, tables, functions) = (tool.permissions.clone(), tool.tables.clone(), tool.functions.clone());
+        Self { policy: Arc::new(SqlPolicy { verbs, tables, functions }), fixed: OnceLock::new() }
+    }
+}
+
 /// Judges the statement of a call.
-pub(super) fn judge(tool: &ToolSpec, run: &SqlRun, args: &Value) -> Result<SqlJob, SqlError> {
-    let policy =
-        SqlPolicy { verbs: tool.permissions.clone(), tables: tool.tables.clone(), functions: tool.functions.clone() };
-    let sql = match &run.statement {
-        Some(statement) => statement,
-        None => match args.get("query").and_then(Value::as_str) {
-            Some(sql) => sql,
-            None => return Err(SqlError::Denied("the argument `query` with the statement is missing".into())),
-        },
+pub(super) fn judge(statements: &Statements, run: &SqlRun, args: &Value) -> Result<SqlJob, SqlError> {
+    let policy = &statements.policy;
+    let read = match (&run.statement, args.get("query").and_then(Value::as_str)) {
+        (Some(own), _) => statements.fixed.get_or_init(|| read(policy, &run.database, own)).clone()?,
+        (None, Some(sql)) => read(policy, &run.database, sql)?,
+        (None, None) => {
+            return Err(SqlError::Denied("the argument `query` with the statement is missing".into()));
+        }
     };
+    let given = args.as_object().filter(|_| run.statement.is_some());
+    let arguments = match read.in_order {
+        None => given.into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        Some(names) => {
+            if let (None, Some(name)) = (&run.statement, names.first()) {
+                let why = format!("the statement has a parameter `:{name}`, and nothing fills it: write the value");
+                return Err(SqlError::Denied(why));
+            }
+            let value = |name: &String| given.and_then(|args| args.get(name)).cloned().unwrap_or_default();
+            names.iter().map(|name| (name.clone(), value(name))).collect()
+        }
+    };
+    let (judged, sql) = (read.judged, read.sql);
+    Ok(SqlJob { database: run.database.clone(), sql, judged, policy: policy.clone(), arguments })
+}
+
+fn read(policy: &SqlPolicy, database: &Database, sql: &str) -> Result<Read, SqlError> {
     let denied = |denied: aic_guard::Denied| SqlError::Denied(denied.reason);
-    let fixed = args.as_object().filter(|_| run.statement.is_some());
-    let (judged, sql, arguments) = match &run.database {
+    match database {
         Database::Sqlite(_) => {
-            let judged = judge_statement(sql, &policy, Dialect::Sqlite).map_err(denied)?;
+            let judged = judge_statement(sql, policy, Dialect::Sqlite).map_err(denied)?;
             if judged.verb == "TRUNCATE" {
                 let why =
                     "SQLite has no TRUNCATE: where DELETE is permitted, `DELETE FROM` without WHERE does the same";
                 return Err(SqlError::Denied(why.into()));
             }
-            let all = fixed.into_iter().flatten().map(|(name, value)| (name.clone(), value.clone()));
-            (judged, sql.to_owned(), all.collect())
+            Ok(Read { judged, sql: sql.to_owned(), in_order: None })
         }
         Database::Postgres { .. } => {
-            let judged = judge_statement(sql, &policy, Dialect::Postgres).map_err(denied)?;
+            let judged = judge_statement(sql, policy, Dialect::Postgres).map_err(denied)?;
             let plain = aic_guard::sql::plain(sql).map_err(SqlError::Denied)?;
-            if let (None, Some(name)) = (&run.statement, plain.parameters.first()) {
-                let why = format!("the statement has a parameter `:{name}`, and nothing fills it: write the value");
-                return Err(SqlError::Denied(why));
-            }
-            let value = |name: &String| fixed.and_then(|args| args.get(name)).cloned().unwrap_or_default();
-            let in_order = plain.parameters.iter().map(|name| (name.clone(), value(name)));
-            (judged, plain.text, in_order.collect())
+            Ok(Read { judged, sql: plain.text, in_order: Some(plain.parameters) })
         }
-    };
-    Ok(SqlJob { database: run.database.clone(), sql, judged, policy: Arc::new(policy), arguments })
+    }
 }
 
 /// Carries a judged statement out on a database server.
@@ -120,4 +152,34 @@ pub(super) async fn ask_server(job: &SqlJob, values: &Values<'_>, timeout: Durat
 pub(super) async fn ask_server(_: &SqlJob, _: &Values<'_>, _: Duration) -> Result<SqlOutcome, SqlError> {
     let why = "this program was built without PostgreSQL: build it with `--features postgres`";
     Err(SqlError::NoData(why.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aic_base::RelPath;
+    use serde_json::json;
+
+    #[test]
+    fn a_statement_of_the_spec_is_judged_by_the_first_call_and_filled_by_each() {
+        let policy = Arc::new(SqlPolicy { verbs: vec!["SELECT".into()], tables: None, functions: None });
+        let database = Database::Sqlite(RelPath::new("a.db").unwrap());
+        let of = |statement: Option<&str>| {
+            let statements = Statements { policy: policy.clone(), fixed: OnceLock::new() };
+            (statements, SqlRun { database: database.clone(), statement: statement.map(str::to_owned) })
+        };
+        let (statements, run) = of(Some("SELECT name FROM users WHERE id = :id"));
+        for id in [1, 2] {
+            // What a call calls `query` is an argument like any other.
+            let job = judge(&statements, &run, &json!({"id": id, "query": "DROP TABLE users"})).unwrap();
+            assert_eq!(job.sql, "SELECT name FROM users WHERE id = :id");
+            assert_eq!(job.arguments[0], ("id".into(), id.into()));
+        }
+        let (statements, run) = of(Some("DELETE FROM users"));
+        assert!((0..2).all(|_| matches!(judge(&statements, &run, &json!({})), Err(SqlError::Denied(_)))));
+        let (statements, run) = of(None);
+        assert!(judge(&statements, &run, &json!({"query": "SELECT name FROM users"})).is_ok());
+        assert!(judge(&statements, &run, &json!({"query": "DELETE FROM users"})).is_err());
+        assert!(judge(&statements, &run, &json!({})).is_err());
+    }
 }

@@ -1,65 +1,119 @@
 //! Tools on a SQLite database, behind a second wall: SQLite's own authorizer, which sees what the statement really does, so
 //! that a misunderstanding of the parser cannot open more than the spec allows.
 
+mod kept;
 mod wall;
+
+pub(crate) use kept::Kept;
 
 use super::{MAX_BYTES, MAX_ROWS, SqlError, SqlJob, SqlOutcome};
 use crate::data::Data;
-use crate::tools::clock_functions;
 use aic_base::{RelPath, Timestamp};
-use rusqlite::hooks::AuthContext;
-use rusqlite::limits::Limit;
+use kept::{Access, Database, Identity};
+use rusqlite::Connection;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags};
 use serde_json::{Map, Value, json};
-use std::sync::PoisonError;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use wall::Wall;
 
-/// The longest text or blob, and the longest row, in bytes: a statement can ask for a longer one with a few words. Stored
-/// pictures and documents are to fit; what an answer shows is less.
-const LONGEST: i32 = 4_000_000;
 /// The most columns of an answer: each may be that long.
 const MOST_COLUMNS: usize = 256;
+/// How long another program is waited for that has the database locked.
+const BUSY: Duration = Duration::from_secs(5);
+/// How long a statement may take where nothing may block.
+const MOMENT: Duration = Duration::from_millis(1);
 /// How many steps of SQLite's machine run between two looks at the deadline.
 const STEPS_BETWEEN_LOOKS: i32 = 2000;
 
+/// Where and when a statement is carried out.
+pub(in crate::tools) struct Around<'a> {
+    pub data: &'a Data,
+    /// What the spec's tools have open.
+    pub kept: &'a Kept,
+    pub now: Timestamp,
+    pub timeout: Duration,
+    pub cancel: &'a CancellationToken,
+}
+
 /// Carries a judged statement out. Blocks; call it where blocking is allowed.
-pub(in crate::tools) fn carry_out(
+pub(in crate::tools) fn carry_out(job: &SqlJob, path: &RelPath, around: &Around<'_>) -> Result<SqlOutcome, SqlError> {
+    let failed = |error: rusqlite::Error| told(&error, path, around.timeout);
+    let writes = !job.judged.reads_only;
+    let access = match (around.data.is_private(), writes) {
+        (false, false) => Access::Read,
+        (false, true) => Access::Write,
+        (true, false) => Access::ReadCopy,
+        (true, true) => Access::WriteCopy,
+    };
+    let file = around.data.file(path, writes).map_err(|error| SqlError::NoData(error.to_string()))?;
+    let kept = (access == Access::Read).then(|| around.kept.take(&file, &job.policy, around.now)).flatten();
+    let (database, identity) = match kept {
+        Some((database, identity)) => (database, Some(identity)),
+        None => around.kept.open(&file, access, around.now).map_err(failed)?,
+    };
+    let (came, refused) = ask(job, (file, database, identity), around, (BUSY, around.timeout)).map_err(failed)?;
+    came.map_err(failed).and_then(|came| came).map_err(|error| with(error, refused))
+}
+
+/// The same where nothing may block: what a tool has open already is asked, if it answers within a moment. Nothing is
+/// told of a statement that has to be carried out elsewhere; none that writes is tried.
+pub(in crate::tools) fn carry_out_at_once(
     job: &SqlJob,
     path: &RelPath,
-    data: &Data,
-    now: Timestamp,
-    timeout: Duration,
-    cancel: &CancellationToken,
-) -> Result<SqlOutcome, SqlError> {
-    let failed = |error: rusqlite::Error| told(&error, path, timeout);
-    let writes = !job.judged.reads_only;
-    let file = data.file(path, writes).map_err(|error| SqlError::NoData(error.to_string()))?;
-    let mode = if writes { OpenFlags::SQLITE_OPEN_READ_WRITE } else { OpenFlags::SQLITE_OPEN_READ_ONLY };
-    let mut connection = Connection::open_with_flags(file, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
-    connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
-    if data.is_private() && writes {
-        // A throw-away copy needs no durability.
-        connection.execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF").map_err(failed)?;
+    around: &Around<'_>,
+) -> Option<Result<SqlOutcome, SqlError>> {
+    if !job.judged.reads_only || around.data.is_private() {
+        return None;
     }
-    clock_functions::freeze(&connection, now).map_err(failed)?;
-    let (deadline, cancelled) = (Instant::now() + timeout, cancel.clone());
-    let stop = move || cancelled.is_cancelled() || Instant::now() > deadline;
-    connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(stop)).map_err(failed)?;
-    let wall = Wall::around(&connection, job).map_err(failed)?;
-    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LONGEST).map_err(failed)?;
-    let refused = wall.refused.clone();
-    connection.authorizer(Some(move |context: AuthContext<'_>| wall.judge(&context))).map_err(failed)?;
-    let came = query(&connection, job).map_err(failed).and_then(|came| came);
-    let refused = refused.lock().unwrap_or_else(PoisonError::into_inner).take();
-    came.map_err(|error| match (error, refused) {
-        // SQLite does not always say what it refused.
+    let file = around.data.file(path, false).ok()?;
+    let (database, identity) = around.kept.take(&file, &job.policy, around.now)?;
+    let patience = (Duration::ZERO, around.timeout.min(MOMENT));
+    let (came, refused) = ask(job, (file, database, Some(identity)), around, patience).ok()?;
+    // What went wrong goes wrong again, with all the time that it has.
+    came.ok().map(|came| came.map_err(|error| with(error, refused)))
+}
+
+/// SQLite does not always say what it refused.
+fn with(error: SqlError, refused: Option<String>) -> SqlError {
+    match (error, refused) {
         (SqlError::Denied(why), Some(what)) => SqlError::Denied(format!("{why} ({what})")),
         (SqlError::Failed(why), Some(what)) => SqlError::Failed(format!("{why} ({what})")),
         (error, _) => error,
-    })
+    }
+}
+
+/// What a database says to a statement.
+type Answer = rusqlite::Result<Result<SqlOutcome, SqlError>>;
+
+/// Lets a statement do its work behind its wall; and what that refused first. Waits so long for others that write, and so
+/// long altogether. Where all went well, the connection is kept.
+fn ask(
+    job: &SqlJob,
+    (file, mut database, identity): (PathBuf, Database, Option<Identity>),
+    around: &Around<'_>,
+    (busy, time): (Duration, Duration),
+) -> rusqlite::Result<(Answer, Option<String>)> {
+    database.connection.busy_timeout(busy)?;
+    let (deadline, cancelled) = (Instant::now() + time, around.cancel.clone());
+    let stop = move || cancelled.is_cancelled() || Instant::now() > deadline;
+    database.connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(stop))?;
+    // What the wall knows of the database is what the statement finds. A statement that writes is a transaction of its own.
+    if job.judged.reads_only {
+        database.connection.prepare_cached("BEGIN")?.execute([])?;
+    }
+    let known = database.known()?;
+    let (came, refused) = database.behind(Wall::around(known, job), |connection| query(connection, job));
+    if let Ok(Ok(_)) = came {
+        if job.judged.reads_only {
+            database.connection.prepare_cached("COMMIT")?.execute([])?;
+        }
+        if let Some(identity) = identity {
+            around.kept.keep(file, &job.policy, database, identity);
+        }
+    }
+    Ok((came, refused))
 }
 
 /// What an error of SQLite is to whoever asked.
@@ -157,6 +211,10 @@ fn plain(error: &rusqlite::Error) -> String {
 }
 
 #[cfg(test)]
+#[path = "sqlite/kept_tests.rs"]
+mod kept_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::data::Snapshots;
@@ -175,7 +233,15 @@ mod tests {
         let database = Database::Sqlite(path.clone());
         let job = SqlJob { database, sql: sql.into(), judged, policy: Arc::new(policy), arguments: Vec::new() };
         let data = Arc::new(Snapshots::new(root.path()).unwrap()).case();
-        carry_out(&job, &path, &data, Timestamp::default(), Duration::from_secs(5), &CancellationToken::new())
+        let (kept, cancel) = (Kept::default(), CancellationToken::new());
+        let around = Around {
+            data: &data,
+            kept: &kept,
+            now: Timestamp::default(),
+            timeout: Duration::from_secs(5),
+            cancel: &cancel,
+        };
+        carry_out(&job, &path, &around)
     }
 
     #[test]

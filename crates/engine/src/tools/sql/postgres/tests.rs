@@ -1,6 +1,6 @@
 //! What holds on a real server.
 
-use super::super::{SqlJob, judge};
+use super::super::{SqlJob, Statements, judge};
 use super::server::{PASSWORD, TestServer};
 use super::*;
 use crate::{Answers, Container, Effects, RunOptions, TurnReport};
@@ -74,7 +74,7 @@ async fn bound(server: &TestServer, statement: &str, args: Value) -> Result<Valu
     let container = container(&tool, "");
     let spec = &container.spec.tools.allowed[0];
     let Some(aic_spec::Run::Sql(run)) = &spec.run else { panic!("{spec:?}") };
-    let job = judge(spec, run, &args)?;
+    let job = judge(&Statements::of(spec), run, &args)?;
     Ok(carry_out(&job, &server.server("app", ""), LONG).await?.result)
 }
 

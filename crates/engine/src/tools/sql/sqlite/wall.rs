@@ -8,11 +8,83 @@ use aic_guard::SqlPolicy;
 use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// What virtual tables (full-text search, r-trees) call the tables behind them.
 const SHADOWS: [&str; 11] =
     ["_data", "_idx", "_content", "_docsize", "_config", "_segments", "_segdir", "_stat", "_node", "_rowid", "_parent"];
+
+/// What is in a database. All names are in small letters.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// Tables and views, and SQLite's virtual tables.
+    tables: HashSet<String>,
+    virtuals: HashSet<String>,
+    views: HashSet<String>,
+    triggers: HashSet<String>,
+    /// Tables that point by a foreign key to another, and that other; only writing reaches them.
+    keys: Vec<(String, String)>,
+}
+
+impl Known {
+    /// Looks at the database.
+    pub fn of(connection: &Connection, writes: bool) -> rusqlite::Result<Self> {
+        let mut known = Self {
+            tables: HashSet::new(),
+            virtuals: HashSet::new(),
+            views: HashSet::new(),
+            triggers: HashSet::new(),
+            keys: Vec::new(),
+        };
+        let mut all = connection.prepare(
+            "SELECT lower(name), type, sql LIKE 'CREATE VIRTUAL TABLE%' FROM sqlite_schema
+             WHERE type IN ('table', 'view', 'trigger')",
+        )?;
+        let mut all = all.query([])?;
+        while let Some(row) = all.next()? {
+            let (name, kind): (String, String) = (row.get(0)?, row.get(1)?);
+            match kind.as_str() {
+                "trigger" => known.triggers.insert(name),
+                "view" => known.views.insert(name.clone()) && known.tables.insert(name),
+                _ => {
+                    if row.get::<_, Option<bool>>(2)? == Some(true) {
+                        known.virtuals.insert(name.clone());
+                    }
+                    known.tables.insert(name)
+                }
+            };
+        }
+        let mut modules = connection.prepare("SELECT lower(name) FROM pragma_module_list")?;
+        for module in modules.query_map([], |row| row.get(0))? {
+            known.tables.insert(module?);
+        }
+        if !writes {
+            return Ok(known);
+        }
+        let mut keys = connection.prepare(
+            "SELECT lower(child.name), lower(key.\"table\") FROM sqlite_schema AS child, pragma_foreign_key_list(child.name) AS key
+             WHERE child.type = 'table' AND child.sql NOT LIKE 'CREATE VIRTUAL TABLE%'",
+        )?;
+        known.keys = keys.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
+        Ok(known)
+    }
+
+    /// The tables that hang on these by foreign keys, those that hang on them in turn, and those that all of them point to.
+    fn tied(&self, named: &HashSet<String>) -> HashSet<String> {
+        let mut changed: HashSet<&String> = named.iter().collect();
+        loop {
+            let before = changed.len();
+            let children = self.keys.iter().filter(|(_, parent)| changed.contains(parent)).map(|(child, _)| child);
+            changed.extend(children.collect::<Vec<_>>());
+            if changed.len() == before {
+                break;
+            }
+        }
+        let parents = self.keys.iter().filter(|(child, _)| changed.contains(child)).map(|(_, parent)| parent);
+        let children = changed.iter().copied().filter(|child| !named.contains(*child));
+        parents.chain(children).cloned().collect()
+    }
+}
 
 /// What one statement may do. All names are in small letters.
 pub(super) struct Wall {
@@ -22,60 +94,42 @@ pub(super) struct Wall {
     verb: String,
     /// The tables and views that the statement names.
     named: HashSet<String>,
-    /// The database's tables and views, and SQLite's virtual tables.
-    known: HashSet<String>,
-    /// The database's virtual tables.
-    virtuals: HashSet<String>,
-    views: HashSet<String>,
-    triggers: HashSet<String>,
+    known: Arc<Known>,
     /// What foreign keys reach from the tables that the statement names.
     tied: HashSet<String>,
     /// What was refused first.
-    pub refused: Arc<Mutex<Option<String>>>,
+    pub refused: Option<String>,
 }
 
 impl Wall {
-    /// Looks at the database, before anything is refused.
-    pub fn around(connection: &Connection, job: &SqlJob) -> rusqlite::Result<Self> {
-        let names = |what: &str| -> rusqlite::Result<HashSet<String>> {
-            let select = format!("SELECT lower(name) FROM sqlite_schema WHERE {what}");
-            connection.prepare(&select)?.query_map([], |row| row.get(0))?.collect()
-        };
-        let mut known = names("type IN ('table', 'view')")?;
-        let mut modules = connection.prepare("SELECT lower(name) FROM pragma_module_list")?;
-        for module in modules.query_map([], |row| row.get(0))? {
-            known.insert(module?);
-        }
+    /// Around the statement of a job, in the database that was looked at.
+    pub fn around(known: Arc<Known>, job: &SqlJob) -> Self {
         let last = |name: &String| name.rsplit('.').next().unwrap_or(name).to_lowercase();
         let named: HashSet<String> = job.judged.tables.iter().map(last).collect();
-        let tied = if job.judged.reads_only { HashSet::new() } else { tied(connection, &named)? };
-        Ok(Self {
+        let tied = if job.judged.reads_only { HashSet::new() } else { known.tied(&named) };
+        Self {
             policy: job.policy.clone(),
             reads_only: job.judged.reads_only,
             verb: job.judged.verb.clone(),
-            virtuals: names("type = 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%'")?,
-            views: names("type = 'view'")?,
-            triggers: names("type = 'trigger'")?,
-            known,
             named,
+            known,
             tied,
-            refused: Arc::default(),
-        })
+            refused: None,
+        }
     }
 
-    pub fn judge(&self, context: &AuthContext<'_>) -> Authorization {
+    pub fn judge(&mut self, context: &AuthContext<'_>) -> Authorization {
         if self.allows(context) || self.by_itself(context) {
             return Authorization::Allow;
         }
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.get_or_insert_with(|| told(&context.action));
+        self.refused.get_or_insert_with(|| told(&context.action));
         Authorization::Deny
     }
 
     /// Whether a name is only the statement's: no table, and no `pragma_…`, which SQLite makes up when it is asked for.
     fn is_own(&self, name: &str) -> bool {
         let name = name.to_ascii_lowercase();
-        !name.starts_with("pragma_") && !is_system(&name) && !self.known.contains(&name)
+        !name.starts_with("pragma_") && !is_system(&name) && !self.known.tables.contains(&name)
     }
 
     fn table_ok(&self, table: &str) -> bool {
@@ -147,7 +201,7 @@ impl Wall {
             | AuthAction::Delete { table_name } => (false, table_name),
             // With which full-text search looks whether somebody else has written.
             AuthAction::Pragma { pragma_name, pragma_value: None } => {
-                return !self.virtuals.is_empty() && pragma_name.eq_ignore_ascii_case("data_version");
+                return !self.known.virtuals.is_empty() && pragma_name.eq_ignore_ascii_case("data_version");
             }
             _ => return false,
         };
@@ -159,11 +213,11 @@ impl Wall {
         let within = |names: &HashSet<String>| {
             context.accessor.is_some_and(|accessor| names.contains(&accessor.to_ascii_lowercase()))
         };
-        let of_view = reads && within(&self.views) && within(&self.named);
-        let of_trigger = !self.reads_only && within(&self.triggers);
+        let of_view = reads && within(&self.known.views) && within(&self.named);
+        let of_trigger = !self.reads_only && within(&self.known.triggers);
         let of_key = self.tied.contains(&table) && !matches!(context.action, AuthAction::Insert { .. });
         let behind = SHADOWS.iter().any(|end| {
-            let owner = table.strip_suffix(end).filter(|owner| self.virtuals.contains(*owner));
+            let owner = table.strip_suffix(end).filter(|owner| self.known.virtuals.contains(*owner));
             owner.is_some_and(|owner| self.named.contains(owner) && self.table_ok(owner))
         });
         of_view || of_trigger || of_key || behind
@@ -187,31 +241,4 @@ fn told(action: &AuthAction<'_>) -> String {
         }
         _ => "what it does is not permitted".to_owned(),
     }
-}
-
-/// The tables that hang on these by foreign keys, those that hang on them in turn, and those that all of them point to.
-fn tied(connection: &Connection, named: &HashSet<String>) -> rusqlite::Result<HashSet<String>> {
-    let mut select = connection.prepare(
-        "SELECT lower(child.name), lower(key.\"table\") FROM sqlite_schema AS child, pragma_foreign_key_list(child.name) AS key
-         WHERE child.type = 'table' AND child.sql NOT LIKE 'CREATE VIRTUAL TABLE%'",
-    )?;
-    let keys: Vec<(String, String)> =
-        select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
-    let mut changed: HashSet<String> = named.clone();
-    loop {
-        let before = changed.len();
-        changed.extend(
-            keys.iter()
-                .filter(|(_, parent)| changed.contains(parent))
-                .map(|(child, _)| child.clone())
-                .collect::<Vec<_>>(),
-        );
-        if changed.len() == before {
-            break;
-        }
-    }
-    let parents = keys.iter().filter(|(child, _)| changed.contains(child)).map(|(_, parent)| parent.clone());
-    let mut tied: HashSet<String> = parents.collect();
-    tied.extend(changed.difference(named).cloned());
-    Ok(tied)
 }
