@@ -2,7 +2,7 @@
 
 use super::{Expectation, Seen, What};
 use crate::report::Failure;
-use aic_base::{Decision, Matcher, Outcome, RelPath, Stage, ToolOutcome};
+use aic_base::{Decision, Matcher, Outcome, RelPath, Stage, ToolOutcome, Usd};
 use aic_engine::{CallRecord, Code, Container, RunOptions, ScriptJob};
 use aic_guard::{CallScope, Scope};
 use aic_spec::Approver;
@@ -82,6 +82,16 @@ pub(crate) fn judge<'a>(
             what => judge_plain(what, seen),
         }
     })
+}
+
+/// No test of cost passes because nobody knows a price.
+fn cost(most: Usd, spent: Usd, unpriced: &[&str]) -> Option<Miss> {
+    if !unpriced.is_empty() {
+        let names = unpriced.join("`, `");
+        let message = format!("nobody knows what `{names}` costs: give the model a `pricing`");
+        return Some(Miss::error(message));
+    }
+    (spent > most).then(|| Miss::new(format!("it cost {spent}, wanted at most {most}")))
 }
 
 fn judge_plain(what: &What, seen: &Seen<'_>) -> Option<Miss> {
@@ -177,11 +187,7 @@ fn judge_plain(what: &What, seen: &Seen<'_>) -> Option<Miss> {
             let found = seen.calls.iter().find(|call| names.is_empty() || names.contains(&call.name));
             holds(found.is_none(), &|| called(seen))
         }
-        What::Cost(_) if !seen.unpriced.is_empty() => Some(Miss::error(format!(
-            "the price of `{}` is unknown, so nobody can say what it cost: give the model a `pricing`",
-            seen.unpriced.join("`, `")
-        ))),
-        What::Cost(most) => holds(seen.cost <= *most, &|| format!("it cost {}, wanted at most {most}", seen.cost)),
+        What::Cost(most) => cost(*most, seen.cost, &seen.unpriced),
         What::Latency(most) => {
             holds(seen.latency <= *most, &|| format!("it took {:?}, wanted at most {most:?}", seen.latency))
         }
@@ -403,4 +409,18 @@ fn called(seen: &Seen<'_>) -> String {
         })
         .collect();
     format!("what was called: {}", all.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cost_is_judged_only_where_it_is_known() {
+        let [one, two] = [1.0, 2.0].map(Usd::from_dollars);
+        assert!(cost(two, one, &[]).is_none() && cost(one, one, &[]).is_none());
+        assert!(cost(one, two, &[]).is_some_and(|miss| !miss.is_error));
+        let unknown = cost(two, one, &["parrot"]).unwrap();
+        assert!(unknown.is_error && unknown.message.contains("`parrot`"));
+    }
 }
