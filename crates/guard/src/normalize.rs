@@ -41,10 +41,11 @@ impl Folding {
 
     /// Whether this byte, wherever it stands, becomes itself, its case aside.
     fn keeps(self, byte: u8) -> bool {
-        byte.is_ascii()
-            && !unseen_byte(byte)
-            && !(self.escapes && matches!(byte, b'&' | b'%'))
-            && !(self.spaces && byte.is_ascii_whitespace() | (byte == 0x0b))
+        match byte {
+            b'&' | b'%' => !self.escapes,
+            b'\t'..=b'\r' | b' ' => !self.spaces,
+            _ => byte.is_ascii() && !unseen_byte(byte),
+        }
     }
 }
 

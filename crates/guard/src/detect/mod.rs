@@ -369,4 +369,14 @@ mod tests {
         assert!(!mutates(json!({"q": "insert into a values (1)"}), &["INSERT"]));
         assert!(mutates(json!({"q": "insert into a values (1); delete from a"}), &["INSERT"]));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_text_that_could_change_nothing_has_no_verb_that_does(
+            text in "(select|SELECT|into|insert into|delete from|drop table|update|set|=|x|'x'|\"y\"|a|\\*|from|values|with|as|explain|copy|;|--|/\\*!|\\*/|\\(|\\)|\u{131}nto|\u{17f}elect| |\\n){0,16}",
+        ) {
+            let verbs = sql::mutating_verbs(&text);
+            proptest::prop_assert!(may_change(&text) || verbs.iter().all(|verb| verb == "SELECT"), "{} {:?}", text, verbs);
+        }
+    }
 }
