@@ -264,9 +264,11 @@ fn mutation(text: &str, scope: &Scope<'_>, allow: &[String]) -> Option<Finding> 
 }
 
 /// Whether a text could be SQL that does more than read: it has a verb of SQL besides SELECT, or more than one statement.
+/// What begins with CALL is not taken for a statement.
 fn may_change(text: &str) -> bool {
     let grams = Grams::of(text);
-    let changing = || sql::VERBS.iter().any(|verb| *verb != "select" && grams.may_have_one_of(&[verb]));
+    let changing =
+        || sql::VERBS.iter().any(|verb| !matches!(*verb, "select" | "call") && grams.may_have_one_of(&[verb]));
     // A letter whose capital is an ASCII one, as a parser of SQL has it.
     grams.may_have_one_of(&["into"])
         || changing()

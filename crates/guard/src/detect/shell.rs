@@ -96,10 +96,23 @@ const PROGRAMS: [&str; 78] = [
     "zsh",
 ];
 
+/// By the first letter of a program: a bit for each length.
+const LENGTHS: [u16; 256] = {
+    let (mut lengths, mut at) = ([0; 256], 0);
+    while at < PROGRAMS.len() {
+        let program = PROGRAMS[at].as_bytes();
+        lengths[program[0] as usize] |= 1 << program.len();
+        at += 1;
+    }
+    lengths
+};
+
 /// Whether a text names one of the programs, with any quotes inside of its name. Cheap, and says yes too often.
 fn names_program(text: &str) -> bool {
     let known = |word: &[u8]| {
-        word.starts_with(b"mkfs") || PROGRAMS.binary_search_by(|program| program.as_bytes().cmp(word)).is_ok()
+        let length = word.first().map_or(0, |first| LENGTHS[usize::from(*first)] >> word.len() & 1);
+        word.starts_with(b"mkfs")
+            || length == 1 && PROGRAMS.binary_search_by(|program| program.as_bytes().cmp(word)).is_ok()
     };
     let (mut word, mut length) = ([0_u8; 12], 0);
     for byte in text.bytes().chain([b' ']) {
