@@ -8,7 +8,9 @@
 mod common;
 
 use aic_base::Stage;
-use aic_guard::{Builtin, Dialect, Group, Guard, GuardKind, GuardrailDef, Scope, SqlPolicy, judge_statement};
+use aic_guard::{
+    Builtin, Dialect, Group, Guard, GuardKind, GuardrailDef, Prepared, Scope, SqlPolicy, judge_statement,
+};
 use common::{head, row, timed};
 
 /// What people write: a request, a mail with data, code, a table, SQL, and a text in another script.
@@ -38,11 +40,16 @@ fn main() {
         .filter(|guard| matches!(guard.kind, GuardKind::Detector(_)))
         .collect();
     let texts: Vec<String> = SEEDS.iter().map(|seed| seed.chars().cycle().take(1000).collect()).collect();
-    let judge = |guard: &Guard, text: &str| {
+    let judge_prepared = |guard: &Guard, text: &Prepared<'_>| {
         let stage = guard.stages.first().copied().unwrap_or(Stage::PreExecution);
-        guard.judge(text, &Scope { input: text, ..Scope::at(stage) }).len()
+        guard.judge_prepared(text, &Scope { input: text.text(), ..Scope::at(stage) }).len()
     };
-    let all = |text: &str| guards.iter().map(|guard| judge(guard, text)).sum::<usize>();
+    let judge = |guard: &Guard, text: &str| judge_prepared(guard, &Prepared::new(text));
+    // As a run has it: all guards of a stage share what they know of the text.
+    let all = |text: &str| {
+        let text = Prepared::new(text);
+        guards.iter().map(|guard| judge_prepared(guard, &text)).sum::<usize>()
+    };
     let text = |i: usize| texts[i % texts.len()].as_str();
     let findings: usize = texts.iter().map(|text| all(text)).sum();
 

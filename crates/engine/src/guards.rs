@@ -8,7 +8,7 @@ use crate::options::RunOptions;
 use crate::scripts::{Code, ScriptJob, Scripts, read_span};
 use crate::tools::Leaves;
 use aic_base::{Action, Decision, RelPath, Span, Stage};
-use aic_guard::{Detector, Guard, GuardKind, Scope, redact, strictest};
+use aic_guard::{Detector, Guard, GuardKind, Prepared, Scope, redact, strictest};
 use serde_json::{Value, json};
 
 /// What the guards of a stage said.
@@ -39,6 +39,7 @@ pub(crate) async fn examine(
 ) -> Examined {
     let tool = scope.tool.map(|tool| tool.name);
     let mut decisions = Vec::new();
+    let (prepared, prepared_beside) = (Prepared::new(text), Prepared::new(beside));
     for guard in container.guards.iter().filter(|guard| stands_here(guard, scope.stage, tool)) {
         match &guard.kind {
             GuardKind::Script { path } => {
@@ -50,13 +51,13 @@ pub(crate) async fn examine(
                 decisions.extend(judge_by_own(guard, own, container.scripts(), options, text, scope).await);
             }
             GuardKind::Detector(detector) => {
-                decisions.extend(guard.judge(text, scope));
+                decisions.extend(guard.judge_prepared(&prepared, scope));
                 let counts =
                     matches!(detector, Detector::MaxLength(_) | Detector::AllowedTopics(..) | Detector::DbMutations(_));
                 if !counts && !beside.is_empty() {
                     let by = Leaves::beside_at(text);
                     let behind = |span: Span| Span::new(span.range().start + by, span.range().end + by);
-                    let of_beside = guard.judge(beside, scope).into_iter();
+                    let of_beside = guard.judge_prepared(&prepared_beside, scope).into_iter();
                     decisions.extend(of_beside.map(|found| Decision { span: found.span.map(behind), ..found }));
                 }
             }

@@ -5,7 +5,7 @@
 //! that needs the whole text turns streaming off, and the run says which.
 
 use aic_base::{Action, Decision, Stage};
-use aic_guard::{Detector, Guard, GuardKind, Scope, Window, redact, stream};
+use aic_guard::{Detector, Guard, GuardKind, Prepared, Scope, Window, redact, stream};
 
 /// An answer that outgrows this is shown when it is whole: judging it again and again would take too long.
 const LONGEST: usize = 256 * 1024;
@@ -96,8 +96,9 @@ impl<'g> HoldBack<'g> {
 
     fn look(&mut self, settled: usize) -> Option<String> {
         self.looked_at = self.text.len();
+        let text = Prepared::new(&self.text);
         let decisions: Vec<Decision> =
-            self.judges.iter().flat_map(|(guard, stage)| guard.judge(&self.text, &Scope::at(*stage))).collect();
+            self.judges.iter().flat_map(|(guard, stage)| guard.judge_prepared(&text, &Scope::at(*stage))).collect();
         let mut end = settled;
         for decision in &decisions {
             let span = decision.span.map_or(0..self.text.len(), |span| span.range());

@@ -5,6 +5,7 @@ use crate::condition::{Condition, Place};
 use crate::defs::{Group, GuardrailDef, Problem, ProblemAt};
 use crate::detect::{Detector, Finding};
 use crate::params::built_in;
+use crate::prepared::Prepared;
 use crate::scope::Scope;
 use aic_base::{Action, Decision, Span, Stage, Usd};
 use std::time::Duration;
@@ -180,6 +181,12 @@ impl Guard {
 
     /// Judges a text. Guardrails that count, audit or run scripts say nothing here: the engine carries those out.
     pub fn judge(&self, text: &str, scope: &Scope<'_>) -> Vec<Decision> {
+        self.judge_prepared(&Prepared::new(text), scope)
+    }
+
+    /// As [`Guard::judge`], for a text that other guards judge too: what they worked out is used again.
+    pub fn judge_prepared(&self, prepared: &Prepared<'_>, scope: &Scope<'_>) -> Vec<Decision> {
+        let text = prepared.text();
         if !self.applies(scope.stage, scope.tool.map(|tool| tool.name)) {
             return Vec::new();
         }
@@ -192,7 +199,7 @@ impl Guard {
                 Vec::new()
             }
             GuardKind::Detector(detector) => {
-                detector.find(text, scope).into_iter().map(|finding| self.decide(text, scope, finding)).collect()
+                detector.find(prepared, scope).into_iter().map(|finding| self.decide(text, scope, finding)).collect()
             }
             GuardKind::Condition(condition) => match condition.eval(text, scope) {
                 Ok(false) => Vec::new(),

@@ -12,6 +12,7 @@ mod distance;
 mod guard;
 pub mod normalize;
 mod params;
+mod prepared;
 mod redact;
 mod scope;
 pub mod sql;
@@ -26,6 +27,7 @@ pub use detect::{Detector, Finding, PiiType, SecretType, Types, injection_score}
 pub use distance::{nearest, optimal_alignment};
 pub use guard::{AuditLog, CostControl, Guard, GuardKind, RateLimit, Window, strictest};
 pub use params::direct_key;
+pub use prepared::Prepared;
 pub use redact::{Vault, redact};
 pub use scope::{AlertScope, CallScope, Scope, StepScope, ToolScope, User};
 pub use sql::{BlockedPattern, Denied, Dialect, Judged, NameGlob, SqlPolicy, judge_statement, tool_glob};

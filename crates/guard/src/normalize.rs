@@ -2,9 +2,11 @@
 
 mod encoded;
 
+use crate::detect::Grams;
 use aic_base::Span;
 pub(crate) use encoded::may_have_pieces;
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 use unicode_normalization::UnicodeNormalization as _;
 
 /// What to fold besides letter case and width.
@@ -36,6 +38,15 @@ impl Folding {
     pub const HIDDEN: Self = Self { confusables: true, escapes: true, keep_case: true, encodings: true, ..Self::WORDS };
     /// Formats whose parts may stand any distance apart.
     pub const SPACED: Self = Self { keep_case: true, spaces: true, ..Self::WORDS };
+
+    /// Whether this byte, wherever it stands, becomes itself, its case aside.
+    fn keeps(self, byte: u8) -> bool {
+        match byte {
+            b'&' | b'%' => !self.escapes,
+            b'\t'..=b'\r' | b' ' => !self.spaces,
+            _ => byte.is_ascii() && !unseen_byte(byte),
+        }
+    }
 }
 
 /// A folded text that knows where each of its bytes came from.
@@ -45,6 +56,7 @@ pub struct Folded {
     pub text: String,
     /// For each byte of `text`, the original bytes its character came from; empty while nothing was changed.
     origin: Vec<(u32, u32)>,
+    grams: OnceLock<Arc<Grams>>,
 }
 
 impl Folded {
@@ -55,9 +67,13 @@ impl Folded {
         if !may_escape && !folding.encodings && !folding.spaces && plain {
             // Byte for byte, so that places are the same.
             let text = if folding.keep_case { text.to_owned() } else { text.to_ascii_lowercase() };
-            return Self { text, origin: Vec::new() };
+            return Self { text, origin: Vec::new(), grams: OnceLock::new() };
         }
-        let mut folded = Self { text: String::with_capacity(text.len()), origin: Vec::with_capacity(text.len()) };
+        let mut folded = Self {
+            text: String::with_capacity(text.len()),
+            origin: Vec::with_capacity(text.len()),
+            grams: OnceLock::new(),
+        };
         let mut at = 0;
         let (mut run_end, mut pieces_end) = (0, 0);
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
@@ -75,6 +91,13 @@ impl Folded {
                     continue;
                 }
             }
+            let most = if folding.encodings { run_end - at } else { rest.len() };
+            let plain = rest.bytes().take(most).take_while(|byte| folding.keeps(*byte)).count();
+            if plain > 0 {
+                folded.push_plain(rest.get(..plain).unwrap_or_default(), at, folding);
+                at += plain;
+                continue;
+            }
             let decoded = if folding.escapes { decode(rest) } else { None };
             let (c, used) = decoded.unwrap_or_else(|| {
                 let c = rest.chars().next().unwrap_or('\0');
@@ -84,6 +107,34 @@ impl Folded {
             at += used;
         }
         folded
+    }
+
+    /// Adds what stands for itself but for its case.
+    fn push_plain(&mut self, plain: &str, at: usize, folding: Folding) {
+        let from = self.text.len();
+        self.text.push_str(plain);
+        if !folding.keep_case
+            && let Some(added) = self.text.get_mut(from..)
+        {
+            added.make_ascii_lowercase();
+        }
+        let Span { start, end } = Span::new(at, at + plain.len());
+        self.origin.extend((start..end).map(|at| (at, at + 1)));
+    }
+
+    /// Whether each of its bytes stands where the text has it.
+    pub(crate) fn is_in_place(&self) -> bool {
+        self.origin.is_empty()
+    }
+
+    /// With what is known of its short runs.
+    pub(crate) fn with_grams(self, grams: Arc<Grams>) -> Self {
+        Self { grams: OnceLock::from(grams), ..self }
+    }
+
+    /// What short runs it has.
+    pub(crate) fn grams(&self) -> &Grams {
+        self.grams.get_or_init(|| Arc::new(Grams::of(&self.text)))
     }
 
     fn push(&mut self, c: char, from: Range<usize>, folding: Folding) {

@@ -4,6 +4,7 @@ use super::Condition;
 use super::check::{ANY_WORDS_IN_TEXT, REGEX_IN, REGEX_IN_TEXT, WORDS_IN_TEXT};
 use crate::detect::{Types, pii};
 use crate::distance::levenshtein;
+use crate::prepared::Prepared;
 use crate::scope::Scope;
 use crate::sql;
 use crate::words::{self, WordSet};
@@ -80,7 +81,9 @@ impl Condition {
             Ok(Value::Int(i64::try_from(words::count(&text)).unwrap_or(i64::MAX)))
         })?;
         context.add_function("is_sql", |text: Arc<String>| sql::is_sql(&text))?;
-        context.add_function("has_pii", |text: Arc<String>| !pii::find(&text, &Types::all()).is_empty())?;
+        context.add_function("has_pii", |text: Arc<String>| {
+            !pii::find(Prepared::new(&text).view(), &Types::all()).is_empty()
+        })?;
         context.add_function("sql_verbs", |text: Arc<String>| Value::from(sql::verbs(&text)))?;
         context.add_function("sql_tables", |text: Arc<String>| Value::from(sql::tables(&text)))?;
         context.add_function("levenshtein", |a: Arc<String>, b: Arc<String>| -> Result<Value, ExecutionError> {

@@ -1,13 +1,10 @@
 //! Code that is meant to run: payloads for shells, templates and browsers, and requests to run risky code. Pasted error
 //! messages and questions about code are none.
 
-use super::Finding;
-use super::pattern::{Pattern, pattern};
-use super::prefilter::Prefilter;
+use super::pattern::{Looked, Pattern, pattern};
 use super::signs::{Sign, signs, weigh};
-use crate::normalize::{Folded, Folding};
-
-static PREFILTER: Prefilter = Prefilter::new();
+use super::{Finding, Grams};
+use crate::prepared::View;
 
 static SIGNS: [Sign; 28] = signs! {
     // Browsers
@@ -50,24 +47,29 @@ static TALK: Pattern = pattern!(
 );
 static RUN: Pattern = pattern!(r"\b(?:run|execute|launch)\b");
 
-pub(super) fn find(text: &str, sensitivity: f64) -> Option<Finding> {
-    let folded = Folded::new(text, Folding::ATTACKS);
+pub(super) fn find(view: View<'_>, sensitivity: f64) -> Option<Finding> {
+    let folded = view.attacks();
     let tables = without_tables(&folded.text);
     let plain = tables.as_deref().unwrap_or(&folded.text);
     let marked = without_inline_code(plain);
-    let plain = marked.as_deref().unwrap_or(plain);
-    let mut weighed = weigh(&SIGNS, &PREFILTER, plain)?;
+    let changed = marked.as_deref().or(tables.as_deref());
+    let grams = changed.map(Grams::of);
+    let plain = Looked::from((changed.unwrap_or(&folded.text), grams.as_ref().unwrap_or(folded.grams())));
+    let mut weighed = weigh(&SIGNS, plain)?;
     if TALK.is_match(plain) && !RUN.is_match(plain) {
         // Somebody shows code and asks about it: only an open payload counts then.
         weighed.score -= 1.2;
     }
-    weighed.is_enough(sensitivity).then(|| weighed.finding(&folded, "the text carries code"))
+    weighed.is_enough(sensitivity).then(|| weighed.finding(folded, "the text carries code"))
 }
 
 /// The text without the backticks that set a word of a sentence in another type: `use `id` as the key`. Same length. A
 /// pair that touches anything but spaces and the signs of a sentence, or stands alone, is a substitution.
 fn without_inline_code(text: &str) -> Option<String> {
     static INLINE: Pattern = pattern!(r"`[\w .,/:=+-]{1,60}`");
+    if !text.contains('`') {
+        return None;
+    }
     let mut plain = text.to_owned();
     let mut outside = text.len();
     for hit in INLINE.find_iter(text) {
@@ -102,6 +104,11 @@ fn without_tables(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Prepared;
+
+    fn find(text: &str, sensitivity: f64) -> Option<Finding> {
+        super::find(Prepared::new(text).view(), sensitivity)
+    }
 
     #[test]
     fn payloads_and_requests_to_run_code_are_found() {

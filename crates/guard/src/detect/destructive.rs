@@ -1,25 +1,28 @@
 //! `confirm_destructive`: requests to delete, drop, overwrite or shut down, in SQL, shell and prose.
 
 use super::Finding;
-use super::pattern::{Pattern, pattern};
-use crate::normalize::{Folded, Folding};
+use super::pattern::{Looked, Pattern, pattern};
+use crate::prepared::View;
 use crate::sql;
 use crate::sql::tokens::{Reading, Token, TokenKind, statements};
 use aic_base::Span;
 
 /// Looks for the first thing that would destroy something.
-pub(super) fn find(text: &str) -> Option<Finding> {
+pub(super) fn find(view: View<'_>) -> Option<Finding> {
+    let text = view.text;
     let whole = Span::new(0, text.len());
-    if let Some((span, verb)) = in_sql(text) {
+    if view.grams().may_have_one_of(&["drop", "delete", "truncate"])
+        && let Some((span, verb)) = in_sql(text)
+    {
         return Some(Finding::new(span, format!("the SQL would {verb}"), 1.0));
     }
-    if let Some(what) = super::shell::destroys(text) {
+    if let Some(what) = super::shell::destroys(text, view.grams()) {
         return Some(Finding::new(whole, format!("the command would {what}"), 0.95));
     }
     if super::shell::is_command(text) {
         return None;
     }
-    amid_prose(text).or_else(|| in_prose(text)).or_else(|| super::orders::find(text))
+    amid_prose(view).or_else(|| in_prose(view)).or_else(|| super::orders::find(view))
 }
 
 /// Statements whose verb destroys: DROP, DELETE, TRUNCATE, and ALTER … DROP.
@@ -157,20 +160,21 @@ static BOMB: Pattern =
 static EMPTIES: Pattern =
     pattern!(r#"(?i)^\s*update\s+[\w.\x22`\[\]]{1,80}\s+set\s+[\w.\x22`]{1,80}\s*=\s*(?:''|\x22\x22|null)\s*;?\s*$"#);
 
-fn amid_prose(text: &str) -> Option<Finding> {
-    let bomb = BOMB.captures(text).filter(|caught| {
+fn amid_prose(view: View<'_>) -> Option<Finding> {
+    let text = view.text;
+    let looked = Looked::from((text, view.grams().as_ref()));
+    let bomb = BOMB.captures(looked).filter(|caught| {
         let part = |i: usize| caught.get(i).map(|part| part.as_str());
         (2..=4).all(|i| part(i) == part(1))
     });
     if let Some(whole) = bomb.and_then(|caught| caught.get(0)) {
         return Some(Finding::new(Span::from(whole.range()), "the command would start processes without end", 0.95));
     }
-    if let Some(hit) = EMPTIES.find(text) {
+    if let Some(hit) = EMPTIES.find(looked) {
         return Some(Finding::new(Span::from(hit.range()), "the SQL would empty a column of every row", 0.95));
     }
-    let folded = Folded::new(text, Folding::ATTACKS);
-    let called = CALL.find(text).map(|hit| (hit.range(), "the call would delete data"));
-    let named = AMID.captures_iter(text).find_map(|caught| {
+    let called = CALL.find(looked).map(|hit| (hit.range(), "the call would delete data"));
+    let named = AMID.captures_iter(looked).find_map(|caught| {
         let name = caught.get(1).or_else(|| caught.get(2))?.as_str().to_ascii_lowercase();
         // What follows is the rest of the sentence rather than a name.
         let talk = [
@@ -218,7 +222,7 @@ fn amid_prose(text: &str) -> Option<Finding> {
             .then(|| (caught.get(0).map(|whole| whole.range()), "the SQL would destroy data"))
     });
     let (range, what) = called.or_else(|| named.and_then(|(range, what)| Some((range?, what))))?;
-    let plain = folded.text.as_str();
+    let plain = view.attacks().text.as_str();
     let asks = plain.trim_end().ends_with('?') && !POLITE.is_match(plain);
     let start = floor(text, range.start.saturating_sub(200));
     let before = text.get(start..range.start).unwrap_or("").to_lowercase();
@@ -332,16 +336,16 @@ static TABLES: Pattern = pattern!(
 /// The same in the passive voice, and with the object inside the verb.
 static PASSIVE: Pattern = pattern!(format r"\b{OBJECTS}\b[^.?!,\n]{{0,30}}\b(?:needs?|must|should|has|have|ought|is|are|want)\s+to\s+be\s+(?:permanently\s+|completely\s+)?{DONE}\b|\b(?:all|every|the|these|those|my|our)\s+(?:of\s+)?(?:the\s+|my\s+|our\s+)?(?:\w+\s+)?{OBJECTS}\s+(?:must|should|shall)\s+be\s+(?:permanently\s+|completely\s+|now\s+)?{DONE}\b|\b(?:i'?d\s+like|i\s+would\s+like|i\s+want|i\s+need|we\s+want|we\s+need|please\s+have|please\s+get)\s+(?:all|every|the|these|those|my|our|their)\s+(?:\w+\s+){{0,2}}{OBJECTS}\s+(?:permanently\s+|completely\s+)?{DONE}\b|^(?:please\s+)?shut\s+(?:it\s+all|everything|all\s+\w+|the\s+\w+)\s+down\b");
 
-fn in_prose(text: &str) -> Option<Finding> {
-    let folded = Folded::new(text, Folding::ATTACKS);
+fn in_prose(view: View<'_>) -> Option<Finding> {
+    let folded = view.attacks();
     let plain = folded.text.as_str();
-    if let Some(hit) = PASSIVE.find(plain)
+    if let Some(hit) = PASSIVE.find(folded)
         && !plain.trim_end().ends_with('?')
         && !TALK.is_match(plain.get(floor(plain, hit.start().saturating_sub(200))..hit.start()).unwrap_or(""))
     {
         return Some(Finding::new(folded.original(hit.range()), "the text asks to destroy or stop something", 0.7));
     }
-    for caught in REQUEST.captures_iter(plain) {
+    for caught in REQUEST.captures_iter(folded) {
         let (Some(verb), Some(object)) = (caught.get(1), caught.get(2)) else { continue };
         // A sentence is looked at for some hundred bytes only, so that a text without full stops costs no more.
         let near_start = floor(plain, verb.start().saturating_sub(400));
@@ -404,6 +408,11 @@ fn floor(text: &str, mut at: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Prepared;
+
+    fn find(text: &str) -> Option<Finding> {
+        super::find(Prepared::new(text).view())
+    }
 
     fn asks(text: &str) -> bool {
         find(text).is_some()

@@ -142,7 +142,7 @@ fn one(text: &str, at: usize) -> Option<(usize, &'static str)> {
                 || (matches!(bytes.get(end), Some(b'-' | b'.' | b'/'))
                     && bytes.get(end + 1).is_some_and(u8::is_ascii_digit))
                 || (at > 0 && matches!(bytes.get(at - 1), Some(b'-' | b'.' | b'/' | b'+' | b'_')));
-            if longer || !(id.valid)(&plain) {
+            if longer || !(id.valid)(plain.all()) {
                 continue;
             }
             let before = before.get_or_insert_with(|| {
@@ -169,9 +169,29 @@ fn has_word(text: &str, name: &str) -> bool {
     })
 }
 
+/// The letters and digits of a number: no shape has more.
+#[derive(Default)]
+struct Plain {
+    bytes: [u8; 20],
+    length: usize,
+}
+
+impl Plain {
+    fn add(&mut self, byte: Option<u8>) {
+        if let (Some(byte), Some(place)) = (byte, self.bytes.get_mut(self.length)) {
+            *place = byte.to_ascii_uppercase();
+            self.length += 1;
+        }
+    }
+
+    fn all(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or(&[])
+    }
+}
+
 /// Reads a shape at a place: its end, and its letters and digits.
-fn read(bytes: &[u8], mut at: usize, shape: &[u8]) -> Option<(usize, Vec<u8>)> {
-    let mut plain = Vec::new(); // most shapes fail at their first sign, before anything is kept
+fn read(bytes: &[u8], mut at: usize, shape: &[u8]) -> Option<(usize, Plain)> {
+    let mut plain = Plain::default();
     for want in shape {
         let byte = bytes.get(at).copied();
         let fits = match want {
@@ -188,7 +208,7 @@ fn read(bytes: &[u8], mut at: usize, shape: &[u8]) -> Option<(usize, Vec<u8>)> {
         if !fits {
             return None;
         }
-        plain.extend(byte.filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_uppercase()));
+        plain.add(byte.filter(u8::is_ascii_alphanumeric));
         at += 1;
     }
     Some((at, plain))

@@ -2,12 +2,10 @@
 //! orders (ignore, system, prompt) occur in many ordinary requests, so only their combinations count.
 
 use super::pattern::{Pattern, pattern};
-use super::prefilter::Prefilter;
 use super::signs::{Sign, Weighed, signs, weigh};
 use super::{Finding, model, stray};
 use crate::normalize::{Folded, Folding};
-
-static PREFILTER: Prefilter = Prefilter::new();
+use crate::prepared::View;
 
 static SIGNS: [Sign; 64] = signs! {
     1.0, "it sets earlier instructions aside", r"\b(?:ignore|disregard|forget|override|bypass|overrule|skip|neglect|drop|discard)(?:[^\w.!?\n]+[\w\x27-]+){0,4}[^\w.!?\n]+(?:all|any|every|the|your|my|these|those|previous|prior|above|earlier|preceding|former|existing|foregoing)(?:[^\w.!?\n]+[\w\x27-]+){0,3}[^\w.!?\n]+(?:instructions?|rules?|prompts?|directions?|directives?|guidelines?|commands?|orders|constraints?|restrictions?|programming|polic(?:y|ies)|safeguards?)\b";
@@ -92,10 +90,10 @@ pub fn injection_score(text: &str) -> f64 {
     judged(&Folded::new(text, Folding::ATTACKS)).map_or(0.0, |weighed| weighed.score)
 }
 
-pub(super) fn find(text: &str, sensitivity: f64) -> Option<Finding> {
-    let folded = Folded::new(text, Folding::ATTACKS);
-    let weighed = judged(&folded)?;
-    weighed.is_enough(sensitivity).then(|| weighed.finding(&folded, "the text tries to steer the model"))
+pub(super) fn find(view: View<'_>, sensitivity: f64) -> Option<Finding> {
+    let folded = view.attacks();
+    let weighed = judged(folded)?;
+    weighed.is_enough(sensitivity).then(|| weighed.finding(folded, "the text tries to steer the model"))
 }
 
 /// From which score on the model says anything, and what a step beyond is worth beside the signs.
@@ -109,17 +107,17 @@ const ASKS: [&str; 3] =
 fn judged(folded: &Folded) -> Option<Weighed> {
     let plain = folded.text.as_str();
     let (model, window) = model::score(plain);
-    let mut weighed = weigh(&SIGNS, &PREFILTER, plain).unwrap_or(Weighed {
+    let mut weighed = weigh(&SIGNS, folded).unwrap_or(Weighed {
         score: 0.0,
         range: window,
         what: "its words are those of such texts",
     });
-    if let Some((weight, range, what)) = stray::order(plain) {
+    if let Some((weight, range, what)) = stray::order(folded) {
         weighed = Weighed { score: weighed.score + weight, range, what };
     }
     // The model never acquits.
     weighed.score += MODEL * (model - SURE).clamp(0.0, 1.5);
-    if !ASKS.contains(&weighed.what) && (TALK.is_match(plain) || ABOUT.is_match(plain)) {
+    if !ASKS.contains(&weighed.what) && (TALK.is_match(folded) || ABOUT.is_match(folded)) {
         weighed.score -= 0.8;
     }
     Some(weighed)
@@ -128,6 +126,11 @@ fn judged(folded: &Folded) -> Option<Weighed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Prepared;
+
+    fn find(text: &str, sensitivity: f64) -> Option<Finding> {
+        super::find(Prepared::new(text).view(), sensitivity)
+    }
 
     #[test]
     fn orders_over_the_instructions_are_found() {

@@ -70,7 +70,7 @@ fn base64(text: &str) -> String {
 }
 
 fn stops(detector: &Detector, text: &str) -> bool {
-    !detector.find(text, &Scope::default()).is_empty()
+    !detector.find(&Prepared::new(text), &Scope::default()).is_empty()
 }
 
 #[test]
@@ -131,7 +131,7 @@ proptest! {
         let (detector, text) = stopped().swap_remove(which);
         let way = [Way::Wide, Way::Hidden, Way::Entities, Way::Percent, Way::Base64, Way::Hex][way];
         let text = format!("{before} {} {after}", written(&text, way, &[true]));
-        for finding in detector.find(&text, &Scope::default()) {
+        for finding in detector.find(&Prepared::new(&text), &Scope::default()) {
             if let Some(span) = finding.span {
                 prop_assert!(text.get(span.range()).is_some(), "{:?} of {}", span, text);
             }
@@ -151,7 +151,7 @@ proptest! {
             Detector::SqlInjection(0.5), Detector::CodeExecution(0.5), Detector::PromptInjection(0.5), Detector::Destructive,
             Detector::DbMutations(Vec::new()), Detector::Data(Types::all()), Detector::MaxLength(9),
         ];
-        for finding in detectors.iter().flat_map(|detector| detector.find(&text, &Scope::default())) {
+        for finding in detectors.iter().flat_map(|detector| detector.find(&Prepared::new(&text), &Scope::default())) {
             prop_assert!(finding.span.is_none_or(|span| text.get(span.range()).is_some()), "{:?} of {}", finding, text);
         }
     }

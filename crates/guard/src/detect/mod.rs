@@ -21,8 +21,10 @@ mod stray;
 mod topics;
 
 pub use injection::injection_score;
+pub(crate) use prefilter::Grams;
 
-use crate::normalize::{Folded, Folding, may_have_pieces, unseen_byte};
+use crate::normalize::{may_have_pieces, unseen_byte};
+use crate::prepared::{Prepared, View};
 use crate::scope::Scope;
 use crate::sql;
 use crate::words::WordSet;
@@ -179,24 +181,21 @@ pub enum Detector {
 
 impl Detector {
     /// Looks at a text; where it may hide something (other scripts, escapes, base64), at what is hidden too.
-    pub fn find(&self, text: &str, scope: &Scope<'_>) -> Vec<Finding> {
-        let mut found = self.look(text, scope);
+    pub fn find(&self, text: &Prepared<'_>, scope: &Scope<'_>) -> Vec<Finding> {
+        let mut found = self.look(text.view(), scope);
         let exact = matches!(self, Self::Data(_));
         let counts = matches!(self, Self::MaxLength(_) | Self::AllowedTopics(..) | Self::DbMutations(_));
         // What was found in part is stopped in whole, but data has to be found piece by piece.
-        if counts || (!found.is_empty() && !exact) || !may_hide(text) {
+        if counts || (!found.is_empty() && !exact) {
             return found;
         }
         // Words of attacks have no accents of their own, while other languages, and what is redacted, keep theirs.
         let accents = matches!(self, Self::SqlInjection(_) | Self::CodeExecution(_) | Self::Destructive);
-        let hidden = Folded::new(text, Folding { accents, ..Folding::HIDDEN });
-        if hidden.text == text {
-            return found;
-        }
+        let Some(hidden) = text.hidden(accents) else { return found };
         let mut taken = Taken::default();
         found.iter().filter_map(|finding| finding.span).for_each(|span| taken.take(span.range()));
-        for mut finding in self.look(&hidden.text, scope) {
-            finding.span = finding.span.map(|span| hidden.original(span.range()));
+        for mut finding in self.look(hidden.view(), scope) {
+            finding.span = finding.span.map(|span| hidden.folded.original(span.range()));
             let free = finding.span.is_none_or(|span| taken.is_free(&span.range()));
             if free {
                 finding.span.iter().for_each(|span| taken.take(span.range()));
@@ -207,27 +206,27 @@ impl Detector {
         found
     }
 
-    fn look(&self, text: &str, scope: &Scope<'_>) -> Vec<Finding> {
+    fn look(&self, view: View<'_>, scope: &Scope<'_>) -> Vec<Finding> {
         match self {
-            Self::MaxLength(max) => too_long(text, *max).into_iter().collect(),
-            Self::SqlInjection(sensitivity) => sqli::find(text, *sensitivity).into_iter().collect(),
-            Self::CodeExecution(sensitivity) => code::find(text, *sensitivity).into_iter().collect(),
-            Self::PromptInjection(sensitivity) => injection::find(text, *sensitivity).into_iter().collect(),
-            Self::Destructive => destructive::find(text).into_iter().collect(),
-            Self::DbMutations(allow) => mutation(text, scope, allow).into_iter().collect(),
+            Self::MaxLength(max) => too_long(view.text, *max).into_iter().collect(),
+            Self::SqlInjection(sensitivity) => sqli::find(view, *sensitivity).into_iter().collect(),
+            Self::CodeExecution(sensitivity) => code::find(view, *sensitivity).into_iter().collect(),
+            Self::PromptInjection(sensitivity) => injection::find(view, *sensitivity).into_iter().collect(),
+            Self::Destructive => destructive::find(view).into_iter().collect(),
+            Self::DbMutations(allow) => mutation(view.text, scope, allow).into_iter().collect(),
             Self::Data(types) => {
-                let mut found = pii::find(text, types);
-                found.extend(secrets::find(text, types));
+                let mut found = pii::find(view, types);
+                found.extend(secrets::find(view, types));
                 found
             }
-            Self::AllowedTopics(topics, least) => topics::find(text, topics, *least).into_iter().collect(),
+            Self::AllowedTopics(topics, least) => topics::find(view.text, topics, *least).into_iter().collect(),
         }
     }
 }
 
 /// Whether a second reading of a text could show something else: letters beyond ASCII, escapes, or a long run of digits of
 /// an encoding.
-fn may_hide(text: &str) -> bool {
+pub(crate) fn may_hide(text: &str) -> bool {
     let mut run = 0;
     text.bytes().any(|byte| {
         run =
@@ -264,8 +263,24 @@ fn mutation(text: &str, scope: &Scope<'_>, allow: &[String]) -> Option<Finding> 
     None
 }
 
+/// Whether a text could be SQL that does more than read: it has a verb of SQL besides SELECT, or more than one statement.
+/// What begins with CALL is not taken for a statement.
+fn may_change(text: &str) -> bool {
+    let grams = Grams::of(text);
+    let changing =
+        || sql::VERBS.iter().any(|verb| !matches!(*verb, "select" | "call") && grams.may_have_one_of(&[verb]));
+    // A letter whose capital is an ASCII one, as a parser of SQL has it.
+    grams.may_have_one_of(&["into"])
+        || changing()
+        || (text.contains(';') && grams.may_have_one_of(&["select"]))
+        || text.contains('\u{131}')
+}
+
 fn mutating(text: &str, allow: &[String]) -> Option<String> {
     const READING: [&str; 3] = ["SELECT", "EXPLAIN", "SHOW"];
+    if !may_change(text) {
+        return None;
+    }
     let verbs = sql::mutating_verbs(text);
     let wrong = verbs.into_iter().find(|verb| !READING.contains(&verb.as_str()) && !allow.contains(verb))?;
     Some(format!(
@@ -303,16 +318,16 @@ mod tests {
 
     #[test]
     fn length_counts_characters_and_points_at_what_is_too_much() {
-        let found = Detector::MaxLength(3).find("äöüß", &Scope::default());
+        let found = Detector::MaxLength(3).find(&Prepared::new("äöüß"), &Scope::default());
         assert_eq!(found[0].span.unwrap().of("äöüß"), "ß");
-        assert!(Detector::MaxLength(4).find("äöüß", &Scope::default()).is_empty());
+        assert!(Detector::MaxLength(4).find(&Prepared::new("äöüß"), &Scope::default()).is_empty());
     }
 
     fn mutates(args: Value, allow: &[&str]) -> bool {
         let mut scope = Scope::at(Stage::ToolCall);
         scope.tool = Some(ToolScope { name: "db", args: &args, result: None, untrusted: false });
         let allow = allow.iter().map(|verb| (*verb).to_owned()).collect();
-        !Detector::DbMutations(allow).find(&args.to_string(), &scope).is_empty()
+        !Detector::DbMutations(allow).find(&Prepared::new(&args.to_string()), &scope).is_empty()
     }
 
     #[test]
@@ -355,5 +370,15 @@ mod tests {
     fn allowed_verbs_may_change_data() {
         assert!(!mutates(json!({"q": "insert into a values (1)"}), &["INSERT"]));
         assert!(mutates(json!({"q": "insert into a values (1); delete from a"}), &["INSERT"]));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_text_that_could_change_nothing_has_no_verb_that_does(
+            text in "(select|SELECT|into|insert into|delete from|drop table|update|set|=|x|'x'|\"y\"|a|\\*|from|values|with|as|explain|copy|;|--|/\\*!|\\*/|\\(|\\)|\u{131}nto|\u{17f}elect| |\\n){0,16}",
+        ) {
+            let verbs = sql::mutating_verbs(&text);
+            proptest::prop_assert!(may_change(&text) || verbs.iter().all(|verb| verb == "SELECT"), "{} {:?}", text, verbs);
+        }
     }
 }

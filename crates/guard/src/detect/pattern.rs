@@ -1,10 +1,11 @@
-//! Patterns of ours, each built only when a text comes along that could match it.
+//! Patterns of ours, each tried only on texts that could match it, and built when the first one comes along.
 //!
-//! Building takes far longer than matching (a release build: 1 ms for a long pattern, all of `no_code_execution` 9 ms),
-//! and most texts lack what most patterns need. So a pattern is parsed first, which takes a twentieth of the time, and
-//! what every match must contain is read off its tree; a text without it is answered without building anything.
+//! Building takes far longer than matching (a release build: 1 ms for a long pattern, all of `no_code_execution` 9 ms), and
+//! most texts lack what most patterns need. So a pattern is parsed first, which takes a twentieth of the time, and what
+//! every match must contain is read off its tree; a text without it, as its [`Grams`] say, is answered at once.
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use super::prefilter::{Grams, Literal};
+use crate::normalize::Folded;
 use regex::{CaptureMatches, Captures, Match, Matches, Regex};
 use regex_syntax::hir::{Class, Hir, HirKind};
 use std::borrow::Cow;
@@ -14,8 +15,8 @@ use std::sync::OnceLock;
 const LONGEST_LOOKED_THROUGH: usize = 4096;
 /// More alternatives than this say little about a text and take long to look for.
 const MOST_ALTERNATIVES: usize = 400;
-/// Up to so many literals are looked for one after the other.
-const MOST_ONE_BY_ONE: usize = 3;
+/// Letters of either case, and alternatives, are multiplied out to at most so many texts in a row.
+const MOST_IN_A_ROW: usize = 16;
 /// Classes of at most so many characters are alternatives; larger ones need nothing in particular.
 const MOST_OF_A_CLASS: usize = 10;
 /// The letters beyond ASCII that are `s` and `k` where case does not matter.
@@ -39,25 +40,64 @@ macro_rules! pattern {
 }
 pub(super) use pattern;
 
+/// A text that a pattern is tried on, and what is known of it. A part of a text is best given without: to look at it costs
+/// less than to know it.
+#[derive(Clone, Copy)]
+pub(super) struct Looked<'t> {
+    pub(super) text: &'t str,
+    grams: Option<&'t Grams>,
+}
+
+impl<'t> From<&'t str> for Looked<'t> {
+    fn from(text: &'t str) -> Self {
+        Self { text, grams: None }
+    }
+}
+
+impl<'t> From<&'t String> for Looked<'t> {
+    fn from(text: &'t String) -> Self {
+        Self { text, grams: None }
+    }
+}
+
+impl<'t> From<&'t Folded> for Looked<'t> {
+    fn from(folded: &'t Folded) -> Self {
+        Self { text: &folded.text, grams: Some(folded.grams()) }
+    }
+}
+
+impl<'t> From<(&'t str, &'t Grams)> for Looked<'t> {
+    fn from((text, grams): (&'t str, &'t Grams)) -> Self {
+        Self { text, grams: Some(grams) }
+    }
+}
+
 impl Pattern {
     pub(super) const fn new(source: fn() -> Cow<'static, str>) -> Self {
         Self { source, needs: OnceLock::new(), regex: OnceLock::new() }
     }
 
-    /// What every match of it contains: of each group at least one, in ASCII lower case.
-    pub(super) fn needs(&self) -> &[Vec<String>] {
-        &self.needs.get_or_init(|| Needs::of(&ascii(&(self.source)()))).groups
+    /// As it is spelled.
+    pub(super) fn source(&self) -> Cow<'static, str> {
+        (self.source)()
+    }
+
+    /// Whether a text with these grams could match it.
+    pub(super) fn may_match(&self, grams: &Grams) -> bool {
+        self.needs.get_or_init(|| Needs::of(&ascii(&(self.source)()))).are_in(grams)
     }
 
     /// The pattern, built, unless this text cannot match it.
-    fn for_text(&self, text: &str) -> Option<&Regex> {
-        if self.regex.get().is_none() && text.len() <= LONGEST_LOOKED_THROUGH {
-            let needs = self.needs.get_or_init(|| Needs::of(&ascii(&(self.source)())));
-            if !needs.are_in(text) {
-                return None;
+    fn for_text(&self, looked: Looked<'_>) -> Option<&Regex> {
+        let may_match = match looked.grams {
+            Some(grams) => self.may_match(grams),
+            None => {
+                self.regex.get().is_some()
+                    || looked.text.len() > LONGEST_LOOKED_THROUGH
+                    || self.may_match(&Grams::of(looked.text))
             }
-        }
-        Some(self.built())
+        };
+        may_match.then(|| self.built())
     }
 
     /// The pattern, built now if it was not.
@@ -68,104 +108,68 @@ impl Pattern {
         })
     }
 
-    pub(super) fn is_match(&self, text: &str) -> bool {
-        self.for_text(text).is_some_and(|regex| regex.is_match(text))
+    pub(super) fn is_match<'t>(&self, text: impl Into<Looked<'t>>) -> bool {
+        let looked = text.into();
+        self.for_text(looked).is_some_and(|regex| regex.is_match(looked.text))
     }
 
-    pub(super) fn find<'t>(&self, text: &'t str) -> Option<Match<'t>> {
-        self.for_text(text)?.find(text)
+    pub(super) fn find<'t>(&self, text: impl Into<Looked<'t>>) -> Option<Match<'t>> {
+        let looked = text.into();
+        self.for_text(looked)?.find(looked.text)
     }
 
-    pub(super) fn find_at<'t>(&self, text: &'t str, at: usize) -> Option<Match<'t>> {
-        self.for_text(text)?.find_at(text, at)
+    pub(super) fn find_at<'t>(&self, text: impl Into<Looked<'t>>, at: usize) -> Option<Match<'t>> {
+        let looked = text.into();
+        self.for_text(looked)?.find_at(looked.text, at)
     }
 
     pub(super) fn find_iter<'r, 't>(
         &'r self,
-        text: &'t str,
+        text: impl Into<Looked<'t>>,
     ) -> std::iter::Flatten<std::option::IntoIter<Matches<'r, 't>>> {
-        self.for_text(text).map(|regex| regex.find_iter(text)).into_iter().flatten()
+        let looked = text.into();
+        self.for_text(looked).map(|regex| regex.find_iter(looked.text)).into_iter().flatten()
     }
 
-    pub(super) fn captures<'t>(&self, text: &'t str) -> Option<Captures<'t>> {
-        self.for_text(text)?.captures(text)
+    pub(super) fn captures<'t>(&self, text: impl Into<Looked<'t>>) -> Option<Captures<'t>> {
+        let looked = text.into();
+        self.for_text(looked)?.captures(looked.text)
     }
 
-    pub(super) fn captures_at<'t>(&self, text: &'t str, at: usize) -> Option<Captures<'t>> {
-        self.for_text(text)?.captures_at(text, at)
+    pub(super) fn captures_at<'t>(&self, text: impl Into<Looked<'t>>, at: usize) -> Option<Captures<'t>> {
+        let looked = text.into();
+        self.for_text(looked)?.captures_at(looked.text, at)
     }
 
     pub(super) fn captures_iter<'r, 't>(
         &'r self,
-        text: &'t str,
+        text: impl Into<Looked<'t>>,
     ) -> std::iter::Flatten<std::option::IntoIter<CaptureMatches<'r, 't>>> {
-        self.for_text(text).map(|regex| regex.captures_iter(text)).into_iter().flatten()
+        let looked = text.into();
+        self.for_text(looked).map(|regex| regex.captures_iter(looked.text)).into_iter().flatten()
     }
 }
 
-/// What every match of a pattern contains: of each group at least one alternative, in ASCII lower case.
+/// What every match of a pattern contains: of each group at least one alternative.
 #[derive(Debug, Default)]
 struct Needs {
-    groups: Vec<Alternatives>,
-    /// Finds them all in one pass, where they are many.
-    search: Option<Search>,
+    groups: Vec<Vec<Literal>>,
 }
 
-/// The literals of all groups, and the group of each.
-#[derive(Debug)]
-struct Search {
-    literals: AhoCorasick,
-    group_of: Vec<usize>,
-}
-
-impl Search {
-    fn of(groups: &[Alternatives]) -> Option<Self> {
-        let all = || groups.iter().enumerate().flat_map(|(at, group)| group.iter().map(move |text| (at, text)));
-        if all().count() <= MOST_ONE_BY_ONE {
-            return None;
-        }
-        let mut builder = AhoCorasick::builder();
-        // The cheapest to build: most patterns are asked for a few texts only.
-        builder.ascii_case_insensitive(true).kind(Some(AhoCorasickKind::NoncontiguousNFA));
-        let literals = builder.build(all().map(|(_, text)| text)).ok()?;
-        Some(Self { literals, group_of: all().map(|(at, _)| at).collect() })
-    }
-
-    fn finds_all(&self, groups: usize, text: &str) -> bool {
-        let (mut seen, mut left) = (vec![false; groups], groups);
-        for hit in self.literals.find_overlapping_iter(text) {
-            let group = self.group_of.get(hit.pattern().as_usize()).and_then(|at| seen.get_mut(*at));
-            if let Some(group) = group.filter(|seen| !**seen) {
-                *group = true;
-                left -= 1;
-                if left == 0 {
-                    return true;
-                }
-            }
-        }
-        left == 0
-    }
-}
-
-/// Texts of which one must occur.
+/// Texts of which one must occur, in ASCII lower case.
 type Alternatives = Vec<String>;
 
 impl Needs {
     fn of(pattern: &str) -> Self {
         // A pattern that cannot be parsed is reported when it is built.
-        let groups = regex_syntax::parse(pattern).map_or_else(|_| Vec::new(), |tree| needs_of(&tree));
-        Self { search: Search::of(&groups), groups }
+        let mut groups = regex_syntax::parse(pattern).map_or_else(|_| Vec::new(), |tree| needs_of(&tree));
+        // What says most is asked for first.
+        groups.sort_by_key(|group| std::cmp::Reverse(says(group)));
+        Self { groups: groups.iter().map(|group| group.iter().map(|text| Literal::of(text)).collect()).collect() }
     }
 
-    fn are_in(&self, text: &str) -> bool {
-        if odd(text) {
-            return true;
-        }
-        if let Some(search) = &self.search {
-            return search.finds_all(self.groups.len(), text);
-        }
-        let lower = text.to_ascii_lowercase();
-        self.groups.iter().all(|group| group.iter().any(|needed| lower.contains(needed.as_str())))
+    fn are_in(&self, grams: &Grams) -> bool {
+        self.groups.iter().all(|group| group.iter().any(|literal| grams.may_have(literal)))
     }
 }
 
@@ -217,28 +221,66 @@ fn class(class: &Class) -> Option<Alternatives> {
     (!texts.is_empty()).then_some(texts)
 }
 
+/// How much a group says of a text: the longer its shortest alternative the more, then the fewer they are.
+fn says(group: &Alternatives) -> (usize, usize) {
+    (group.iter().map(String::len).min().unwrap_or(0), usize::MAX - group.len())
+}
+
+/// All texts that a part matches, where they are few. The empty text may be among them.
+fn exactly(tree: &Hir) -> Option<Alternatives> {
+    let texts = match tree.kind() {
+        // A place between two letters is no letter.
+        HirKind::Empty | HirKind::Look(_) => vec![String::new()],
+        HirKind::Literal(literal) => vec![std::str::from_utf8(&literal.0).ok()?.to_ascii_lowercase()],
+        HirKind::Class(characters) => class(characters)?,
+        HirKind::Repetition(repeated) if (repeated.min, repeated.max) == (0, Some(1)) => {
+            let mut texts = exactly(&repeated.sub)?;
+            texts.push(String::new());
+            texts
+        }
+        HirKind::Repetition(_) => return None,
+        HirKind::Capture(group) => exactly(&group.sub)?,
+        HirKind::Concat(parts) => {
+            parts.iter().try_fold(vec![String::new()], |before, part| multiplied(&before, &exactly(part)?))?
+        }
+        HirKind::Alternation(branches) => {
+            let mut texts = Alternatives::new();
+            for branch in branches {
+                texts.extend(exactly(branch)?);
+                if texts.len() > MOST_IN_A_ROW {
+                    return None;
+                }
+            }
+            texts
+        }
+    };
+    (texts.len() <= MOST_IN_A_ROW).then_some(texts)
+}
+
+/// Each text of the one list with each of the other behind it, where they are few.
+fn multiplied(before: &Alternatives, behind: &Alternatives) -> Option<Alternatives> {
+    (before.len() * behind.len() <= MOST_IN_A_ROW)
+        .then(|| before.iter().flat_map(|head| behind.iter().map(move |tail| format!("{head}{tail}"))).collect())
+}
+
 /// All that the parts need, where letters that stand side by side make one text.
 fn in_a_row(parts: &[Hir]) -> Vec<Alternatives> {
-    let (mut needs, mut run) = (Vec::new(), String::new());
+    let (mut needs, mut run) = (Vec::new(), vec![String::new()]);
     for part in parts {
-        let needs_of_part = needs_of(part);
-        match (part.kind(), needs_of_part.as_slice()) {
-            (HirKind::Literal(_) | HirKind::Class(_), [alternatives]) if alternatives.len() == 1 => {
-                run.push_str(&alternatives[0]);
-            }
-            // A place between two letters is no letter.
-            (HirKind::Look(_), _) => {}
-            _ => {
-                if !run.is_empty() {
-                    needs.push(vec![std::mem::take(&mut run)]);
+        let exact = exactly(part);
+        match exact.as_ref().and_then(|texts| multiplied(&run, texts)) {
+            Some(longer) => run = longer,
+            None => {
+                needs.push(std::mem::replace(&mut run, exact.clone().unwrap_or_else(|| vec![String::new()])));
+                if exact.is_none() {
+                    needs.extend(needs_of(part));
                 }
-                needs.extend(needs_of_part);
             }
         }
     }
-    if !run.is_empty() {
-        needs.push(vec![run]);
-    }
+    needs.push(run);
+    // What may be empty is not needed.
+    needs.retain(|group| group.iter().all(|text| !text.is_empty()));
     needs
 }
 
@@ -246,7 +288,6 @@ fn in_a_row(parts: &[Hir]) -> Vec<Alternatives> {
 fn one_of(branches: &[Hir]) -> Option<Alternatives> {
     let mut all = Alternatives::new();
     for branch in branches {
-        let says = |group: &Alternatives| (group.iter().map(String::len).min().unwrap_or(0), usize::MAX - group.len());
         all.extend(needs_of(branch).into_iter().max_by_key(says)?);
         if all.len() > MOST_ALTERNATIVES {
             return None;
@@ -302,7 +343,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn needs(pattern: &str) -> Vec<Vec<String>> {
-        Needs::of(&ascii(pattern)).groups
+        let tree = regex_syntax::parse(&ascii(pattern)).unwrap();
+        needs_of(&tree)
     }
 
     #[test]
@@ -314,7 +356,7 @@ mod tests {
 
     #[test]
     fn of_alternatives_one_is_needed_and_of_what_may_be_missing_nothing() {
-        assert_eq!(needs("(?:drop|delete)x?"), [vec!["delete".to_owned(), "drop".to_owned()]]);
+        assert_eq!(needs("(?:drop|delete)x*"), [vec!["drop".to_owned(), "delete".to_owned()]]);
         assert_eq!(needs("(?:drop|x*)"), Vec::<Vec<String>>::new());
         assert_eq!(needs(r"[^a]\w+\b"), Vec::<Vec<String>>::new());
     }
@@ -322,8 +364,9 @@ mod tests {
     #[test]
     fn letters_of_either_case_are_one_letter() {
         assert_eq!(needs("(?i)Bask"), [vec!["bask".to_owned()]]);
-        assert!(Needs::of("(?i)bask").are_in("to BASK in the sun"));
-        assert!(Needs::of("(?i)bask").are_in("ba\u{17f}\u{212a}"));
+        let in_text = |text: &str| Needs::of("(?i)bask").are_in(&Grams::of(text));
+        assert!(in_text("to BASK in the sun") && in_text("ba\u{17f}\u{212a}") && !in_text("back"));
+        assert_eq!(needs("(?i)hasło"), [vec!["hasŁo".to_owned(), "hasło".to_owned()]]);
     }
 
     #[test]
@@ -361,7 +404,7 @@ mod tests {
         fn no_text_that_matches_lacks_what_is_needed(pattern in patterns(), text in "[abAksSK é\u{17f}\u{212a}]{0,24}") {
             let pattern = ascii(&pattern).into_owned();
             if Regex::new(&pattern).unwrap().is_match(&text) {
-                prop_assert!(Needs::of(&pattern).are_in(&text), "{pattern} needs {:?}", Needs::of(&pattern));
+                prop_assert!(Needs::of(&pattern).are_in(&Grams::of(&text)), "{pattern} needs {:?}", needs(&pattern));
             }
         }
     }

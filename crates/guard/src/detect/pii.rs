@@ -1,31 +1,21 @@
 //! Personal data that has a pattern: checksums and validity rules decide, not mere digits.
 
+mod cards;
+mod iban;
+mod phones;
+
 use super::pattern::{Pattern, pattern};
 use super::{Finding, PiiType, Taken, Types};
-use crate::normalize::{Folded, Folding};
+use crate::normalize::Folded;
+use crate::prepared::View;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
-static DIGITS: Pattern = pattern!(r"\d(?:[ -]?\d){11,18}");
-/// A card's groups with other signs between them, or glued to the word before it.
-static GROUPED: Pattern = pattern!(
-    r"\d{4}(?:[ ._/·-]{1,3}\d{4}){3}(?:[ ._/·-]{1,3}\d{1,3}\b)?|\d{4}[ ._/·-]{1,3}\d{6}[ ._/·-]{1,3}\d{5}|\d{15,16}"
-);
-static CARD_CONTEXT: Pattern =
-    pattern!(r"(?i)\b(?:credit|debit|payment|bank)?\s*card(?:s|\s+(?:number|no\.?|#))?\b[^\d\n]{0,16}$");
 static SSN: Pattern = pattern!(r"\b(\d{3})([- ])(\d{2})([- ])(\d{4})\b");
 static BARE_SSN: Pattern =
     pattern!(r"(?i)\b(?:ssn|social security(?: (?:number|no\.?|#))?)\b[^\d\n]{0,16}\b(\d{3})(\d{2})(\d{4})\b");
-static IBAN: Pattern = pattern!(r"(?i)(?:\b|_|\b(?:iban|account|acct|konto))([a-z]{2}\d{2}[ ./-]{0,2}[a-z0-9])");
 static IPV4: Pattern = pattern!(r"\b\d{1,3}(?:\.\d{1,3}){3}\b");
 static IPV6: Pattern = pattern!(r"(?i)[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,8}");
-/// Anything that could be a telephone number: digits in groups, with what people put between them.
-static PHONE: Pattern = pattern!(
-    r"(?:\+|\b00[ -]?|\(|\b)\d{1,5}\)?(?:[ ./-]{0,2}\(?\d{1,5}\)?){1,6}(?:\s?(?:x|ext\.?|extension)\s?\d{2,6})?"
-);
-static PHONE_CONTEXT: Pattern = pattern!(
-    r"(?i)\b(?:(?:tele)?phones?|tel|mobile|cell(?:phone)?|fax|call(?:ing|ed)?|dial|text me|texting|sms|whatsapp|ring|reach(?:ed|ing)?|hotline|contact|answering|numbers?|calls|switchboard|landline|voicemail|messages?|registered|telefon\w*|téléphone|teléfono|handy)\b"
-);
 /// Born then, in words that need a date behind them to say so.
 static BORN: Pattern = pattern!(
     r"(?i)\b(?:born(?: on)?|geboren(?: am)?|geb\.|née? le|nat[oa] il|nacid[oa] el|nascid[oa] em|geboren op|urodzon[ya])[: ]{1,3}(?:(\d{1,2}[./-]\d{1,2}[./-](?:19|20)\d\d|(?:19|20)\d\d-\d{1,2}-\d{1,2})|(\d{1,2})\.?º?(?: de)? (?:jan|feb|fév|mär|mar|apr|avr|abr|mai|may|maj|mag|mei|giu|jun|jui|lug|jul|aug|aoû|ago|sep|set|okt|oct|ott|out|nov|dez|déc|dec|dic)[a-zéûäü]{0,7}\.?(?: de)? (19[3-9]\d|20[0-2]\d))\b"
@@ -36,49 +26,52 @@ static SPELLED: Pattern = pattern!(
 );
 const MONTHS: &str = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,7}\\.?";
 static BIRTH: Pattern = pattern!(format r"(?i)\b(?:d\.?o\.?b\.?|i(?:'m| am| was) born|my birthday is|(?:patient|customer|client|applicant|employee)[ ,]{{1,2}}born|birth[ -]?date|birthday:|date of birth|geburtsdatum|date de naissance|fecha de nacimiento|data di nascita|data de nascimento|data urodzenia)(?:\b|[^\w])[^\d\n]{{0,16}}?\b(\d{{1,2}}[./-]\d{{1,2}}[./-](?:19|20)?\d\d|(?:18|19|20)\d\d[./-]\d{{1,2}}[./-]\d{{1,2}}|\d{{1,2}}(?:st|nd|rd|th|\.)?(?: of)? {MONTHS},? (?:18|19|20)\d\d|{MONTHS} \d{{1,2}}(?:st|nd|rd|th)?,? (?:18|19|20)\d\d)\b");
-/// Words behind which a number is something else.
-static OTHER_NUMBER: Pattern = pattern!(
-    r"(?i)\b(?:order|invoice|ticket|version|build|isbn|issn|case|part|serial|tracking|reference|ref|id|ids|sku|model|page|pages|year|years|between|from|range|score|scores|equation|sum|product|date|dated|amount|total|price|population|zip|postal|code|patent|doi|pmid|arxiv)\b[ :#.]{0,3}(?:number|no\.?|#)?[ :#=.]{0,3}$"
-);
-
 /// The personal data in a text, of the wanted kinds, without overlaps.
-pub(crate) fn find(text: &str, types: &Types) -> Vec<Finding> {
-    let wanted = |kind| types.pii.contains(&kind);
-    let folded = Folded::new(text, Folding::FORMATS);
-    let mut found = Found { folded: &folded, taken: Taken::default(), findings: Vec::new(), spaced: false };
-    let digits = folded.text.bytes().any(|byte| byte.is_ascii_digit());
-    if folded.text.contains('@') {
-        emails(&mut found, wanted(PiiType::Email));
+pub(crate) fn find(view: View<'_>, types: &Types) -> Vec<Finding> {
+    if types.pii.is_empty() {
+        return Vec::new();
     }
-    spelled(&mut found, wanted(PiiType::Email));
+    let phones = types.pii.contains(&PiiType::Phone);
+    let all = view.pii(phones, || all(view, phones));
+    all.iter().filter(|(kind, _)| types.pii.contains(kind)).map(|(_, finding)| finding.clone()).collect()
+}
+
+/// The personal data of all kinds. Telephone numbers come last, and are looked for where they are wanted only: most others
+/// look like one.
+fn all(view: View<'_>, with_phones: bool) -> Vec<(PiiType, Finding)> {
+    let folded = view.formats();
+    let mut found = Found { folded, taken: Taken::default(), findings: Vec::new(), spaced: false };
+    if folded.grams().has_byte(b'@') {
+        emails(&mut found);
+    }
+    spelled(&mut found);
+    let digits = folded.grams().has_digit();
     if digits {
-        ibans(&mut found, wanted(PiiType::Iban));
-        cards(&mut found, wanted(PiiType::Card));
-        social_security(&mut found, wanted(PiiType::Ssn));
-        national_ids(&mut found, wanted(PiiType::NationalId));
-        births(&mut found, wanted(PiiType::BirthDate));
-    }
-    addresses(&mut found, wanted(PiiType::Ip));
-    if digits && wanted(PiiType::Phone) {
-        phones(&mut found);
+        numbers(&mut found, with_phones);
     }
     let Found { mut findings, taken, .. } = found;
-    if digits && odd_spaces(text) {
+    if digits && odd_spaces(view.text) {
         // The same numbers with any white space between their groups.
-        let spaced = Folded::new(text, Folding::SPACED);
-        let mut again = Found { folded: &spaced, taken, findings, spaced: true };
-        ibans(&mut again, wanted(PiiType::Iban));
-        cards(&mut again, wanted(PiiType::Card));
-        social_security(&mut again, wanted(PiiType::Ssn));
-        national_ids(&mut again, wanted(PiiType::NationalId));
-        births(&mut again, wanted(PiiType::BirthDate));
-        if wanted(PiiType::Phone) {
-            phones(&mut again);
-        }
+        let mut again = Found { folded: view.spaced(), taken, findings, spaced: true };
+        numbers(&mut again, with_phones);
         findings = again.findings;
     }
-    findings.sort_by_key(|finding| finding.span);
+    findings.sort_by_key(|(_, finding)| finding.span);
     findings
+}
+
+fn numbers(found: &mut Found<'_>, with_phones: bool) {
+    iban::ibans(found);
+    cards::cards(found);
+    social_security(found);
+    national_ids(found);
+    births(found);
+    if !found.spaced {
+        addresses(found);
+    }
+    if with_phones {
+        phones::phones(found);
+    }
 }
 
 /// Whether white space other than single spaces stands somewhere.
@@ -93,7 +86,7 @@ struct Found<'a> {
     folded: &'a Folded,
     /// What is already something, wanted or not: a card is never a telephone number too.
     taken: Taken,
-    findings: Vec<Finding>,
+    findings: Vec<(PiiType, Finding)>,
     /// Whether white space was folded: what stood on several lines stands in one.
     spaced: bool,
 }
@@ -103,14 +96,12 @@ impl Found<'_> {
         self.taken.is_free(&self.folded.original(range.clone()).range())
     }
 
-    fn add(&mut self, range: Range<usize>, wanted: bool, what: &str, replacement: String) {
+    fn add(&mut self, range: Range<usize>, kind: PiiType, what: &str, replacement: String) {
         if !self.free(&range) {
             return;
         }
         let span = self.folded.original(range);
-        if wanted {
-            self.findings.push(Finding::new(span, format!("the text holds {what}"), 1.0).replaced(replacement));
-        }
+        self.findings.push((kind, Finding::new(span, format!("the text holds {what}"), 1.0).replaced(replacement)));
         self.taken.take(span.range());
     }
 
@@ -151,7 +142,7 @@ fn last(text: &str, count: usize) -> String {
     all.iter().skip(all.len().saturating_sub(count)).collect()
 }
 
-fn emails(found: &mut Found<'_>, wanted: bool) {
+fn emails(found: &mut Found<'_>) {
     let text = &found.folded.text;
     let all: Vec<(Range<usize>, String)> = text
         .match_indices('@')
@@ -170,20 +161,20 @@ fn emails(found: &mut Found<'_>, wanted: bool) {
         })
         .collect();
     for (range, replacement) in all {
-        found.add(range, wanted, "an e-mail address", replacement);
+        found.add(range, PiiType::Email, "an e-mail address", replacement);
     }
 }
 
 /// Addresses whose signs are written as words.
-fn spelled(found: &mut Found<'_>, wanted: bool) {
+fn spelled(found: &mut Found<'_>) {
     // "look at the dot com bubble" names nobody.
     let named = |hit: &regex::Match<'_>| {
         ![" at the dot", " at a dot", " at dot"].iter().any(|talk| hit.as_str().contains(talk))
     };
-    let hits: Vec<Range<usize>> = SPELLED.find_iter(&found.folded.text).filter(named).map(|hit| hit.range()).collect();
+    let hits: Vec<Range<usize>> = SPELLED.find_iter(found.folded).filter(named).map(|hit| hit.range()).collect();
     for range in hits {
         let first: String = found.folded.text[range.clone()].chars().take(1).collect();
-        found.add(range, wanted, "an e-mail address", format!("{first}•••@•••"));
+        found.add(range, PiiType::Email, "an e-mail address", format!("{first}•••@•••"));
     }
 }
 
@@ -222,222 +213,12 @@ fn mailbox(text: &str, at: usize) -> Option<Range<usize>> {
     (!name.is_empty()).then_some(at - name.len()..at + 1 + end?)
 }
 
-/// Luhn's check digit (ISO/IEC 7812-1).
-fn luhn(digits: &[u8]) -> bool {
-    let sum: u32 = digits
-        .iter()
-        .rev()
-        .enumerate()
-        .map(|(place, digit)| {
-            let digit = u32::from(*digit);
-            match (place % 2, digit * 2) {
-                (0, _) => digit,
-                (_, double) if double > 9 => double - 9,
-                (_, double) => double,
-            }
-        })
-        .sum();
-    sum.is_multiple_of(10) && digits.iter().any(|digit| *digit != digits[0])
-}
-
-/// Whether an issuer makes cards of this length with this beginning.
-fn issued(digits: &[u8]) -> bool {
-    let prefix = |count: usize| digits.iter().take(count).fold(0_u32, |number, digit| number * 10 + u32::from(*digit));
-    // By length, first two digits and first four: Visa, Mastercard, American Express, Diners Club, Discover, JCB, UnionPay,
-    // Maestro, Mir.
-    matches!(
-        (digits.len(), prefix(2), prefix(4)),
-        (13 | 16 | 19, 40..=49, _)
-            | (16, 51..=55, _)
-            | (16, _, 2221..=2720)
-            | (15, 34 | 37, _)
-            | (14 | 16 | 19, 36 | 38 | 39, _)
-            | (14 | 16, _, 3000..=3059 | 3095)
-            | (16 | 19, 65, _)
-            | (16 | 19, _, 6011 | 6440..=6499)
-            | (16..=19, _, 3528..=3589)
-            | (15, _, 1800 | 2131)
-            | (16..=19, 62, _)
-            | (12..=19, 50 | 56..=58 | 60 | 61 | 63 | 66..=69, _)
-            | (16, _, 2200..=2204)
-    )
-}
-
-fn cards(found: &mut Found<'_>, wanted: bool) {
-    let text = &found.folded.text;
-    let mut hits: Vec<Range<usize>> = DIGITS
-        .find_iter(text)
-        .map(|hit| hit.range())
-        .filter(|range| {
-            let digits = digits_of(&text[range.clone()]);
-            luhn(&digits)
-                && (issued(&digits) || CARD_CONTEXT.is_match(found.before(range.start, 40)))
-                && !found.embedded(range)
-                && !found.before(range.start, 1).ends_with(['.', '+'])
-        })
-        .filter(|range| !found.spaced || in_fours(&text[range.clone()]))
-        .collect();
-    let known: Taken = hits.iter().fold(Taken::default(), |mut taken, range| {
-        taken.take(range.clone());
-        taken
-    });
-    for hit in GROUPED.find_iter(text).filter(|hit| known.is_free(&hit.range())) {
-        let digits = digits_of(hit.as_str());
-        let before = text.get(..hit.start()).unwrap_or("");
-        let after = text.get(hit.end()..).unwrap_or("");
-        // A word or `_` may touch it, a number or a letter of a longer code may not.
-        let word = before.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '_');
-        let glued = word.len() < before.len()
-            && !word.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '/' | '.' | '+'))
-            && (before.ends_with('_') || before.len() - word.len() >= 2);
-        let apart = !before.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '/' | '-' | '+'));
-        let goes_on = after.starts_with(|c: char| c.is_alphanumeric() || c == '_')
-            || (after.starts_with(['.', '/', '-', ' ']) && after.chars().nth(1).is_some_and(|c| c.is_ascii_digit()));
-        let number_before = before.trim_end().ends_with(|c: char| c.is_ascii_digit());
-        if (glued || apart) && !goes_on && !number_before && luhn(&digits) && issued(&digits) {
-            hits.push(hit.range());
-        }
-    }
-    for range in hits {
-        let replacement = format!("•••• {}", last(&found.folded.text[range.clone()], 4));
-        found.add(range, wanted, "a payment card number", replacement);
-    }
-}
-
-/// Whether digits are grouped as on a card, so that numbers of a column are none.
-fn in_fours(text: &str) -> bool {
-    let groups: Vec<usize> =
-        text.split(|c: char| !c.is_ascii_digit()).map(str::len).filter(|length| *length > 0).collect();
-    matches!(groups.as_slice(), [_] | [4, 4, 4, 4] | [4, 4, 4, 4, 1..=3] | [4, 6, 5] | [4, 6, 4])
-}
-
-/// Lengths of IBANs by country, from the SWIFT registry.
-const IBAN_LENGTHS: &[(&str, usize)] = &[
-    ("AD", 24),
-    ("AE", 23),
-    ("AL", 28),
-    ("AT", 20),
-    ("AZ", 28),
-    ("BA", 20),
-    ("BE", 16),
-    ("BG", 22),
-    ("BH", 22),
-    ("BR", 29),
-    ("BY", 28),
-    ("CH", 21),
-    ("CR", 22),
-    ("CY", 28),
-    ("CZ", 24),
-    ("DE", 22),
-    ("DK", 18),
-    ("DO", 28),
-    ("EE", 20),
-    ("EG", 29),
-    ("ES", 24),
-    ("FI", 18),
-    ("FO", 18),
-    ("FR", 27),
-    ("GB", 22),
-    ("GE", 22),
-    ("GI", 23),
-    ("GL", 18),
-    ("GR", 27),
-    ("GT", 28),
-    ("HR", 21),
-    ("HU", 28),
-    ("IE", 22),
-    ("IL", 23),
-    ("IQ", 23),
-    ("IS", 26),
-    ("IT", 27),
-    ("JO", 30),
-    ("KW", 30),
-    ("KZ", 20),
-    ("LB", 28),
-    ("LC", 32),
-    ("LI", 21),
-    ("LT", 20),
-    ("LU", 20),
-    ("LV", 21),
-    ("LY", 25),
-    ("MC", 27),
-    ("MD", 24),
-    ("ME", 22),
-    ("MK", 19),
-    ("MR", 27),
-    ("MT", 31),
-    ("MU", 30),
-    ("NL", 18),
-    ("NO", 15),
-    ("PK", 24),
-    ("PL", 28),
-    ("PS", 29),
-    ("PT", 25),
-    ("QA", 29),
-    ("RO", 24),
-    ("RS", 22),
-    ("SA", 24),
-    ("SC", 31),
-    ("SE", 24),
-    ("SI", 19),
-    ("SK", 24),
-    ("SM", 27),
-    ("ST", 25),
-    ("SV", 28),
-    ("TL", 23),
-    ("TN", 24),
-    ("TR", 26),
-    ("UA", 29),
-    ("VA", 22),
-    ("VG", 24),
-    ("XK", 20),
-];
-
-fn ibans(found: &mut Found<'_>, wanted: bool) {
-    let text = &found.folded.text;
-    let mut hits = Vec::new();
-    for hit in IBAN.captures_iter(text).filter_map(|caught| caught.get(1)) {
-        let country = hit.as_str().get(..2).unwrap_or("").to_ascii_uppercase();
-        let Some((_, length)) = IBAN_LENGTHS.iter().find(|(code, _)| *code == country) else { continue };
-        let mut value = String::new();
-        let mut end = hit.start();
-        for (at, c) in text.get(hit.start()..).unwrap_or("").char_indices() {
-            if value.len() == *length || !(c.is_ascii_alphanumeric() || matches!(c, ' ' | '-' | '.' | '/')) {
-                break;
-            }
-            if c.is_ascii_alphanumeric() {
-                value.push(c.to_ascii_uppercase());
-                end = hit.start() + at + 1;
-            }
-        }
-        let range = hit.start()..end;
-        // The pattern says what may stand before it.
-        let longer = text.get(end..).is_some_and(|rest| rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'));
-        if value.len() == *length && mod_97(&value) == Some(1) && !longer {
-            hits.push((range, format!("{country}•• •••• {}", last(&value, 4))));
-        }
-    }
-    for (range, replacement) in hits {
-        found.add(range, wanted, "a bank account number", replacement);
-    }
-}
-
-/// The remainder by 97 of an IBAN with its first four characters moved to its end (ISO 13616).
-fn mod_97(iban: &str) -> Option<u32> {
-    let (head, tail) = iban.split_at_checked(4)?;
-    tail.chars().chain(head.chars()).try_fold(0_u32, |rest, c| {
-        let value = c.to_digit(36)?;
-        Some(if value > 9 { (rest * 100 + value) % 97 } else { (rest * 10 + value) % 97 })
-    })
-}
-
-fn social_security(found: &mut Found<'_>, wanted: bool) {
-    let text = &found.folded.text;
+fn social_security(found: &mut Found<'_>) {
     let valid = |area: &str, group: &str, serial: &str| {
         !matches!(area, "000" | "666") && !area.starts_with('9') && group != "00" && serial != "0000"
     };
     let mut hits: Vec<(Range<usize>, String)> = Vec::new();
-    for caught in SSN.captures_iter(text) {
+    for caught in SSN.captures_iter(found.folded) {
         let part = |i: usize| caught.get(i).map_or("", |part| part.as_str());
         let Some(whole) = caught.get(0) else { continue };
         let touching = found.before(whole.start(), 1).ends_with(['-', '.', '/', '+'])
@@ -448,7 +229,7 @@ fn social_security(found: &mut Found<'_>, wanted: bool) {
             hits.push((whole.range(), part(5).to_owned()));
         }
     }
-    for caught in BARE_SSN.captures_iter(text) {
+    for caught in BARE_SSN.captures_iter(found.folded) {
         if let (Some(area), Some(group), Some(serial)) = (caught.get(1), caught.get(2), caught.get(3))
             && valid(area.as_str(), group.as_str(), serial.as_str())
         {
@@ -456,22 +237,22 @@ fn social_security(found: &mut Found<'_>, wanted: bool) {
         }
     }
     for (range, serial) in hits {
-        found.add(range, wanted, "a social security number", format!("•••-••-{serial}"));
+        found.add(range, PiiType::Ssn, "a social security number", format!("•••-••-{serial}"));
     }
 }
 
-fn national_ids(found: &mut Found<'_>, wanted: bool) {
+fn national_ids(found: &mut Found<'_>) {
     for (range, what) in super::ids::find(&found.folded.text) {
         let replacement = masked(&found.folded.text[range.clone()], 2);
-        found.add(range, wanted, what, replacement);
+        found.add(range, PiiType::NationalId, what, replacement);
     }
 }
 
 /// Dates behind a word that makes them dates of birth.
-fn births(found: &mut Found<'_>, wanted: bool) {
+fn births(found: &mut Found<'_>) {
     let hits: Vec<Range<usize>> =
-        BIRTH.captures_iter(&found.folded.text).filter_map(|caught| caught.get(1)).map(|date| date.range()).collect();
-    let born = BORN.captures_iter(&found.folded.text).filter_map(|caught| {
+        BIRTH.captures_iter(found.folded).filter_map(|caught| caught.get(1)).map(|date| date.range()).collect();
+    let born = BORN.captures_iter(found.folded).filter_map(|caught| {
         let end = caught.get(1).or_else(|| caught.get(3))?.end();
         let start = caught.get(1).or_else(|| caught.get(2))?.start();
         Some(start..end)
@@ -479,7 +260,7 @@ fn births(found: &mut Found<'_>, wanted: bool) {
     let hits: Vec<Range<usize>> = hits.into_iter().chain(born).collect();
     for range in hits {
         let replacement = masked(&found.folded.text[range.clone()], 0);
-        found.add(range, wanted, "a date of birth", replacement);
+        found.add(range, PiiType::BirthDate, "a date of birth", replacement);
     }
 }
 
@@ -494,10 +275,9 @@ fn masked(text: &str, shown: usize) -> String {
     text.chars().map(mask).collect()
 }
 
-fn addresses(found: &mut Found<'_>, wanted: bool) {
-    let text = &found.folded.text;
+fn addresses(found: &mut Found<'_>) {
     let mut hits: Vec<(Range<usize>, &str)> = Vec::new();
-    for hit in IPV4.find_iter(text) {
+    for hit in IPV4.find_iter(found.folded) {
         let Ok(address) = hit.as_str().parse::<Ipv4Addr>() else { continue };
         let before = found.before(hit.start(), 12).to_lowercase();
         let version = before.ends_with(['v', '.', '-'])
@@ -512,7 +292,7 @@ fn addresses(found: &mut Found<'_>, wanted: bool) {
             hits.push((hit.range(), "•••.•••.•••.•••"));
         }
     }
-    for hit in IPV6.find_iter(text) {
+    for hit in IPV6.find_iter(found.folded) {
         let Ok(address) = hit.as_str().parse::<Ipv6Addr>() else { continue };
         let groups = hit.as_str().split(':').filter(|group| !group.is_empty()).count();
         let digits = hit.as_str().bytes().any(|byte| byte.is_ascii_digit());
@@ -521,111 +301,19 @@ fn addresses(found: &mut Found<'_>, wanted: bool) {
         }
     }
     for (range, replacement) in hits {
-        found.add(range, wanted, "an IP address", replacement.to_owned());
-    }
-}
-
-fn phones(found: &mut Found<'_>) {
-    let text = &found.folded.text;
-    let mut hits = Vec::new();
-    for hit in PHONE.find_iter(text) {
-        let trimmed = hit.as_str().trim_end_matches([' ', '.', '-', '/', '(']);
-        let range = hit.start()..hit.start() + trimmed.len();
-        // Over several lines or columns only what can be nothing else.
-        let sure = !found.spaced
-            || trimmed.starts_with(['+', '0', '('])
-                && (trimmed.starts_with('+') || PHONE_CONTEXT.is_match(found.before(range.start, 40)));
-        if sure && found.free(&range) && !found.embedded(&range) && is_phone(found, &range, trimmed) {
-            hits.push(range);
-        }
-    }
-    for range in hits {
-        let replacement = format!("••• ••{}", last(&found.folded.text[range.clone()], 2));
-        found.add(range, true, "a telephone number", replacement);
-    }
-}
-
-fn is_phone(found: &Found<'_>, range: &Range<usize>, text: &str) -> bool {
-    let number = text.split(['x', 'e']).next().unwrap_or(text);
-    let digits = digits_of(number);
-    let count = digits.len();
-    let groups: Vec<&str> = number.split(|c: char| !c.is_ascii_digit()).filter(|group| !group.is_empty()).collect();
-    if !(6..=16).contains(&count) || digits.iter().all(|digit| *digit == digits[0]) {
-        return false;
-    }
-    let before = found.before(range.start, 60);
-    let near = before.get(before.len().saturating_sub(24)..).unwrap_or(before);
-    let decimal = number.contains('.') && groups.len() == 2;
-    let glued = before.ends_with(['$', '€', '£', '#', '/', '=', '.', ',', '-', ':']) && !before.ends_with("tel:");
-    let unit = found.after(range.end, 1).starts_with(['%', '°', '$', '€', ',', '/', '-', ':'])
-        && found.after(range.end, 2).chars().nth(1).is_some_and(|c| c.is_ascii_digit());
-    let sum = found.after(range.end, 2).trim_start().starts_with('=');
-    if sum
-        || decimal
-        || glued && !number.starts_with('+')
-        || unit
-        || (date_like(number, &groups)
-            && !(near.to_lowercase().contains("tel") && number.starts_with('0') && count >= 8))
-        || OTHER_NUMBER.is_match(near)
-    {
-        return false;
-    }
-    if number.starts_with('+') {
-        return (8..=16).contains(&count);
-    }
-    let context = PHONE_CONTEXT.is_match(before) || PHONE_CONTEXT.is_match(found.after(range.end, 30));
-    let north_american = |groups: &[&str]| {
-        let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
-        let ten = lengths.ends_with(&[3, 3, 4]) && (lengths.len() == 3 || (lengths.len() >= 4 && count <= 13));
-        ten || (lengths == [3, 7] && number.contains('('))
-    };
-    if (number.contains(['-', '.', '(']) || context) && north_american(&groups) {
-        return true;
-    }
-    // A trunk or international prefix and groups, as most of the world writes numbers; or pairs joined by hyphens.
-    let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
-    let prefixed = number.trim_start_matches('(').starts_with('0') && (9..=14).contains(&count) && groups.len() >= 2;
-    let pairs = lengths == [2, 2, 2, 2] && number.matches('-').count() == 3;
-    if prefixed || pairs {
-        return true;
-    }
-    let bare = groups.len() == 1;
-    if context {
-        let most = if number.starts_with("00") { 16 } else { 13 };
-        return if bare { (7..=most).contains(&count) } else { lengths.iter().all(|length| *length >= 2) };
-    }
-    // Alone on its line, as in an address block or a signature.
-    let line_start = before.rsplit('\n').next().unwrap_or("").trim();
-    let line_end = found.after(range.end, 40).split('\n').next().unwrap_or("").trim();
-    let alone = line_start.is_empty() && line_end.is_empty() && found.folded.text.contains('\n');
-    alone && !bare && (7..=13).contains(&count) && lengths.iter().all(|length| (2..=5).contains(length))
-}
-
-/// Dates, times of day, years and invalid social security numbers, which look like short telephone numbers.
-fn date_like(number: &str, groups: &[&str]) -> bool {
-    if let [a, b, c] = groups
-        && (a.len(), b.len(), c.len()) == (3, 2, 4)
-    {
-        return true; // the shape of a social security number, which was looked for and is none
-    }
-    let value = |group: &&str| group.parse::<u32>().unwrap_or(u32::MAX);
-    let year = |group: &&str| group.len() == 4 && (1000..=2999).contains(&value(group));
-    match groups {
-        [a, b, c] => {
-            (year(a) && value(b) <= 12 && value(c) <= 31)
-                || (year(c) && value(a) <= 31 && value(b) <= 31)
-                || number.contains('/')
-        }
-        [a, b] => (year(a) && year(b)) || number.contains('/'),
-        [a, b, c, rest @ ..] => year(a) && value(b) <= 12 && value(c) <= 31 && rest.len() <= 3,
-        _ => false,
+        found.add(range, PiiType::Ip, "an IP address", replacement.to_owned());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Prepared;
     use proptest::prelude::*;
+
+    fn find(text: &str, types: &Types) -> Vec<Finding> {
+        super::find(Prepared::new(text).view(), types)
+    }
 
     fn kinds(text: &str) -> Vec<String> {
         find(text, &Types::all()).iter().map(|finding| finding.span.unwrap().of(text).to_owned()).collect()

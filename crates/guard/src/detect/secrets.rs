@@ -2,7 +2,8 @@
 
 use super::pattern::{Pattern, pattern};
 use super::{Finding, SecretType, Taken, Types};
-use crate::normalize::{Folded, Folding};
+use crate::normalize::Folded;
+use crate::prepared::View;
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -69,16 +70,21 @@ static NEAR_VENDOR: Pattern = pattern!(
 );
 
 /// The credentials in a text, of the wanted kinds, without overlaps.
-pub(super) fn find(text: &str, types: &Types) -> Vec<Finding> {
+pub(super) fn find(view: View<'_>, types: &Types) -> Vec<Finding> {
     if types.secrets.is_empty() {
         return Vec::new();
     }
-    let original = text;
-    let folded = Folded::new(text, Folding::FORMATS);
+    let all = view.secrets(|| all(view));
+    all.iter().filter(|(kind, _)| types.secrets.contains(kind)).map(|(_, finding)| finding.clone()).collect()
+}
+
+/// The credentials of all kinds.
+fn all(view: View<'_>) -> Vec<(SecretType, Finding)> {
+    let folded = view.formats();
     let text = folded.text.as_str();
-    let mut found = Found { folded: &folded, types, taken: Taken::default(), findings: Vec::new() };
-    private_keys(&mut found, text);
-    for hit in VENDOR.find_iter(text) {
+    let mut found = Found { folded, taken: Taken::default(), findings: Vec::new() };
+    private_keys(&mut found);
+    for hit in VENDOR.find_iter(folded) {
         let after = text.as_bytes().get(hit.end()).copied().unwrap_or(b' ');
         let cut_short = after.is_ascii_alphanumeric()
             || after == b'_'
@@ -88,17 +94,17 @@ pub(super) fn find(text: &str, types: &Types) -> Vec<Finding> {
             found.add(hit.range(), SecretType::Vendor, "a credential in a vendor's format");
         }
     }
-    for hit in WEBHOOK.find_iter(text) {
+    for hit in WEBHOOK.find_iter(folded) {
         if !placeholder(hit.as_str()) {
             found.add(hit.range(), SecretType::Vendor, "the address of a webhook, which is a credential");
         }
     }
-    for hit in JWT.find_iter(text) {
+    for hit in JWT.find_iter(folded) {
         if random_enough(hit.as_str(), 3.5) {
             found.add(hit.range(), SecretType::Token, "a signed token");
         }
     }
-    for caught in URL.captures_iter(text) {
+    for caught in URL.captures_iter(folded) {
         if let (Some(user), Some(password)) = (caught.get(1), caught.get(2))
             && !placeholder(password.as_str())
             && !reference(password.as_str())
@@ -108,7 +114,7 @@ pub(super) fn find(text: &str, types: &Types) -> Vec<Finding> {
             found.add(password.range(), SecretType::UrlCredentials, "a password in an address");
         }
     }
-    for caught in CURL.captures_iter(text) {
+    for caught in CURL.captures_iter(folded) {
         let Some(pair) = caught.get(1).or_else(|| caught.get(2)).or_else(|| caught.get(3)) else { continue };
         let Some((user, password)) = pair.as_str().split_once(':') else { continue };
         let password = password.trim_start_matches(['\'', '"']);
@@ -121,7 +127,7 @@ pub(super) fn find(text: &str, types: &Types) -> Vec<Finding> {
             found.add(pair.end() - password.len()..pair.end(), SecretType::Password, "a password of a command");
         }
     }
-    for caught in CURL_PARTS.captures_iter(text) {
+    for caught in CURL_PARTS.captures_iter(folded) {
         if let Some(password) = caught.get(2)
             && !placeholder(password.as_str())
             && random_enough(password.as_str().trim_matches(['{', '}']), 2.5)
@@ -129,19 +135,19 @@ pub(super) fn find(text: &str, types: &Types) -> Vec<Finding> {
             found.add(password.range(), SecretType::Password, "a password of a command");
         }
     }
-    for caught in BEARER.captures_iter(text) {
+    for caught in BEARER.captures_iter(folded) {
         if let Some(value) = caught.get(1)
             && token_like(value.as_str(), 3.2)
         {
             found.add(value.range(), SecretType::Token, "a token of a request");
         }
     }
-    for hit in PUTTY.find_iter(text) {
+    for hit in PUTTY.find_iter(folded) {
         if random_enough(hit.as_str(), 3.5) {
             found.add(hit.range(), SecretType::PrivateKey, "a private key");
         }
     }
-    for caught in ARGUMENT.captures_iter(text) {
+    for caught in ARGUMENT.captures_iter(folded) {
         if let Some(password) = caught.get(1).or_else(|| caught.get(2)).or_else(|| caught.get(3))
             && !reference(password.as_str())
             && !placeholder(password.as_str())
@@ -150,7 +156,7 @@ pub(super) fn find(text: &str, types: &Types) -> Vec<Finding> {
             found.add(password.range(), SecretType::Password, "a password of a command");
         }
     }
-    for caught in FOREIGN.captures_iter(text) {
+    for caught in FOREIGN.captures_iter(folded) {
         let bare = caught.get(2);
         let Some(value) = caught.get(1).or(bare) else { continue };
         let trimmed = value.as_str().trim_end_matches([';', '.', '?', '!', ',', '&', '|', '/']);
@@ -165,8 +171,8 @@ pub(super) fn find(text: &str, types: &Types) -> Vec<Finding> {
             found.add(range, SecretType::Password, "a credential beside its name");
         }
     }
-    named(&mut found, text);
-    for caught in NEAR_VENDOR.captures_iter(text) {
+    named(&mut found);
+    for caught in NEAR_VENDOR.captures_iter(folded) {
         if let Some(value) = caught.get(2)
             && token_like(value.as_str(), 3.0)
         {
@@ -176,24 +182,22 @@ pub(super) fn find(text: &str, types: &Types) -> Vec<Finding> {
     let (mut findings, mut taken) = (found.findings, found.taken);
     if has_wide_spaces(text) {
         // What announces a value may stand any distance before it.
-        let spaced = Folded::new(original, Folding::SPACED);
-        let mut again = Found { folded: &spaced, types, taken: Taken::default(), findings: Vec::new() };
-        named(&mut again, &spaced.text);
-        for finding in again.findings {
+        let mut again = Found { folded: view.spaced(), taken: Taken::default(), findings: Vec::new() };
+        named(&mut again);
+        for (kind, finding) in again.findings {
             let Some(span) = finding.span.filter(|span| taken.is_free(&span.range())) else { continue };
             taken.take(span.range());
-            findings.push(finding);
+            findings.push((kind, finding));
         }
     }
-    findings.sort_by_key(|finding| finding.span);
+    findings.sort_by_key(|(_, finding)| finding.span);
     findings
 }
 
 struct Found<'a> {
     folded: &'a Folded,
-    types: &'a Types,
     taken: Taken,
-    findings: Vec<Finding>,
+    findings: Vec<(SecretType, Finding)>,
 }
 
 impl Found<'_> {
@@ -202,11 +206,8 @@ impl Found<'_> {
             return;
         }
         let span = self.folded.original(range.clone());
-        if self.types.secrets.contains(&kind) {
-            self.findings.push(
-                Finding::new(span, format!("the text holds {what}"), 0.9).replaced(format!("[{}]", kind.as_str())),
-            );
-        }
+        let finding = Finding::new(span, format!("the text holds {what}"), 0.9);
+        self.findings.push((kind, finding.replaced(format!("[{}]", kind.as_str()))));
         self.taken.take(span.range());
     }
 }
@@ -221,10 +222,11 @@ fn has_wide_spaces(text: &str) -> bool {
 }
 
 /// Private keys, from their first line to their last; one that is cut off ends with the text.
-fn private_keys(found: &mut Found<'_>, text: &str) {
+fn private_keys(found: &mut Found<'_>) {
+    let text = found.folded.text.as_str();
     let mut at = 0;
-    while let Some(begin) = KEY_BEGINS.find_at(text, at) {
-        let end = KEY_ENDS.find_at(text, begin.end()).map(|end| end.end());
+    while let Some(begin) = KEY_BEGINS.find_at(found.folded, at) {
+        let end = KEY_ENDS.find_at(found.folded, begin.end()).map(|end| end.end());
         at = end.unwrap_or(text.len());
         let body = text.get(begin.end()..at).unwrap_or("");
         let letters = body.bytes().filter(|byte| byte.is_ascii_alphanumeric()).take(40).count();
@@ -234,9 +236,10 @@ fn private_keys(found: &mut Found<'_>, text: &str) {
     }
 }
 
-fn named(found: &mut Found<'_>, text: &str) {
+fn named(found: &mut Found<'_>) {
+    let text = found.folded.text.as_str();
     let mut at = 0;
-    while let Some(caught) = NAMED.captures_at(text, at) {
+    while let Some(caught) = NAMED.captures_at(found.folded, at) {
         let (Some(name), Some(value)) = (caught.get(1), caught.get(2)) else { break };
         // The value may itself be the name of the next one (`password: token=…`), so the search goes on inside it.
         at = value.start().max(at + 1);
@@ -417,7 +420,12 @@ fn shannon(value: &str) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Prepared;
     use proptest::prelude::*;
+
+    fn find(text: &str, types: &Types) -> Vec<Finding> {
+        super::find(Prepared::new(text).view(), types)
+    }
 
     fn found(text: &str) -> Vec<String> {
         find(text, &Types::all()).iter().map(|finding| finding.span.unwrap().of(text).to_owned()).collect()

@@ -1,5 +1,6 @@
 //! Shell commands that destroy something: the text is cut into simple commands, as a shell does, and each is looked at.
 
+use super::Grams;
 use super::pattern::{Pattern, pattern};
 
 /// Commands that only show or store their arguments.
@@ -13,6 +14,128 @@ const PREFIXES: [&str; 18] = [
     "setsid", "stdbuf", "then", "do", "else", "!",
 ];
 
+/// Every program that [`judge`] knows, and the folder of devices, in order.
+const PROGRAMS: [&str; 78] = [
+    "Remove-Item",
+    "ash",
+    "aws",
+    "az",
+    "bash",
+    "blkdiscard",
+    "cdk",
+    "chmod",
+    "chown",
+    "cp",
+    "crontab",
+    "dash",
+    "dd",
+    "del",
+    "deluser",
+    "deno",
+    "dev",
+    "docker",
+    "doctl",
+    "dropdb",
+    "dropuser",
+    "erase",
+    "eval",
+    "fdisk",
+    "find",
+    "fish",
+    "format",
+    "gcloud",
+    "git",
+    "groupdel",
+    "gsutil",
+    "halt",
+    "helm",
+    "init",
+    "kill",
+    "killall",
+    "ksh",
+    "kubectl",
+    "lua",
+    "mariadb",
+    "mkfs",
+    "mv",
+    "mysql",
+    "nerdctl",
+    "node",
+    "oc",
+    "parted",
+    "perl",
+    "php",
+    "pkill",
+    "podman",
+    "poweroff",
+    "psql",
+    "pulumi",
+    "python",
+    "python3",
+    "rd",
+    "reboot",
+    "redis-cli",
+    "rm",
+    "ruby",
+    "service",
+    "sgdisk",
+    "sh",
+    "shred",
+    "shutdown",
+    "sqlcmd",
+    "sqlite3",
+    "srm",
+    "ssh",
+    "systemctl",
+    "terraform",
+    "tofu",
+    "truncate",
+    "unlink",
+    "userdel",
+    "wipefs",
+    "zsh",
+];
+
+/// By the first letter of a program: a bit for each length.
+const LENGTHS: [u16; 256] = {
+    let (mut lengths, mut at) = ([0; 256], 0);
+    while at < PROGRAMS.len() {
+        let program = PROGRAMS[at].as_bytes();
+        lengths[program[0] as usize] |= 1 << program.len();
+        at += 1;
+    }
+    lengths
+};
+
+/// Whether a text names one of the programs, with any quotes inside of its name. Cheap, and says yes too often.
+fn names_program(text: &str) -> bool {
+    let known = |word: &[u8]| {
+        let length = word.first().map_or(0, |first| LENGTHS[usize::from(*first)] >> word.len() & 1);
+        word.starts_with(b"mkfs")
+            || length == 1 && PROGRAMS.binary_search_by(|program| program.as_bytes().cmp(word)).is_ok()
+    };
+    let (mut word, mut length) = ([0_u8; 12], 0);
+    for byte in text.bytes().chain([b' ']) {
+        match byte {
+            b'\\' => return true,
+            b'\'' | b'"' => {}
+            _ if byte.is_ascii_alphanumeric() || byte == b'-' => {
+                if let Some(place) = word.get_mut(length) {
+                    *place = byte;
+                }
+                length += 1;
+            }
+            _ => {
+                if length > 1 && known(word.get(..length.min(word.len())).unwrap_or(&[])) {
+                    return true;
+                }
+                length = 0;
+            }
+        }
+    }
+    false
+}
+
 /// Destruction inside of another program's code.
 static CODE: Pattern = pattern!(
     r"(?i)\brm\s+-\w*[rf]|\brm_rf\b|\brmtree\b|\bos\.(?:remove|unlink|rmdir|removedirs)\s*\(|\bunlinksync\b|\brmsync\b|\brmdirsync\b|remove_dir_all|git\s+reset\s+--hard|git\s+clean\s+-\w*f|\bdrop\s+(?:table|database)\b|\bdeletetree\b|recursive:\s*true"
@@ -23,14 +146,17 @@ static IN_PROSE: Pattern = pattern!(
 );
 
 /// What a text would do as a shell command; none where it destroys nothing.
-pub(super) fn destroys(text: &str) -> Option<&'static str> {
+pub(super) fn destroys(text: &str, grams: &Grams) -> Option<&'static str> {
     if text.len() > 20_000 {
         return None;
     }
-    let simple = commands(text);
-    if let Some(what) = simple.iter().find_map(|command| judge(command, 0)) {
+    if names_program(text)
+        && let Some(what) = commands(text).iter().find_map(|command| judge(command, 0))
+    {
         return Some(what);
     }
+    let hit = IN_PROSE.captures((text, grams))?.get(1)?;
+    let simple = commands(text);
     let shows = simple
         .first()
         .and_then(|command| command.first())
@@ -42,7 +168,6 @@ pub(super) fn destroys(text: &str) -> Option<&'static str> {
     if shows || talk || text.contains("<<") {
         return None;
     }
-    let hit = IN_PROSE.captures(text)?.get(1)?;
     let words: Vec<String> = hit
         .as_str()
         .split_whitespace()
@@ -53,10 +178,10 @@ pub(super) fn destroys(text: &str) -> Option<&'static str> {
 
 /// Whether a text begins as a command of a shell or a program's command line, so that words in it are no request in prose.
 pub(super) fn is_command(text: &str) -> bool {
-    const PROGRAMS: [&str; 12] =
+    const RUNNERS: [&str; 12] =
         ["git", "docker", "npm", "cargo", "kubectl", "curl", "tee", "wc", "md5sum", "base64", "gh", "make"];
     let first = text.split_whitespace().next().unwrap_or("");
-    SHOWS.contains(&first) || PROGRAMS.contains(&first) || text.contains(" --help")
+    SHOWS.contains(&first) || RUNNERS.contains(&first) || text.contains(" --help")
 }
 
 /// Cuts a text into simple commands; quotes are taken off, substitutions are commands of their own, here-documents of
@@ -354,4 +479,25 @@ fn temporary(path: &str) -> bool {
         .iter()
         .any(|folder| path.strip_prefix(folder).is_some_and(|rest| !rest.is_empty() && rest != "."));
     inside && path.split('/').all(|name| name != "..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_programs_stand_in_order() {
+        assert!(PROGRAMS.is_sorted());
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_that_names_no_program_destroys_nothing(
+            text in "(rm|git|dd|of=/dev/sda|-rf|/home|sudo|-s|mkfs|find|-delete|kill|-9|sh|-c|é|\u{3000}| |'|\"|\\\\|/|\\$\\(|`|<<|\n|;|\\||>|x){0,16}",
+        ) {
+            let destroyed = commands(&text).iter().find_map(|command| judge(command, 0));
+            prop_assert!(names_program(&text) || destroyed.is_none(), "{destroyed:?}");
+        }
+    }
 }

@@ -1,8 +1,7 @@
 //! Signs: patterns with weights that together speak for a finding.
 
 use super::Finding;
-use super::pattern::Pattern;
-use super::prefilter::Prefilter;
+use super::pattern::{Looked, Pattern};
 use crate::normalize::Folded;
 use std::ops::Range;
 
@@ -51,13 +50,13 @@ impl Weighed {
 }
 
 /// Weighs a folded text; nothing if no sign is in it.
-pub(super) fn weigh(signs: &[Sign], prefilter: &Prefilter, text: &str) -> Option<Weighed> {
-    let candidates = prefilter.candidates(signs.iter().map(|sign| &sign.pattern), text);
+pub(super) fn weigh<'t>(signs: &[Sign], text: impl Into<Looked<'t>>) -> Option<Weighed> {
+    let looked = text.into();
     let mut best: Option<(f64, Range<usize>, &'static str)> = None;
     // Signs of one kind count once: different spellings of one thing are not two things.
     let mut kinds: Vec<(&'static str, f64)> = Vec::new();
-    for (sign, _) in signs.iter().zip(candidates).filter(|(_, candidate)| *candidate) {
-        let Some(hit) = sign.pattern.find(text) else { continue };
+    for sign in signs {
+        let Some(hit) = sign.pattern.find(looked) else { continue };
         match kinds.iter_mut().find(|(what, _)| *what == sign.what) {
             Some((_, weight)) => *weight = weight.max(sign.weight),
             None => kinds.push((sign.what, sign.weight)),

@@ -1,16 +1,15 @@
 //! SQL injections: fragments that break out of a statement, alone or inside a message. Whole statements that somebody
 //! pastes to talk about them are none.
 
-use super::Finding;
-use super::pattern::{Pattern, pattern};
-use super::prefilter::Prefilter;
+use super::pattern::{Looked, Pattern, pattern};
 use super::signs::{Sign, Weighed, signs, weigh};
-use crate::normalize::{Folded, Folding};
+use super::{Finding, Grams};
+use crate::prepared::View;
 use crate::sql;
+use std::borrow::Cow;
 use std::ops::Range;
 
 // Texts are folded first: lower case, escapes decoded, comments turned into spaces.
-static PREFILTER: Prefilter = Prefilter::new();
 
 static SIGNS: [Sign; 25] = signs! {
     1.0, "a UNION that reads other data", r"\bunion(?:\s+(?:all|distinct))?[\s(@]+select\b";
@@ -57,23 +56,30 @@ static TALK: Pattern = pattern!(
 );
 
 /// Looks for an injection; the higher the sensitivity, the less evidence is needed.
-pub(super) fn find(text: &str, sensitivity: f64) -> Option<Finding> {
-    let folded = Folded::new(text, Folding::ATTACKS);
-    let mut plain = folded.text.clone();
+pub(super) fn find(view: View<'_>, sensitivity: f64) -> Option<Finding> {
+    let text = view.text;
+    let folded = view.attacks();
+    let mut plain = Cow::Borrowed(folded.text.as_str());
     // Comments between words are spaces to a database; same length, so that places stay.
-    for comment in COMMENT.find_iter(&folded.text) {
-        plain.replace_range(comment.range(), &" ".repeat(comment.len()));
+    for comment in COMMENT.find_iter(folded) {
+        plain.to_mut().replace_range(comment.range(), &" ".repeat(comment.len()));
     }
     // A form's `+` is a space, where there are no other spaces.
     if !plain.trim().contains(char::is_whitespace) && plain.matches('+').count() >= 2 {
-        plain = plain.replace('+', " ");
+        plain = Cow::Owned(plain.replace('+', " "));
     }
     // Comparisons with whole strings break nothing open; same length again.
-    let closed = closed_strings(&plain);
-    let plain = closed.as_deref().unwrap_or(&plain);
-    let grammar = super::breakout::find(if closed.is_some() { plain } else { &folded.text })
-        .or_else(|| (plain != folded.text).then(|| super::breakout::find(plain))?);
-    let mut weighed = weigh(&SIGNS, &PREFILTER, plain);
+    let closed = closed_strings(match &plain {
+        Cow::Borrowed(text) => Looked::from((*text, folded.grams())),
+        Cow::Owned(text) => Looked::from(text),
+    });
+    let was_closed = closed.is_some();
+    plain = closed.map_or(plain, Cow::Owned);
+    let changed = matches!(plain, Cow::Owned(_)).then(|| Grams::of(&plain));
+    let plain = Looked::from((plain.as_ref(), changed.as_ref().unwrap_or(folded.grams())));
+    let grammar = super::breakout::find(if was_closed { plain.text } else { &folded.text })
+        .or_else(|| (plain.text != folded.text).then(|| super::breakout::find(plain.text))?);
+    let mut weighed = weigh(&SIGNS, plain);
     if let Some(range) = always_true(plain) {
         let what = "a condition that is always true";
         let whole = weighed.get_or_insert(Weighed { score: 0.0, range, what });
@@ -86,17 +92,18 @@ pub(super) fn find(text: &str, sensitivity: f64) -> Option<Finding> {
     }
     let weighed = weighed?;
     let found = weighed.is_enough(sensitivity) && !innocent(text, weighed.score);
-    found.then(|| weighed.finding(&folded, "the text carries an SQL injection"))
+    found.then(|| weighed.finding(folded, "the text carries an SQL injection"))
 }
 
 /// The place of a comparison that does not depend on the data: the same on both sides, or two values that are equated. A
 /// question that only ends in one asks about arithmetic.
-fn always_true(text: &str) -> Option<Range<usize>> {
+fn always_true(looked: Looked<'_>) -> Option<Range<usize>> {
+    let text = looked.text;
     let asks = text.trim_end().ends_with('?') && !text.contains(['\'', '"', '#']) && !text.contains("--");
     if asks {
         return None;
     }
-    COMPARED.captures_iter(text).find_map(|caught| {
+    COMPARED.captures_iter(looked).find_map(|caught| {
         let part = |i: usize| caught.get(i).map_or("", |part| part.as_str());
         let (left, right) = (part(2), part(6));
         let value = |quote: &str, word: &str| !quote.is_empty() || word.bytes().all(|byte| byte.is_ascii_digit());
@@ -107,10 +114,14 @@ fn always_true(text: &str) -> Option<Range<usize>> {
 }
 
 /// The text without the quotes of its strings, where each of them is whole and compared with something.
-fn closed_strings(text: &str) -> Option<String> {
+fn closed_strings(looked: Looked<'_>) -> Option<String> {
+    let text = looked.text;
     let quotes = text.bytes().filter(|byte| matches!(byte, b'\'' | b'"')).count();
-    let strings: Vec<Range<usize>> = QUOTED.find_iter(text).map(|hit| hit.range()).collect();
-    if quotes == 0 || quotes != 2 * strings.len() {
+    if quotes == 0 {
+        return None;
+    }
+    let strings: Vec<Range<usize>> = QUOTED.find_iter(looked).map(|hit| hit.range()).collect();
+    if quotes != 2 * strings.len() {
         return None;
     }
     let mut plain = text.to_owned();
@@ -127,14 +138,23 @@ fn innocent(text: &str, score: f64) -> bool {
     let statement = trimmed.trim_end_matches(';');
     let first = statement.split(|c: char| !c.is_alphanumeric()).next().unwrap_or("").to_lowercase();
     // A statement that sleeps, or reads and writes files, is nobody's question.
-    let whole =
-        matches!(first.as_str(), "select" | "with") && !HARMFUL_CALL.is_match(trimmed) && sql::parses_as_one(statement);
-    whole || (score < 2.0 && TALK.is_match(trimmed))
+    let whole = || {
+        matches!(first.as_str(), "select" | "with")
+            && !HARMFUL_CALL.is_match(trimmed)
+            && !sql::is_several(statement)
+            && sql::parses_as_one(statement)
+    };
+    (score < 2.0 && TALK.is_match(trimmed)) || whole()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Prepared;
+
+    fn find(text: &str, sensitivity: f64) -> Option<Finding> {
+        super::find(Prepared::new(text).view(), sensitivity)
+    }
 
     fn found(text: &str) -> bool {
         find(text, 0.5).is_some()

@@ -4,6 +4,7 @@
 //! a user writes below a pasted letter refers to it ("summarise this", "what does she want?"), a planted order does not.
 
 use super::pattern::{Pattern, pattern};
+use crate::normalize::Folded;
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -42,30 +43,32 @@ const SHORTEST_DOCUMENT: usize = 120;
 const LONGEST_ORDER: usize = 900;
 
 /// How much the end of a document speaks for a planted order, where it stands, and what it is.
-pub(super) fn order(text: &str) -> Option<(f64, Range<usize>, &'static str)> {
-    let body = text.trim_end();
+pub(super) fn order(folded: &Folded) -> Option<(f64, Range<usize>, &'static str)> {
+    let body = folded.text.trim_end();
     let start = body.rfind('\n')? + 1;
     let (document, last) = (body.get(..start)?, body.get(start..)?);
     let last_words = words(last);
     if document.len() < SHORTEST_DOCUMENT || last.len() > LONGEST_ORDER || last_words.len() < 3 {
         return None;
     }
-    if !DOCUMENT.is_match(document) {
+    // What the whole text lacks, its parts lack too.
+    let grams = folded.grams();
+    if !DOCUMENT.is_match((document, grams)) {
         return None;
     }
     let place = start..body.len();
-    if ORDER.is_match(last) {
+    if ORDER.is_match((last, grams)) {
         // Words are compared by their beginnings, so that "invoice" and "invoices" are one.
         let stem = |word: &&str| word.get(..5).unwrap_or(word).to_ascii_lowercase();
         let known: HashSet<String> = words(document).iter().map(stem).collect();
         let content: Vec<String> = last_words.iter().filter(|word| word.len() > 4).map(stem).collect();
         let shared = content.iter().filter(|word| known.contains(*word)).count();
-        if ANSWER.is_match(last) && GARBLED.is_match(last)
-            || PUT.is_match(last) && content.len() > 4 && shared * 3 <= content.len()
+        if ANSWER.is_match((last, grams)) && GARBLED.is_match((last, grams))
+            || PUT.is_match((last, grams)) && content.len() > 4 && shared * 3 <= content.len()
         {
             return Some((1.0, place, "it ends with an order about the answer"));
         }
-        if content.len() > 2 && shared == 0 && !REFERS.is_match(last) {
+        if content.len() > 2 && shared == 0 && !REFERS.is_match((last, grams)) {
             return Some((LIKELY, place, "it ends with an order that has nothing to do with it"));
         }
     }
@@ -90,6 +93,11 @@ fn sentence(words: &[&str]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::normalize::Folding;
+
+    fn order(text: &str) -> Option<(f64, Range<usize>, &'static str)> {
+        super::order(&Folded::new(text, Folding::FORMATS))
+    }
 
     const LETTER: &str = "SUBJECT: Your receipt\nFROM: Billing <billing@example.com>\nHi Ada,\nThank you for your order \
                           of two chairs. The total of 118.40 was charged to your card, and they will arrive on Monday.\n";

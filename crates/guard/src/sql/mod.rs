@@ -48,6 +48,12 @@ const MAX_BRACKETS: usize = 12;
 
 /// Parses a text, or says why it is not parsed.
 fn parse(sql: &str, dialect: Dialect) -> Result<Vec<Statement>, String> {
+    is_bounded(sql)?;
+    parse_bounded(sql, dialect)
+}
+
+/// Whether a text can be parsed in bounded time and memory, or why not.
+fn is_bounded(sql: &str) -> Result<(), String> {
     if sql.len() > MAX_TEXT {
         return Err(format!("the text is longer than {MAX_TEXT} bytes"));
     }
@@ -89,6 +95,10 @@ fn parse(sql: &str, dialect: Dialect) -> Result<Vec<Statement>, String> {
     if deepest > MAX_BRACKETS {
         return Err(format!("the statement's brackets are more than {MAX_BRACKETS} deep"));
     }
+    Ok(())
+}
+
+fn parse_bounded(sql: &str, dialect: Dialect) -> Result<Vec<Statement>, String> {
     let parser = Parser::new(dialect.grammar()).with_recursion_limit(40);
     parser
         .try_with_sql(sql)
@@ -124,7 +134,12 @@ pub(crate) fn mutating_verbs(text: &str) -> Vec<String> {
             if !looks_like_statement(&tokens) && !suspicious(&tokens) {
                 continue;
             }
-            let parsed = parse(first.span.to(last.span).of(text), Dialect::Generic).ok();
+            let statement = first.span.to(last.span).of(text);
+            if only_reads(&tokens, statement) {
+                all.push("SELECT".to_owned());
+                continue;
+            }
+            let parsed = parse(statement, Dialect::Generic).ok();
             match parsed {
                 Some(parsed) if !reading.comment_code => {
                     all.extend(parsed.iter().flat_map(judge::effects_of).map(str::to_owned));
@@ -141,11 +156,34 @@ pub(crate) fn mutating_verbs(text: &str) -> Vec<String> {
     all
 }
 
+/// Whether a statement is a SELECT that can do nothing else, whether it parses or not: one statement in every reading, and
+/// none of the words that change something. What a parser would say of it need not be asked.
+fn only_reads(tokens: &[Token], statement: &str) -> bool {
+    let changes = |part: &String| part == "into" || CHANGING.contains(&part.as_str());
+    tokens.first().is_some_and(|token| token.is("select"))
+        && is_plain(statement)
+        && !statement.contains(';')
+        && !tokens.iter().any(|token| matches!(&token.kind, TokenKind::Name(parts) if parts.iter().any(changes)))
+}
+
+/// Whether databases agree on what is a string and what a comment in a text.
+fn is_plain(text: &str) -> bool {
+    text.is_ascii()
+        && !text.contains(['\\', '$', '#', '`', '['])
+        && !["--", "/*"].iter().any(|sign| text.contains(sign))
+}
+
+/// Whether a text that begins with SELECT or WITH surely is more than one statement.
+pub(crate) fn is_several(text: &str) -> bool {
+    is_plain(text) && tokens::statements(text, Reading::default()).len() > 1
+}
+
 /// Whether a text is exactly one statement that parses.
 pub(crate) fn parses_as_one(text: &str) -> bool {
-    [Dialect::Generic, Dialect::Sqlite, Dialect::Postgres]
-        .into_iter()
-        .any(|dialect| parse(text, dialect).is_ok_and(|all| all.len() == 1))
+    is_bounded(text).is_ok()
+        && [Dialect::Generic, Dialect::Sqlite, Dialect::Postgres]
+            .into_iter()
+            .any(|dialect| parse_bounded(text, dialect).is_ok_and(|all| all.len() == 1))
 }
 
 /// Verbs that change data or structure.
@@ -285,6 +323,23 @@ fn parse_tokens_are_code(tokens: &[Token]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn what_need_not_be_parsed_parses_as_nothing_else(
+            text in "select (a|b|1|, |\\*|from|union|'x'|''|'|\"q\"|\\(|\\)|into|insert|delete|;|--|/\\*|\\*/|E'|\\\\|#|with|values|explain|set|end|begin| ){0,14}",
+        ) {
+            for tokens in tokens::statements(&text, Reading::default()) {
+                let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else { continue };
+                let statement = first.span.to(last.span).of(&text);
+                if only_reads(&tokens, statement) {
+                    let effects: Vec<&str> = parse(statement, Dialect::Generic).iter().flatten().flat_map(judge::effects_of).collect();
+                    proptest::prop_assert!(effects.iter().all(|effect| *effect == "SELECT"), "{} {:?}", statement, effects);
+                }
+            }
+            proptest::prop_assert!(!(is_several(&text) && parses_as_one(&text)), "{}", text);
+        }
+    }
 
     #[test]
     fn verbs_and_tables_are_those_of_the_statements() {
