@@ -8,9 +8,7 @@
 mod common;
 
 use aic_base::Stage;
-use aic_guard::{
-    Builtin, Dialect, Group, Guard, GuardKind, GuardrailDef, Prepared, Scope, SqlPolicy, judge_statement,
-};
+use aic_guard::{Builtin, Dialect, Group, Guard, GuardKind, GuardrailDef, Prepared, Scope, SqlPolicy, judge_statement};
 use common::{head, row, timed};
 
 /// What people write: a request, a mail with data, code, a table, SQL, and a text in another script.

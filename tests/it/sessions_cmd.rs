@@ -75,7 +75,7 @@ fn a_question_in_the_clear_is_not_answered_where_questions_are_encrypted() {
     )
     .unwrap();
     // Somebody who can write there says that the spec asked as it is now.
-    let source = aic_base::DiskSource::new(workspace.root());
+    let source = aic_base::DiskSource::new(workspace.root()).unwrap();
     let options = aic_spec::LoadOptions { environment: None, today: aic_base::Timestamp::default() };
     let spec = aic_spec::load(&source, &aic_base::RelPath::new(SPEC).unwrap(), &options).spec.unwrap();
     let entry = std::fs::read_dir(workspace.path(".aic/confirmations")).unwrap().next().unwrap().unwrap();
