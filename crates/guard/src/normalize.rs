@@ -57,6 +57,10 @@ pub struct Folded {
     /// For each byte of `text`, the original bytes its character came from; empty while nothing was changed.
     origin: Vec<(u32, u32)>,
     grams: OnceLock<Arc<Grams>>,
+    /// Whether letters with accents were met.
+    pub(crate) accented: bool,
+    /// Whether escapes or encodings were.
+    pub(crate) decoded: bool,
 }
 
 impl Folded {
@@ -67,12 +71,14 @@ impl Folded {
         if !may_escape && !folding.encodings && !folding.spaces && plain {
             // Byte for byte, so that places are the same.
             let text = if folding.keep_case { text.to_owned() } else { text.to_ascii_lowercase() };
-            return Self { text, origin: Vec::new(), grams: OnceLock::new() };
+            return Self { text, origin: Vec::new(), grams: OnceLock::new(), accented: false, decoded: false };
         }
         let mut folded = Self {
             text: String::with_capacity(text.len()),
             origin: Vec::with_capacity(text.len()),
             grams: OnceLock::new(),
+            accented: false,
+            decoded: false,
         };
         let mut at = 0;
         let (mut run_end, mut pieces_end) = (0, 0);
@@ -81,11 +87,12 @@ impl Folded {
                 let length = encoded::run(rest);
                 run_end = at + length.max(1);
                 // A run that is cut into pieces is tried once, where its first piece begins.
-                let pieces = if at >= pieces_end { encoded::pieces(rest) } else { None };
+                let pieces = if at >= pieces_end { encoded::pieces(rest, length) } else { None };
                 pieces_end = pieces_end.max(at + pieces.as_ref().map_or(0, |(length, _)| *length));
                 let whole = || Some((length, rest.get(..length).and_then(encoded::readable)?));
                 let hidden = pieces.and_then(|(length, text)| Some((length, text?))).or_else(whole);
                 if let Some((length, hidden)) = hidden {
+                    folded.decoded = true;
                     hidden.chars().for_each(|c| folded.push(c, at..at + length, folding));
                     at += length;
                     continue;
@@ -99,6 +106,7 @@ impl Folded {
                 continue;
             }
             let decoded = if folding.escapes { decode(rest) } else { None };
+            folded.decoded |= decoded.is_some();
             let (c, used) = decoded.unwrap_or_else(|| {
                 let c = rest.chars().next().unwrap_or('\0');
                 (c, c.len_utf8())
@@ -122,11 +130,6 @@ impl Folded {
         self.origin.extend((start..end).map(|at| (at, at + 1)));
     }
 
-    /// Whether each of its bytes stands where the text has it.
-    pub(crate) fn is_in_place(&self) -> bool {
-        self.origin.is_empty()
-    }
-
     /// With what is known of its short runs.
     pub(crate) fn with_grams(self, grams: Arc<Grams>) -> Self {
         Self { grams: OnceLock::from(grams), ..self }
@@ -134,6 +137,11 @@ impl Folded {
 
     /// What short runs it has.
     pub(crate) fn grams(&self) -> &Grams {
+        self.shared_grams()
+    }
+
+    /// The same, to be shared.
+    pub(crate) fn shared_grams(&self) -> &Arc<Grams> {
         self.grams.get_or_init(|| Arc::new(Grams::of(&self.text)))
     }
 
@@ -142,6 +150,7 @@ impl Folded {
             return;
         }
         let before = self.text.len();
+        self.accented |= accented(c);
         if folding.spaces && c.is_whitespace() {
             if self.text.ends_with(' ') {
                 return;
@@ -149,7 +158,7 @@ impl Folded {
             self.text.push(' ');
         } else if c.is_ascii() {
             self.text.push(if folding.keep_case { c } else { c.to_ascii_lowercase() });
-        } else if folding.accents && matches!(c, '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}') {
+        } else if folding.accents && accented(c) {
             let parts = std::iter::once(c).nfkd().filter(|part| !mark(*part));
             if folding.keep_case {
                 self.text.extend(parts)
@@ -180,6 +189,11 @@ impl Folded {
         };
         Span { start, end: end.max(start) }
     }
+}
+
+/// Latin letters that may have an accent.
+fn accented(c: char) -> bool {
+    matches!(c, '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}')
 }
 
 /// Letters of European languages and CJK ideographs that compatibility folding leaves as they are: no table is asked.

@@ -114,6 +114,11 @@ impl Found<'_> {
         part(before) || part(after)
     }
 
+    /// Whether a part of the text matches; what the whole lacks, it lacks too.
+    fn part_is(&self, pattern: &Pattern, part: &str) -> bool {
+        pattern.is_match((part, self.folded.grams()))
+    }
+
     fn before(&self, at: usize, length: usize) -> &str {
         let text = &self.folded.text;
         let mut start = at.saturating_sub(length);

@@ -175,7 +175,35 @@ fn is_plain(text: &str) -> bool {
 
 /// Whether a text that begins with SELECT or WITH surely is more than one statement.
 pub(crate) fn is_several(text: &str) -> bool {
-    is_plain(text) && tokens::statements(text, Reading::default()).len() > 1
+    count_plain(text)
+        .unwrap_or_else(|| if is_plain(text) { tokens::statements(text, Reading::default()).len() } else { 0 })
+        > 1
+}
+
+/// How many statements a text is, where no semicolon stands in a string and databases agree on what is one.
+pub(crate) fn count_plain(text: &str) -> Option<usize> {
+    if !is_plain(text) {
+        return None;
+    }
+    let (mut count, mut begun, mut quote) = (0, false, None);
+    for byte in text.bytes() {
+        match (byte, quote) {
+            (b';', Some(_)) => return None,
+            (b';', None) => begun = false,
+            (b'\0' | b'\t'..=b'\r' | b' ', None) => {}
+            _ => {
+                count += usize::from(!begun);
+                begun = true;
+                // A quote that stands doubled opens its string again.
+                match quote {
+                    Some(open) if open == byte => quote = None,
+                    None if matches!(byte, b'\'' | b'"') => quote = Some(byte),
+                    _ => {}
+                }
+            }
+        }
+    }
+    Some(count)
 }
 
 /// Whether a text is exactly one statement that parses.

@@ -62,7 +62,7 @@ pub(super) fn cards(found: &mut Found<'_>) {
         .filter(|range| {
             let digits = digits_of(&text[range.clone()]);
             luhn(&digits)
-                && (issued(&digits) || CARD_CONTEXT.is_match(found.before(range.start, 40)))
+                && (issued(&digits) || found.part_is(&CARD_CONTEXT, found.before(range.start, 40)))
                 && !found.embedded(range)
                 && !found.before(range.start, 1).ends_with(['.', '+'])
         })

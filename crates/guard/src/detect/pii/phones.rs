@@ -25,7 +25,7 @@ pub(super) fn phones(found: &mut Found<'_>) {
         // Over several lines or columns only what can be nothing else.
         let sure = !found.spaced
             || trimmed.starts_with(['+', '0', '('])
-                && (trimmed.starts_with('+') || PHONE_CONTEXT.is_match(found.before(range.start, 40)));
+                && (trimmed.starts_with('+') || found.part_is(&PHONE_CONTEXT, found.before(range.start, 40)));
         if sure && found.free(&range) && !found.embedded(&range) && is_phone(found, &range, trimmed) {
             hits.push(range);
         }
@@ -57,14 +57,14 @@ fn is_phone(found: &Found<'_>, range: &Range<usize>, text: &str) -> bool {
         || unit
         || (date_like(number, &groups)
             && !(near.to_lowercase().contains("tel") && number.starts_with('0') && count >= 8))
-        || OTHER_NUMBER.is_match(near)
+        || found.part_is(&OTHER_NUMBER, near)
     {
         return false;
     }
     if number.starts_with('+') {
         return (8..=16).contains(&count);
     }
-    let context = PHONE_CONTEXT.is_match(before) || PHONE_CONTEXT.is_match(found.after(range.end, 30));
+    let context = found.part_is(&PHONE_CONTEXT, before) || found.part_is(&PHONE_CONTEXT, found.after(range.end, 30));
     let north_american = |groups: &[&str]| {
         let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
         let ten = lengths.ends_with(&[3, 3, 4]) && (lengths.len() == 3 || (lengths.len() >= 4 && count <= 13));
