@@ -120,28 +120,23 @@ const IDS: [Id; 30] = [
 pub(super) fn find(text: &str) -> Vec<(Range<usize>, &'static str)> {
     let bytes = text.as_bytes();
     let mut found: Vec<(Range<usize>, &'static str)> = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        let part = |at: usize| bytes.get(at).is_some_and(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii());
-        if !part(at) || (at > 0 && part(at - 1)) {
-            at += 1;
-            continue;
-        }
-        if !bytes.get(at).is_some_and(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase()) {
+    let (mut at, mut within) = (0, false);
+    while let Some(byte) = bytes.get(at) {
+        let begins = !within && (byte.is_ascii_digit() || byte.is_ascii_uppercase());
+        within = byte.is_ascii_alphanumeric() || !byte.is_ascii();
+        let rest = bytes.get(at..).unwrap_or(&[]);
+        if !begins || !is_long_enough(rest) {
             at += 1;
             continue;
         }
         // Digits soon, or it is no number of anybody's.
-        let digits = bytes.iter().skip(at).take(18).filter(|byte| byte.is_ascii_digit()).count();
-        let hit = if digits >= 7 || (digits >= 6 && bytes.get(at).is_some_and(u8::is_ascii_alphabetic)) {
-            one(text, at)
-        } else {
-            None
-        };
-        match hit {
+        let digits = rest.iter().take(18).filter(|byte| byte.is_ascii_digit()).count();
+        let enough = digits >= 7 || (digits >= 6 && byte.is_ascii_alphabetic());
+        match enough.then(|| one(text, at)).flatten() {
             Some((end, what)) => {
                 found.push((at..end, what));
-                at = end;
+                // A number ends with a letter or a digit.
+                (at, within) = (end, true);
             }
             None => at += 1,
         }
@@ -170,9 +165,6 @@ fn is_long_enough(bytes: &[u8]) -> bool {
 
 fn one(text: &str, at: usize) -> Option<(usize, &'static str)> {
     let bytes = text.as_bytes();
-    if !is_long_enough(bytes.get(at..)?) {
-        return None;
-    }
     let mut before = None;
     for id in &IDS {
         for shape in id.shapes {

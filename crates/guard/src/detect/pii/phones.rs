@@ -5,8 +5,11 @@ use crate::detect::PiiType;
 use crate::detect::pattern::{Pattern, pattern};
 use std::ops::Range;
 
+/// No telephone number that is told from others has fewer digits.
+pub(super) const FEWEST_DIGITS: usize = 6;
+
 /// Anything that could be a telephone number: digits in groups, with what people put between them.
-static PHONE: Pattern = pattern!(
+pub(super) static PHONE: Pattern = pattern!(
     r"(?:\+|\b00[ -]?|\(|\b)\d{1,5}\)?(?:[ ./-]{0,2}\(?\d{1,5}\)?){1,6}(?:\s?(?:x|ext\.?|extension)\s?\d{2,6})?"
 );
 static PHONE_CONTEXT: Pattern = pattern!(
@@ -41,7 +44,7 @@ fn is_phone(found: &Found<'_>, range: &Range<usize>, text: &str) -> bool {
     let digits = digits_of(number);
     let count = digits.len();
     let groups: Vec<&str> = number.split(|c: char| !c.is_ascii_digit()).filter(|group| !group.is_empty()).collect();
-    if !(6..=16).contains(&count) || digits.iter().all(|digit| *digit == digits[0]) {
+    if !(FEWEST_DIGITS..=16).contains(&count) || digits.iter().all(|digit| *digit == digits[0]) {
         return false;
     }
     let before = found.before(range.start, 60);
