@@ -39,15 +39,29 @@ impl Folding {
     /// Formats whose parts may stand any distance apart.
     pub const SPACED: Self = Self { keep_case: true, spaces: true, ..Self::WORDS };
 
-    /// Whether this byte, wherever it stands, becomes itself, its case aside.
-    fn keeps(self, byte: u8) -> bool {
-        match byte {
-            b'&' | b'%' => !self.escapes,
-            b'\t'..=b'\r' | b' ' => !self.spaces,
-            _ => byte.is_ascii() && !unseen_byte(byte),
-        }
+    /// Which kinds of bytes become themselves wherever they stand, their case aside, as bits of [`KINDS`].
+    fn kept(self) -> u8 {
+        PLAIN | if self.escapes { 0 } else { ESCAPE } | if self.spaces { 0 } else { SPACE }
     }
 }
+
+const PLAIN: u8 = 1;
+const ESCAPE: u8 = 2;
+const SPACE: u8 = 4;
+/// Of each byte what it is; nothing where it has to be looked at.
+const KINDS: [u8; 256] = {
+    let (mut kinds, mut byte) = ([0; 256], 0);
+    while byte < 128 {
+        kinds[byte] = match byte as u8 {
+            b'&' | b'%' => ESCAPE,
+            b'\t'..=b'\r' | b' ' => SPACE,
+            other if unseen_byte(other) => 0,
+            _ => PLAIN,
+        };
+        byte += 1;
+    }
+    kinds
+};
 
 /// A folded text that knows where each of its bytes came from.
 #[derive(Debug, Clone)]
@@ -80,7 +94,9 @@ impl Folded {
             accented: false,
             decoded: false,
         };
-        let mut at = 0;
+        let kept = folding.kept();
+        // What is not added yet, since it stands for itself.
+        let (mut at, mut plain_from) = (0, 0);
         let (mut run_end, mut pieces_end) = (0, 0);
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
             if folding.encodings && at >= run_end {
@@ -93,18 +109,21 @@ impl Folded {
                 let hidden = pieces.and_then(|(length, text)| Some((length, text?))).or_else(whole);
                 if let Some((length, hidden)) = hidden {
                     folded.decoded = true;
+                    folded.push_plain(text, plain_from..at, folding);
                     hidden.chars().for_each(|c| folded.push(c, at..at + length, folding));
                     at += length;
+                    plain_from = at;
                     continue;
                 }
             }
             let most = if folding.encodings { run_end - at } else { rest.len() };
-            let plain = rest.bytes().take(most).take_while(|byte| folding.keeps(*byte)).count();
+            let near = rest.as_bytes().get(..most).unwrap_or(rest.as_bytes());
+            let plain = near.iter().position(|byte| KINDS[usize::from(*byte)] & kept == 0).unwrap_or(near.len());
             if plain > 0 {
-                folded.push_plain(rest.get(..plain).unwrap_or_default(), at, folding);
                 at += plain;
                 continue;
             }
+            folded.push_plain(text, plain_from..at, folding);
             let decoded = if folding.escapes { decode(rest) } else { None };
             folded.decoded |= decoded.is_some();
             let (c, used) = decoded.unwrap_or_else(|| {
@@ -113,12 +132,15 @@ impl Folded {
             });
             folded.push(c, at..at + used, folding);
             at += used;
+            plain_from = at;
         }
+        folded.push_plain(text, plain_from..at, folding);
         folded
     }
 
     /// Adds what stands for itself but for its case.
-    fn push_plain(&mut self, plain: &str, at: usize, folding: Folding) {
+    fn push_plain(&mut self, text: &str, range: Range<usize>, folding: Folding) {
+        let Some(plain) = text.get(range.clone()).filter(|plain| !plain.is_empty()) else { return };
         let from = self.text.len();
         self.text.push_str(plain);
         if !folding.keep_case
@@ -126,7 +148,7 @@ impl Folded {
         {
             added.make_ascii_lowercase();
         }
-        let Span { start, end } = Span::new(at, at + plain.len());
+        let Span { start, end } = Span::from(range);
         self.origin.extend((start..end).map(|at| (at, at + 1)));
     }
 
@@ -202,7 +224,7 @@ fn composed(c: char) -> bool {
 }
 
 /// Control characters that are no white space.
-pub(crate) fn unseen_byte(byte: u8) -> bool {
+pub(crate) const fn unseen_byte(byte: u8) -> bool {
     matches!(byte, 0..=8 | 0x0e..=0x1f | 0x7f)
 }
 
