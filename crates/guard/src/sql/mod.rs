@@ -354,6 +354,13 @@ mod tests {
 
     proptest::proptest! {
         #[test]
+        fn statements_are_counted_as_their_tokens_part_them(text in "(select|a|1|'|''|'x;'|\"|;|,|\\(|only|from|\\.| |\n|\u{0}|--|/\\*|\u{e9}){0,16}") {
+            let count = count_plain(&text);
+            let parted = tokens::statements(&text, Reading::default()).len();
+            proptest::prop_assert!(count.is_none_or(|count| count == parted), "{:?} {:?} {}", text, count, parted);
+        }
+
+        #[test]
         fn what_need_not_be_parsed_parses_as_nothing_else(
             text in "select (a|b|1|, |\\*|from|union|'x'|''|'|\"q\"|\\(|\\)|into|insert|delete|;|--|/\\*|\\*/|E'|\\\\|#|with|values|explain|set|end|begin| ){0,14}",
         ) {
