@@ -39,15 +39,29 @@ impl Folding {
     /// Formats whose parts may stand any distance apart.
     pub const SPACED: Self = Self { keep_case: true, spaces: true, ..Self::WORDS };
 
-    /// Whether this byte, wherever it stands, becomes itself, its case aside.
-    fn keeps(self, byte: u8) -> bool {
-        match byte {
-            b'&' | b'%' => !self.escapes,
-            b'\t'..=b'\r' | b' ' => !self.spaces,
-            _ => byte.is_ascii() && !unseen_byte(byte),
-        }
+    /// Which kinds of bytes become themselves wherever they stand, their case aside, as bits of [`KINDS`].
+    fn kept(self) -> u8 {
+        PLAIN | if self.escapes { 0 } else { ESCAPE } | if self.spaces { 0 } else { SPACE }
     }
 }
+
+const PLAIN: u8 = 1;
+const ESCAPE: u8 = 2;
+const SPACE: u8 = 4;
+/// Of each byte what it is; nothing where it has to be looked at.
+const KINDS: [u8; 256] = {
+    let (mut kinds, mut byte) = ([0; 256], 0);
+    while byte < 128 {
+        kinds[byte] = match byte as u8 {
+            b'&' | b'%' => ESCAPE,
+            b'\t'..=b'\r' | b' ' => SPACE,
+            other if unseen_byte(other) => 0,
+            _ => PLAIN,
+        };
+        byte += 1;
+    }
+    kinds
+};
 
 /// A folded text that knows where each of its bytes came from.
 #[derive(Debug, Clone)]
@@ -57,6 +71,10 @@ pub struct Folded {
     /// For each byte of `text`, the original bytes its character came from; empty while nothing was changed.
     origin: Vec<(u32, u32)>,
     grams: OnceLock<Arc<Grams>>,
+    /// Whether letters with accents were met.
+    pub(crate) accented: bool,
+    /// Whether escapes or encodings were.
+    pub(crate) decoded: bool,
 }
 
 impl Folded {
@@ -67,50 +85,62 @@ impl Folded {
         if !may_escape && !folding.encodings && !folding.spaces && plain {
             // Byte for byte, so that places are the same.
             let text = if folding.keep_case { text.to_owned() } else { text.to_ascii_lowercase() };
-            return Self { text, origin: Vec::new(), grams: OnceLock::new() };
+            return Self { text, origin: Vec::new(), grams: OnceLock::new(), accented: false, decoded: false };
         }
         let mut folded = Self {
             text: String::with_capacity(text.len()),
             origin: Vec::with_capacity(text.len()),
             grams: OnceLock::new(),
+            accented: false,
+            decoded: false,
         };
-        let mut at = 0;
+        let kept = folding.kept();
+        // What is not added yet, since it stands for itself.
+        let (mut at, mut plain_from) = (0, 0);
         let (mut run_end, mut pieces_end) = (0, 0);
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
             if folding.encodings && at >= run_end {
                 let length = encoded::run(rest);
                 run_end = at + length.max(1);
                 // A run that is cut into pieces is tried once, where its first piece begins.
-                let pieces = if at >= pieces_end { encoded::pieces(rest) } else { None };
+                let pieces = if at >= pieces_end { encoded::pieces(rest, length) } else { None };
                 pieces_end = pieces_end.max(at + pieces.as_ref().map_or(0, |(length, _)| *length));
                 let whole = || Some((length, rest.get(..length).and_then(encoded::readable)?));
                 let hidden = pieces.and_then(|(length, text)| Some((length, text?))).or_else(whole);
                 if let Some((length, hidden)) = hidden {
+                    folded.decoded = true;
+                    folded.push_plain(text, plain_from..at, folding);
                     hidden.chars().for_each(|c| folded.push(c, at..at + length, folding));
                     at += length;
+                    plain_from = at;
                     continue;
                 }
             }
             let most = if folding.encodings { run_end - at } else { rest.len() };
-            let plain = rest.bytes().take(most).take_while(|byte| folding.keeps(*byte)).count();
+            let near = rest.as_bytes().get(..most).unwrap_or(rest.as_bytes());
+            let plain = near.iter().position(|byte| KINDS[usize::from(*byte)] & kept == 0).unwrap_or(near.len());
             if plain > 0 {
-                folded.push_plain(rest.get(..plain).unwrap_or_default(), at, folding);
                 at += plain;
                 continue;
             }
+            folded.push_plain(text, plain_from..at, folding);
             let decoded = if folding.escapes { decode(rest) } else { None };
+            folded.decoded |= decoded.is_some();
             let (c, used) = decoded.unwrap_or_else(|| {
                 let c = rest.chars().next().unwrap_or('\0');
                 (c, c.len_utf8())
             });
             folded.push(c, at..at + used, folding);
             at += used;
+            plain_from = at;
         }
+        folded.push_plain(text, plain_from..at, folding);
         folded
     }
 
     /// Adds what stands for itself but for its case.
-    fn push_plain(&mut self, plain: &str, at: usize, folding: Folding) {
+    fn push_plain(&mut self, text: &str, range: Range<usize>, folding: Folding) {
+        let Some(plain) = text.get(range.clone()).filter(|plain| !plain.is_empty()) else { return };
         let from = self.text.len();
         self.text.push_str(plain);
         if !folding.keep_case
@@ -118,13 +148,8 @@ impl Folded {
         {
             added.make_ascii_lowercase();
         }
-        let Span { start, end } = Span::new(at, at + plain.len());
+        let Span { start, end } = Span::from(range);
         self.origin.extend((start..end).map(|at| (at, at + 1)));
-    }
-
-    /// Whether each of its bytes stands where the text has it.
-    pub(crate) fn is_in_place(&self) -> bool {
-        self.origin.is_empty()
     }
 
     /// With what is known of its short runs.
@@ -134,6 +159,11 @@ impl Folded {
 
     /// What short runs it has.
     pub(crate) fn grams(&self) -> &Grams {
+        self.shared_grams()
+    }
+
+    /// The same, to be shared.
+    pub(crate) fn shared_grams(&self) -> &Arc<Grams> {
         self.grams.get_or_init(|| Arc::new(Grams::of(&self.text)))
     }
 
@@ -142,6 +172,7 @@ impl Folded {
             return;
         }
         let before = self.text.len();
+        self.accented |= accented(c);
         if folding.spaces && c.is_whitespace() {
             if self.text.ends_with(' ') {
                 return;
@@ -149,7 +180,7 @@ impl Folded {
             self.text.push(' ');
         } else if c.is_ascii() {
             self.text.push(if folding.keep_case { c } else { c.to_ascii_lowercase() });
-        } else if folding.accents && matches!(c, '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}') {
+        } else if folding.accents && accented(c) {
             let parts = std::iter::once(c).nfkd().filter(|part| !mark(*part));
             if folding.keep_case {
                 self.text.extend(parts)
@@ -182,13 +213,18 @@ impl Folded {
     }
 }
 
+/// Latin letters that may have an accent.
+fn accented(c: char) -> bool {
+    matches!(c, '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}')
+}
+
 /// Letters of European languages and CJK ideographs that compatibility folding leaves as they are: no table is asked.
 fn composed(c: char) -> bool {
     matches!(c, '\u{c0}'..='\u{12f}' | '\u{14a}'..='\u{17e}' | '\u{410}'..='\u{44f}' | '\u{4e00}'..='\u{9fff}')
 }
 
 /// Control characters that are no white space.
-pub(crate) fn unseen_byte(byte: u8) -> bool {
+pub(crate) const fn unseen_byte(byte: u8) -> bool {
     matches!(byte, 0..=8 | 0x0e..=0x1f | 0x7f)
 }
 

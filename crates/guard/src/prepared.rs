@@ -12,8 +12,17 @@ pub struct Prepared<'t> {
     text: &'t str,
     kept: Kept,
     may_hide: OnceLock<bool>,
-    hidden: OnceLock<Option<Box<Hidden>>>,
-    unaccented: OnceLock<Option<Box<Hidden>>>,
+    hidden: OnceLock<Read>,
+    unaccented: OnceLock<Read>,
+}
+
+/// A second reading.
+#[derive(Debug)]
+struct Read {
+    /// Nothing where it is the text itself.
+    hidden: Option<Box<Hidden>>,
+    accented: bool,
+    decoded: bool,
 }
 
 /// A text with what it hides decoded.
@@ -51,17 +60,23 @@ impl<'t> Prepared<'t> {
         if !*self.may_hide.get_or_init(|| may_hide(self.text)) {
             return None;
         }
-        let read = |accents| {
-            let folded = Folded::new(self.text, Folding { accents, ..Folding::HIDDEN });
-            (folded.text != self.text).then(|| Box::new(Hidden { folded, kept: Kept::default() }))
+        let read = |folding| {
+            let folded = Folded::new(self.text, folding);
+            let (accented, decoded) = (folded.accented, folded.decoded);
+            let hidden = (folded.text != self.text).then(|| Box::new(Hidden { folded, kept: Kept::default() }));
+            Read { hidden, accented, decoded }
         };
-        let plain = || self.hidden.get_or_init(|| read(false)).as_deref();
-        if !accents {
-            return plain();
-        }
-        let unaccented = self.unaccented.get_or_init(|| read(true)).as_deref()?;
+        let plain = self.hidden.get_or_init(|| read(Folding::HIDDEN));
         // Most texts have no accents: then both are one, and what is known of it too.
-        Some(plain().filter(|hidden| hidden.folded.text == unaccented.folded.text).unwrap_or(unaccented))
+        if !accents || !plain.accented {
+            return plain.hidden.as_deref();
+        }
+        let decoded = plain.decoded;
+        let folding = Folding { accents, escapes: decoded, encodings: decoded, ..Folding::HIDDEN };
+        let unaccented = self.unaccented.get_or_init(|| read(folding)).hidden.as_deref()?;
+        Some(
+            plain.hidden.as_deref().filter(|hidden| hidden.folded.text == unaccented.folded.text).unwrap_or(unaccented),
+        )
     }
 }
 
@@ -101,8 +116,18 @@ impl<'a> View<'a> {
     fn folded(self, slot: &'a OnceLock<Folded>, folding: Folding) -> &'a Folded {
         slot.get_or_init(|| {
             let folded = Folded::new(self.text, folding);
-            // But for the case of its letters it is the text.
-            if folded.is_in_place() { folded.with_grams(Arc::clone(self.grams())) } else { folded }
+            // Most readings are the same text, but for the case of ASCII letters, which makes no other runs.
+            let same = |known: &&Folded| known.text == folded.text;
+            let known = if folded.text.eq_ignore_ascii_case(self.text) {
+                Some(self.grams())
+            } else {
+                let all = [&self.kept.attacks, &self.kept.formats, &self.kept.words, &self.kept.spaced];
+                all.into_iter().filter_map(OnceLock::get).find(same).map(Folded::shared_grams)
+            };
+            match known.map(Arc::clone) {
+                Some(grams) => folded.with_grams(grams),
+                None => folded,
+            }
         })
     }
 

@@ -7,14 +7,16 @@ use std::ops::Range;
 
 /// How far before a number its name may stand, in bytes.
 const NEAR: usize = 48;
+/// How many letters and digits the shortest shape has.
+const SHORTEST: usize = 8;
 
 /// One kind of number.
 struct Id {
     /// What it is, for the reason.
     what: &'static str,
     /// `d` a digit, `A` a capital letter, `x` either, `k` a digit or K; a space is a separator that may be missing, other
-    /// signs stand for themselves. Several ways of writing are parted by `|`.
-    shapes: &'static str,
+    /// signs stand for themselves.
+    shapes: &'static [&'static str],
     /// Judges the letters and digits alone.
     valid: fn(&[u8]) -> bool,
     /// Words of which one must stand before it, in lower case; none where the number speaks for itself.
@@ -22,109 +24,119 @@ struct Id {
 }
 
 const IDS: [Id; 30] = [
-    Id { what: "a French social security number", shapes: "d dd dd dx ddd ddd dd", valid: france, named: &[] },
-    Id { what: "an Italian tax code", shapes: "AAAAAA dxAxxAxxxA|AAAAAAddAddAdddA", valid: italy, named: &[] },
+    Id { what: "a French social security number", shapes: &["d dd dd dx ddd ddd dd"], valid: france, named: &[] },
+    Id { what: "an Italian tax code", shapes: &["AAAAAA dxAxxAxxxA", "AAAAAAddAddAdddA"], valid: italy, named: &[] },
     Id {
         what: "a Spanish identity number",
-        shapes: "dddddddd A|dddddddd-A|A ddddddd A|A-ddddddd-A",
+        shapes: &["dddddddd A", "dddddddd-A", "A ddddddd A", "A-ddddddd-A"],
         valid: spain,
         named: &[],
     },
     Id {
         what: "a German tax number",
-        shapes: "dd ddd ddd ddd",
+        shapes: &["dd ddd ddd ddd"],
         valid: germany,
         named: &["steuer", "tax", "idnr", "tin"],
     },
     Id {
         what: "a Dutch citizen number",
-        shapes: "ddddddddd|dddd.dd.ddd",
+        shapes: &["ddddddddd", "dddd.dd.ddd"],
         valid: netherlands,
         named: &["bsn", "burgerservice", "sofi"],
     },
-    Id { what: "a Belgian national number", shapes: "dd.dd.dd-ddd.dd", valid: belgium, named: &[] },
+    Id { what: "a Belgian national number", shapes: &["dd.dd.dd-ddd.dd"], valid: belgium, named: &[] },
     Id {
         what: "a Belgian national number",
-        shapes: "ddddddddddd",
+        shapes: &["ddddddddddd"],
         valid: belgium,
         named: &["rijksregister", "national", "niss", "insz", "registre"],
     },
-    Id { what: "a Polish PESEL", shapes: "ddddddddddd", valid: poland, named: &["pesel"] },
+    Id { what: "a Polish PESEL", shapes: &["ddddddddddd"], valid: poland, named: &["pesel"] },
     Id {
         what: "a Swedish personal number",
-        shapes: "dddddd-dddd|dddddd+dddd|dddddddd-dddd",
+        shapes: &["dddddd-dddd", "dddddd+dddd", "dddddddd-dddd"],
         valid: sweden,
         named: &[],
     },
-    Id { what: "a Finnish personal code", shapes: "dddddd-dddx|dddddd+dddx|ddddddAdddx", valid: finland, named: &[] },
+    Id {
+        what: "a Finnish personal code",
+        shapes: &["dddddd-dddx", "dddddd+dddx", "ddddddAdddx"],
+        valid: finland,
+        named: &[],
+    },
     Id {
         what: "a Danish CPR number",
-        shapes: "dddddd-dddd|dddddddddd",
+        shapes: &["dddddd-dddd", "dddddddddd"],
         valid: denmark,
         named: &["cpr", "personnummer", "danish"],
     },
-    Id { what: "a Norwegian birth number", shapes: "dddddd ddddd", valid: norway, named: &[] },
-    Id { what: "a Swiss AHV number", shapes: "756.dddd.dddd.dd|756dddddddddd", valid: switzerland, named: &[] },
-    Id { what: "a British NHS number", shapes: "ddd ddd dddd|ddd-ddd-dddd", valid: nhs, named: &["nhs"] },
-    Id { what: "a British national insurance number", shapes: "AA dd dd dd A", valid: insurance, named: &[] },
-    Id { what: "an Irish PPS number", shapes: "dddddddA|dddddddAA", valid: ireland, named: &["pps", "rsi"] },
-    Id { what: "a Portuguese tax number", shapes: "ddd ddd ddd", valid: portugal, named: &["nif", "contribuinte"] },
+    Id { what: "a Norwegian birth number", shapes: &["dddddd ddddd"], valid: norway, named: &[] },
+    Id { what: "a Swiss AHV number", shapes: &["756.dddd.dddd.dd", "756dddddddddd"], valid: switzerland, named: &[] },
+    Id { what: "a British NHS number", shapes: &["ddd ddd dddd", "ddd-ddd-dddd"], valid: nhs, named: &["nhs"] },
+    Id { what: "a British national insurance number", shapes: &["AA dd dd dd A"], valid: insurance, named: &[] },
+    Id { what: "an Irish PPS number", shapes: &["dddddddA", "dddddddAA"], valid: ireland, named: &["pps", "rsi"] },
+    Id { what: "a Portuguese tax number", shapes: &["ddd ddd ddd"], valid: portugal, named: &["nif", "contribuinte"] },
     Id {
         what: "a Turkish identity number",
-        shapes: "ddddddddddd",
+        shapes: &["ddddddddddd"],
         valid: turkey,
         named: &["kimlik", "tckn", "turkish", "t.c"],
     },
-    Id { what: "an Israeli identity number", shapes: "ddddddddd", valid: luhn, named: &["teudat", "israeli", "zehut"] },
+    Id {
+        what: "an Israeli identity number",
+        shapes: &["ddddddddd"],
+        valid: luhn,
+        named: &["teudat", "israeli", "zehut"],
+    },
     Id {
         what: "a Canadian social insurance number",
-        shapes: "ddd ddd ddd|ddd-ddd-ddd",
+        shapes: &["ddd ddd ddd", "ddd-ddd-ddd"],
         valid: luhn,
         named: &["sin", "social insurance", "nas"],
     },
-    Id { what: "a Brazilian CPF", shapes: "ddd.ddd.ddd-dd", valid: brazil, named: &[] },
-    Id { what: "a Brazilian CPF", shapes: "ddddddddddd", valid: brazil, named: &["cpf"] },
-    Id { what: "a Mexican CURP", shapes: "AAAAddddddAAAAAAxd", valid: mexico, named: &[] },
-    Id { what: "a Chilean RUT", shapes: "dd.ddd.ddd-k|d.ddd.ddd-k", valid: chile, named: &[] },
-    Id { what: "an Argentine CUIL", shapes: "dd-dddddddd-d", valid: argentina, named: &[] },
+    Id { what: "a Brazilian CPF", shapes: &["ddd.ddd.ddd-dd"], valid: brazil, named: &[] },
+    Id { what: "a Brazilian CPF", shapes: &["ddddddddddd"], valid: brazil, named: &["cpf"] },
+    Id { what: "a Mexican CURP", shapes: &["AAAAddddddAAAAAAxd"], valid: mexico, named: &[] },
+    Id { what: "a Chilean RUT", shapes: &["dd.ddd.ddd-k", "d.ddd.ddd-k"], valid: chile, named: &[] },
+    Id { what: "an Argentine CUIL", shapes: &["dd-dddddddd-d"], valid: argentina, named: &[] },
     Id {
         what: "an Indian Aadhaar number",
-        shapes: "dddd dddd dddd",
+        shapes: &["dddd dddd dddd"],
         valid: india,
         named: &["aadhaar", "aadhar", "uid"],
     },
-    Id { what: "a Chinese identity number", shapes: "dddddddddddddddddx", valid: china, named: &[] },
-    Id { what: "a South Korean registration number", shapes: "dddddd-ddddddd", valid: korea, named: &[] },
-    Id { what: "a Singaporean identity number", shapes: "AdddddddA", valid: singapore, named: &[] },
-    Id { what: "an Australian tax file number", shapes: "ddd ddd ddd", valid: australia, named: &["tfn", "tax file"] },
+    Id { what: "a Chinese identity number", shapes: &["dddddddddddddddddx"], valid: china, named: &[] },
+    Id { what: "a South Korean registration number", shapes: &["dddddd-ddddddd"], valid: korea, named: &[] },
+    Id { what: "a Singaporean identity number", shapes: &["AdddddddA"], valid: singapore, named: &[] },
+    Id {
+        what: "an Australian tax file number",
+        shapes: &["ddd ddd ddd"],
+        valid: australia,
+        named: &["tfn", "tax file"],
+    },
 ];
 
 /// The identity numbers in a text: where, what they are, and their last two characters.
 pub(super) fn find(text: &str) -> Vec<(Range<usize>, &'static str)> {
     let bytes = text.as_bytes();
     let mut found: Vec<(Range<usize>, &'static str)> = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        let part = |at: usize| bytes.get(at).is_some_and(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii());
-        if !part(at) || (at > 0 && part(at - 1)) {
-            at += 1;
-            continue;
-        }
-        if !bytes.get(at).is_some_and(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase()) {
+    let (mut at, mut within) = (0, false);
+    while let Some(byte) = bytes.get(at) {
+        let begins = !within && (byte.is_ascii_digit() || byte.is_ascii_uppercase());
+        within = byte.is_ascii_alphanumeric() || !byte.is_ascii();
+        let rest = bytes.get(at..).unwrap_or(&[]);
+        if !begins || !is_long_enough(rest) {
             at += 1;
             continue;
         }
         // Digits soon, or it is no number of anybody's.
-        let digits = bytes.iter().skip(at).take(18).filter(|byte| byte.is_ascii_digit()).count();
-        let hit = if digits >= 7 || (digits >= 6 && bytes.get(at).is_some_and(u8::is_ascii_alphabetic)) {
-            one(text, at)
-        } else {
-            None
-        };
-        match hit {
+        let digits = rest.iter().take(18).filter(|byte| byte.is_ascii_digit()).count();
+        let enough = digits >= 7 || (digits >= 6 && byte.is_ascii_alphabetic());
+        match enough.then(|| one(text, at)).flatten() {
             Some((end, what)) => {
                 found.push((at..end, what));
-                at = end;
+                // A number ends with a letter or a digit.
+                (at, within) = (end, true);
             }
             None => at += 1,
         }
@@ -132,11 +144,30 @@ pub(super) fn find(text: &str) -> Vec<(Range<usize>, &'static str)> {
     found
 }
 
+/// Whether as many letters and digits as the shortest shape has stand at the start, with at most a sign between two.
+fn is_long_enough(bytes: &[u8]) -> bool {
+    let (mut count, mut apart) = (0, false);
+    for byte in bytes {
+        match byte {
+            b'0'..=b'9' | b'A'..=b'Z' | b'k' => {
+                count += 1;
+                apart = false;
+            }
+            b' ' | b'-' | b'/' | b'.' | b'+' if !apart => apart = true,
+            _ => return false,
+        }
+        if count == SHORTEST {
+            return true;
+        }
+    }
+    false
+}
+
 fn one(text: &str, at: usize) -> Option<(usize, &'static str)> {
     let bytes = text.as_bytes();
     let mut before = None;
     for id in &IDS {
-        for shape in id.shapes.split('|') {
+        for shape in id.shapes {
             let Some((end, plain)) = read(bytes, at, shape.as_bytes()) else { continue };
             let longer = bytes.get(end).is_some_and(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii())
                 || (matches!(bytes.get(end), Some(b'-' | b'.' | b'/'))
@@ -501,6 +532,16 @@ mod tests {
 
     fn whats(text: &str) -> Vec<&'static str> {
         find(text).into_iter().map(|(_, what)| what).collect()
+    }
+
+    #[test]
+    fn no_shape_is_shorter_or_wider_than_what_is_looked_for() {
+        for shape in IDS.iter().flat_map(|id| id.shapes) {
+            assert!(shape.bytes().filter(u8::is_ascii_alphanumeric).count() >= SHORTEST, "{shape}");
+            let sign = |byte: u8| matches!(byte, b' ' | b'-' | b'/' | b'.' | b'+');
+            assert!(shape.bytes().all(|byte| byte.is_ascii_alphanumeric() || sign(byte)), "{shape}");
+            assert!(!shape.as_bytes().windows(2).any(|pair| pair.iter().all(|byte| sign(*byte))), "{shape}");
+        }
     }
 
     /// Specimens that the authorities or their documentation print.

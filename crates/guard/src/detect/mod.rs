@@ -213,7 +213,7 @@ impl Detector {
             Self::CodeExecution(sensitivity) => code::find(view, *sensitivity).into_iter().collect(),
             Self::PromptInjection(sensitivity) => injection::find(view, *sensitivity).into_iter().collect(),
             Self::Destructive => destructive::find(view).into_iter().collect(),
-            Self::DbMutations(allow) => mutation(view.text, scope, allow).into_iter().collect(),
+            Self::DbMutations(allow) => mutation(view, scope, allow).into_iter().collect(),
             Self::Data(types) => {
                 let mut found = pii::find(view, types);
                 found.extend(secrets::find(view, types));
@@ -243,15 +243,16 @@ fn too_long(text: &str, max: u64) -> Option<Finding> {
 }
 
 /// SQL that changes something in any text of a tool's arguments; the text itself where there is no tool.
-fn mutation(text: &str, scope: &Scope<'_>, allow: &[String]) -> Option<Finding> {
+fn mutation(view: View<'_>, scope: &Scope<'_>, allow: &[String]) -> Option<Finding> {
     let Some(tool) = scope.tool else {
-        return mutating(text, allow).map(|reason| Finding::new(Span::new(0, text.len()), reason, 1.0));
+        let reason = mutating(view.text, view.grams(), allow)?;
+        return Some(Finding::new(Span::new(0, view.text.len()), reason, 1.0));
     };
     let mut values = vec![tool.args];
     while let Some(value) = values.pop() {
         match value {
             Value::String(sql) => {
-                if let Some(reason) = mutating(sql, allow) {
+                if let Some(reason) = mutating(sql, &Grams::of(sql), allow) {
                     return Some(Finding { span: None, reason, replacement: None, confidence: 1.0 });
                 }
             }
@@ -265,20 +266,19 @@ fn mutation(text: &str, scope: &Scope<'_>, allow: &[String]) -> Option<Finding> 
 
 /// Whether a text could be SQL that does more than read: it has a verb of SQL besides SELECT, or more than one statement.
 /// What begins with CALL is not taken for a statement.
-fn may_change(text: &str) -> bool {
-    let grams = Grams::of(text);
+fn may_change(text: &str, grams: &Grams) -> bool {
     let changing =
         || sql::VERBS.iter().any(|verb| !matches!(*verb, "select" | "call") && grams.may_have_one_of(&[verb]));
     // A letter whose capital is an ASCII one, as a parser of SQL has it.
     grams.may_have_one_of(&["into"])
         || changing()
-        || (text.contains(';') && grams.may_have_one_of(&["select"]))
+        || (text.contains(';') && grams.may_have_one_of(&["select"]) && sql::count_plain(text).is_none())
         || text.contains('\u{131}')
 }
 
-fn mutating(text: &str, allow: &[String]) -> Option<String> {
+fn mutating(text: &str, grams: &Grams, allow: &[String]) -> Option<String> {
     const READING: [&str; 3] = ["SELECT", "EXPLAIN", "SHOW"];
-    if !may_change(text) {
+    if !may_change(text, grams) {
         return None;
     }
     let verbs = sql::mutating_verbs(text);
@@ -378,7 +378,7 @@ mod tests {
             text in "(select|SELECT|into|insert into|delete from|drop table|update|set|=|x|'x'|\"y\"|a|\\*|from|values|with|as|explain|copy|;|--|/\\*!|\\*/|\\(|\\)|\u{131}nto|\u{17f}elect| |\\n){0,16}",
         ) {
             let verbs = sql::mutating_verbs(&text);
-            proptest::prop_assert!(may_change(&text) || verbs.iter().all(|verb| verb == "SELECT"), "{} {:?}", text, verbs);
+            proptest::prop_assert!(may_change(&text, &Grams::of(&text)) || verbs.iter().all(|verb| verb == "SELECT"), "{} {:?}", text, verbs);
         }
     }
 }

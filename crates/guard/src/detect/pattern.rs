@@ -175,7 +175,7 @@ impl Needs {
 
 /// Whether a text has one of the letters that are ASCII ones only where case does not matter.
 pub(super) fn odd(text: &str) -> bool {
-    !text.is_ascii() && text.contains([LONG_S, KELVIN])
+    !text.is_ascii() && (text.contains(LONG_S) || text.contains(KELVIN))
 }
 
 fn needs_of(tree: &Hir) -> Vec<Alternatives> {

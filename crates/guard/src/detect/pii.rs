@@ -2,12 +2,14 @@
 
 mod cards;
 mod iban;
+mod look;
 mod phones;
 
 use super::pattern::{Pattern, pattern};
 use super::{Finding, PiiType, Taken, Types};
 use crate::normalize::Folded;
 use crate::prepared::View;
+use look::Look;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
@@ -61,15 +63,22 @@ fn all(view: View<'_>, with_phones: bool) -> Vec<(PiiType, Finding)> {
 }
 
 fn numbers(found: &mut Found<'_>, with_phones: bool) {
-    iban::ibans(found);
-    cards::cards(found);
-    social_security(found);
+    let look = Look::at(&found.folded.text);
+    if look.coded {
+        iban::ibans(found);
+    }
+    if look.digits >= cards::FEWEST_DIGITS {
+        cards::cards(found);
+    }
+    if look.digits >= 9 {
+        social_security(found);
+    }
     national_ids(found);
     births(found);
     if !found.spaced {
-        addresses(found);
+        addresses(found, &look);
     }
-    if with_phones {
+    if with_phones && look.digits >= phones::FEWEST_DIGITS {
         phones::phones(found);
     }
 }
@@ -112,6 +121,11 @@ impl Found<'_> {
         let after = text.get(range.end..).and_then(|after| after.chars().next());
         let part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
         part(before) || part(after)
+    }
+
+    /// Whether a part of the text matches; what the whole lacks, it lacks too.
+    fn part_is(&self, pattern: &Pattern, part: &str) -> bool {
+        pattern.is_match((part, self.folded.grams()))
     }
 
     fn before(&self, at: usize, length: usize) -> &str {
@@ -275,9 +289,9 @@ fn masked(text: &str, shown: usize) -> String {
     text.chars().map(mask).collect()
 }
 
-fn addresses(found: &mut Found<'_>) {
+fn addresses(found: &mut Found<'_>, look: &Look) {
     let mut hits: Vec<(Range<usize>, &str)> = Vec::new();
-    for hit in IPV4.find_iter(found.folded) {
+    for hit in look.dotted.then(|| IPV4.find_iter(found.folded)).into_iter().flatten() {
         let Ok(address) = hit.as_str().parse::<Ipv4Addr>() else { continue };
         let before = found.before(hit.start(), 12).to_lowercase();
         let version = before.ends_with(['v', '.', '-'])
@@ -292,7 +306,7 @@ fn addresses(found: &mut Found<'_>) {
             hits.push((hit.range(), "•••.•••.•••.•••"));
         }
     }
-    for hit in IPV6.find_iter(found.folded) {
+    for hit in look.colons.then(|| IPV6.find_iter(found.folded)).into_iter().flatten() {
         let Ok(address) = hit.as_str().parse::<Ipv6Addr>() else { continue };
         let groups = hit.as_str().split(':').filter(|group| !group.is_empty()).count();
         let digits = hit.as_str().bytes().any(|byte| byte.is_ascii_digit());

@@ -35,30 +35,28 @@ pub(super) enum Literal {
 impl Grams {
     pub(crate) fn of(text: &str) -> Self {
         let power = (text.len() * BITS_A_BYTE).next_power_of_two().trailing_zeros().clamp(SMALLEST, LARGEST);
-        let mut grams = Self {
-            bits: vec![0; 1 << (power - 6)].into_boxed_slice(),
-            single: [0; 4],
-            shift: 32 - power,
-            odd: super::pattern::odd(text),
+        let (mut bits, mut seen) = (vec![0_u64; 1 << (power - 6)].into_boxed_slice(), [0_u8; 256]);
+        let (shift, most) = (32 - power, bits.len() - 1);
+        let mut set = |hash: u32| {
+            let place = hash >> shift;
+            // No place is beyond the last; this way the compiler sees it.
+            bits[(place >> 6) as usize & most] |= 1 << (place & 63);
         };
         let mut last = 0_u32;
         // Runs that begin before the text are kept too, with zeros there: they deny nothing.
         for byte in text.bytes() {
             let byte = byte.to_ascii_lowercase();
-            grams.single[usize::from(byte >> 6)] |= 1 << (byte & 63);
+            seen[usize::from(byte)] = 1;
             last = last >> 8 | u32::from(byte) << 24;
-            grams.set(hash::<2>(last >> 16));
-            grams.set(hash::<3>(last >> 8));
-            grams.set(hash::<4>(last));
+            set(hash::<2>(last >> 16));
+            set(hash::<3>(last >> 8));
+            set(hash::<4>(last));
         }
-        grams
-    }
-
-    fn set(&mut self, hash: u32) {
-        let place = hash >> self.shift;
-        if let Some(word) = self.bits.get_mut(place as usize >> 6) {
-            *word |= 1 << (place & 63);
+        let mut single = [0; 4];
+        for (word, seen) in single.iter_mut().zip(seen.chunks_exact(64)) {
+            *word = seen.iter().rev().fold(0, |word, seen| word << 1 | u64::from(*seen));
         }
+        Self { bits, single, shift, odd: super::pattern::odd(text) }
     }
 
     fn has_run(&self, hash: u32) -> bool {

@@ -96,40 +96,51 @@ const PROGRAMS: [&str; 78] = [
     "zsh",
 ];
 
-/// By the first letter of a program: a bit for each length.
-const LENGTHS: [u16; 256] = {
-    let (mut lengths, mut at) = ([0; 256], 0);
+/// By the first letter of a program: a bit for each length, and from where to where its programs stand.
+const LETTERS: [(u16, u8, u8); 256] = {
+    let (mut letters, mut at) = ([(0, 0, 0); 256], 0);
     while at < PROGRAMS.len() {
         let program = PROGRAMS[at].as_bytes();
-        lengths[program[0] as usize] |= 1 << program.len();
+        let (lengths, from, _) = letters[program[0] as usize];
+        let from = if lengths == 0 { at as u8 } else { from };
+        letters[program[0] as usize] = (lengths | 1 << program.len(), from, at as u8 + 1);
         at += 1;
     }
-    lengths
+    letters
 };
 
 /// Whether a text names one of the programs, with any quotes inside of its name. Cheap, and says yes too often.
 fn names_program(text: &str) -> bool {
     let known = |word: &[u8]| {
-        let length = word.first().map_or(0, |first| LENGTHS[usize::from(*first)] >> word.len() & 1);
+        // No program is longer.
+        let word = word.get(..12).unwrap_or(word);
+        let (lengths, from, to) = word.first().map_or((0, 0, 0), |first| LETTERS[usize::from(*first)]);
+        let programs = PROGRAMS.get(usize::from(from)..usize::from(to)).unwrap_or(&[]);
         word.starts_with(b"mkfs")
-            || length == 1 && PROGRAMS.binary_search_by(|program| program.as_bytes().cmp(word)).is_ok()
+            || lengths >> word.len() & 1 == 1 && programs.iter().any(|program| program.as_bytes() == word)
     };
-    let (mut word, mut length) = ([0_u8; 12], 0);
-    for byte in text.bytes().chain([b' ']) {
+    let bytes = text.as_bytes();
+    let (mut start, mut quoted) = (0, false);
+    for (at, byte) in bytes.iter().chain(b" ").enumerate() {
         match byte {
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' => {}
             b'\\' => return true,
-            b'\'' | b'"' => {}
-            _ if byte.is_ascii_alphanumeric() || byte == b'-' => {
-                if let Some(place) = word.get_mut(length) {
-                    *place = byte;
-                }
-                length += 1;
-            }
+            b'\'' | b'"' => quoted = true,
             _ => {
-                if length > 1 && known(word.get(..length.min(word.len())).unwrap_or(&[])) {
+                let word = bytes.get(start..at).unwrap_or(&[]);
+                let is_known = match word {
+                    [] | [_] => false,
+                    _ if !quoted => known(word),
+                    _ => {
+                        let bare = word.iter().copied().filter(|byte| !matches!(byte, b'\'' | b'"'));
+                        let bare: Vec<u8> = bare.take(12).collect();
+                        bare.len() > 1 && known(&bare)
+                    }
+                };
+                if is_known {
                     return true;
                 }
-                length = 0;
+                (start, quoted) = (at + 1, false);
             }
         }
     }

@@ -57,7 +57,6 @@ static TALK: Pattern = pattern!(
 
 /// Looks for an injection; the higher the sensitivity, the less evidence is needed.
 pub(super) fn find(view: View<'_>, sensitivity: f64) -> Option<Finding> {
-    let text = view.text;
     let folded = view.attacks();
     let mut plain = Cow::Borrowed(folded.text.as_str());
     // Comments between words are spaces to a database; same length, so that places stay.
@@ -91,7 +90,7 @@ pub(super) fn find(view: View<'_>, sensitivity: f64) -> Option<Finding> {
         whole.score += 1.0;
     }
     let weighed = weighed?;
-    let found = weighed.is_enough(sensitivity) && !innocent(text, weighed.score);
+    let found = weighed.is_enough(sensitivity) && !innocent(view, weighed.score);
     found.then(|| weighed.finding(folded, "the text carries an SQL injection"))
 }
 
@@ -133,18 +132,20 @@ fn closed_strings(looked: Looked<'_>) -> Option<String> {
 }
 
 /// Whole statements, and talk about them.
-fn innocent(text: &str, score: f64) -> bool {
-    let trimmed = text.trim();
+fn innocent(view: View<'_>, score: f64) -> bool {
+    let trimmed = view.text.trim();
+    // What the whole text lacks, its part lacks too.
+    let looked = Looked::from((trimmed, view.grams().as_ref()));
     let statement = trimmed.trim_end_matches(';');
     let first = statement.split(|c: char| !c.is_alphanumeric()).next().unwrap_or("").to_lowercase();
     // A statement that sleeps, or reads and writes files, is nobody's question.
     let whole = || {
         matches!(first.as_str(), "select" | "with")
-            && !HARMFUL_CALL.is_match(trimmed)
+            && !HARMFUL_CALL.is_match(looked)
             && !sql::is_several(statement)
             && sql::parses_as_one(statement)
     };
-    (score < 2.0 && TALK.is_match(trimmed)) || whole()
+    (score < 2.0 && TALK.is_match(looked)) || whole()
 }
 
 #[cfg(test)]

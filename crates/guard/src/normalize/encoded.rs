@@ -7,19 +7,27 @@ const LONGEST: usize = 1 << 16;
 
 /// How many bytes at the start of a text belong to one run of digits of an encoding.
 pub(super) fn run(rest: &str) -> usize {
-    let digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'_' | b'-');
-    let escaped = rest
-        .as_bytes()
-        .chunks_exact(4)
-        .take_while(|four| matches!(four, [b'\\', b'x' | b'X', a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()))
-        .count();
-    if escaped > 0 {
-        return escaped * 4;
+    let bytes = rest.as_bytes();
+    if bytes.first() == Some(&b'\\') {
+        let code =
+            |four: &&[u8]| matches!(four, [b'\\', b'x' | b'X', a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
+        return bytes.chunks_exact(4).take_while(code).count() * 4;
     }
-    let digits = rest.bytes().take_while(digit).count();
-    let padding = rest.bytes().skip(digits).take(2).take_while(|byte| *byte == b'=').count();
+    let digits = bytes.iter().position(|byte| !DIGITS[usize::from(*byte)]).unwrap_or(bytes.len());
+    let padding = bytes.iter().skip(digits).take(2).take_while(|byte| **byte == b'=').count();
     if digits == 0 { 0 } else { digits + padding }
 }
+
+/// The digits of base64, in either alphabet.
+const DIGITS: [bool; 256] = {
+    let (mut digits, mut byte) = ([false; 256], 0);
+    while byte < 256 {
+        let digit = byte as u8;
+        digits[byte] = digit.is_ascii_alphanumeric() || matches!(digit, b'+' | b'/' | b'_' | b'-');
+        byte += 1;
+    }
+    digits
+};
 
 /// Pieces further from the first are a run of their own, so that what they say never depends on what comes much later in
 /// a stream: less than its window.
@@ -28,33 +36,39 @@ const WIDEST: usize = 600;
 const WIDEST_GAP: usize = 8;
 
 /// A run of an encoding that is cut into pieces by white space, as in mails and dumps: how many bytes its pieces take,
-/// and the text it stands for. A word of prose is no piece, but for one between two others.
-pub(super) fn pieces(rest: &str) -> Option<(usize, Option<String>)> {
+/// and the text it stands for. A word of prose is no piece, but for one between two others. The first piece has so many
+/// bytes.
+pub(super) fn pieces(rest: &str, first: usize) -> Option<(usize, Option<String>)> {
+    if !is_odd(rest.get(..first)?) {
+        return None;
+    }
+    // Where the pieces end in the text, and how many digits they are together.
     let (mut strict, mut tolerant) = ((0, 0), (0, 0));
-    let (mut odd_pieces, mut all, mut plain_before) = (String::new(), String::new(), false);
+    let (mut all, mut plain_before) = (0, false);
     for (start, piece) in split(rest) {
         let odd = is_odd(piece);
-        if (!odd && (plain_before || all.is_empty())) || start + piece.len() > WIDEST {
+        if (!odd && (plain_before || all == 0)) || start + piece.len() > WIDEST {
             break;
         }
-        if strict.1 == all.len() && odd {
-            odd_pieces.push_str(piece);
-            strict = (start + piece.len(), odd_pieces.len());
-        }
-        all.push_str(piece);
+        let only_odd = strict.1 == all;
+        all += piece.len();
         plain_before = !odd;
         if odd {
-            tolerant = (start + piece.len(), all.len());
+            tolerant = (start + piece.len(), all);
+            if only_odd {
+                strict = tolerant;
+            }
         }
     }
     // One piece is an ordinary run.
-    let first = split(rest).next().map_or(0, |(_, piece)| piece.len());
-    if tolerant.0 <= first || all.len() < SHORTEST {
+    if tolerant.0 <= first || all < SHORTEST {
         return None;
     }
-    let decoded = |(_, length): (usize, usize)| all.get(..length).and_then(readable);
-    let text = decoded(tolerant).map(|text| (tolerant.0, Some(text)));
-    Some(text.or_else(|| decoded(strict).map(|text| (strict.0, Some(text)))).unwrap_or((tolerant.0, None)))
+    let decoded = |(end, _): (usize, usize)| {
+        let digits: String = rest.get(..end)?.split_ascii_whitespace().collect();
+        readable(&digits).map(|text| (end, Some(text)))
+    };
+    Some(decoded(tolerant).or_else(|| decoded(strict)).unwrap_or((tolerant.0, None)))
 }
 
 /// Whether a text may hold a run in pieces. Cheap, and says yes too often.

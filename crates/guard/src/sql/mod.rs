@@ -175,7 +175,35 @@ fn is_plain(text: &str) -> bool {
 
 /// Whether a text that begins with SELECT or WITH surely is more than one statement.
 pub(crate) fn is_several(text: &str) -> bool {
-    is_plain(text) && tokens::statements(text, Reading::default()).len() > 1
+    count_plain(text)
+        .unwrap_or_else(|| if is_plain(text) { tokens::statements(text, Reading::default()).len() } else { 0 })
+        > 1
+}
+
+/// How many statements a text is, where no semicolon stands in a string and databases agree on what is one.
+pub(crate) fn count_plain(text: &str) -> Option<usize> {
+    if !is_plain(text) {
+        return None;
+    }
+    let (mut count, mut begun, mut quote) = (0, false, None);
+    for byte in text.bytes() {
+        match (byte, quote) {
+            (b';', Some(_)) => return None,
+            (b';', None) => begun = false,
+            (b'\0' | b'\t'..=b'\r' | b' ', None) => {}
+            _ => {
+                count += usize::from(!begun);
+                begun = true;
+                // A quote that stands doubled opens its string again.
+                match quote {
+                    Some(open) if open == byte => quote = None,
+                    None if matches!(byte, b'\'' | b'"') => quote = Some(byte),
+                    _ => {}
+                }
+            }
+        }
+    }
+    Some(count)
 }
 
 /// Whether a text is exactly one statement that parses.
@@ -325,6 +353,13 @@ mod tests {
     use super::*;
 
     proptest::proptest! {
+        #[test]
+        fn statements_are_counted_as_their_tokens_part_them(text in "(select|a|1|'|''|'x;'|\"|;|,|\\(|only|from|\\.| |\n|\u{0}|--|/\\*|\u{e9}){0,16}") {
+            let count = count_plain(&text);
+            let parted = tokens::statements(&text, Reading::default()).len();
+            proptest::prop_assert!(count.is_none_or(|count| count == parted), "{:?} {:?} {}", text, count, parted);
+        }
+
         #[test]
         fn what_need_not_be_parsed_parses_as_nothing_else(
             text in "select (a|b|1|, |\\*|from|union|'x'|''|'|\"q\"|\\(|\\)|into|insert|delete|;|--|/\\*|\\*/|E'|\\\\|#|with|values|explain|set|end|begin| ){0,14}",

@@ -5,9 +5,12 @@ use crate::detect::pattern::{Pattern, pattern};
 use crate::detect::{PiiType, Taken};
 use std::ops::Range;
 
-static DIGITS: Pattern = pattern!(r"\d(?:[ -]?\d){11,18}");
+/// No card has fewer digits.
+pub(super) const FEWEST_DIGITS: usize = 12;
+
+pub(super) static DIGITS: Pattern = pattern!(r"\d(?:[ -]?\d){11,18}");
 /// A card's groups with other signs between them, or glued to the word before it.
-static GROUPED: Pattern = pattern!(
+pub(super) static GROUPED: Pattern = pattern!(
     r"\d{4}(?:[ ._/·-]{1,3}\d{4}){3}(?:[ ._/·-]{1,3}\d{1,3}\b)?|\d{4}[ ._/·-]{1,3}\d{6}[ ._/·-]{1,3}\d{5}|\d{15,16}"
 );
 static CARD_CONTEXT: Pattern =
@@ -62,7 +65,7 @@ pub(super) fn cards(found: &mut Found<'_>) {
         .filter(|range| {
             let digits = digits_of(&text[range.clone()]);
             luhn(&digits)
-                && (issued(&digits) || CARD_CONTEXT.is_match(found.before(range.start, 40)))
+                && (issued(&digits) || found.part_is(&CARD_CONTEXT, found.before(range.start, 40)))
                 && !found.embedded(range)
                 && !found.before(range.start, 1).ends_with(['.', '+'])
         })

@@ -4,7 +4,8 @@ use super::{Found, last};
 use crate::detect::PiiType;
 use crate::detect::pattern::{Pattern, pattern};
 
-static IBAN: Pattern = pattern!(r"(?i)(?:\b|_|\b(?:iban|account|acct|konto))([a-z]{2}\d{2}[ ./-]{0,2}[a-z0-9])");
+pub(super) static IBAN: Pattern =
+    pattern!(r"(?i)(?:\b|_|\b(?:iban|account|acct|konto))([a-z]{2}\d{2}[ ./-]{0,2}[a-z0-9])");
 
 /// Lengths of IBANs by country, from the SWIFT registry.
 const IBAN_LENGTHS: &[(&str, usize)] = &[

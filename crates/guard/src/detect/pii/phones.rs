@@ -5,8 +5,11 @@ use crate::detect::PiiType;
 use crate::detect::pattern::{Pattern, pattern};
 use std::ops::Range;
 
+/// No telephone number that is told from others has fewer digits.
+pub(super) const FEWEST_DIGITS: usize = 6;
+
 /// Anything that could be a telephone number: digits in groups, with what people put between them.
-static PHONE: Pattern = pattern!(
+pub(super) static PHONE: Pattern = pattern!(
     r"(?:\+|\b00[ -]?|\(|\b)\d{1,5}\)?(?:[ ./-]{0,2}\(?\d{1,5}\)?){1,6}(?:\s?(?:x|ext\.?|extension)\s?\d{2,6})?"
 );
 static PHONE_CONTEXT: Pattern = pattern!(
@@ -25,7 +28,7 @@ pub(super) fn phones(found: &mut Found<'_>) {
         // Over several lines or columns only what can be nothing else.
         let sure = !found.spaced
             || trimmed.starts_with(['+', '0', '('])
-                && (trimmed.starts_with('+') || PHONE_CONTEXT.is_match(found.before(range.start, 40)));
+                && (trimmed.starts_with('+') || found.part_is(&PHONE_CONTEXT, found.before(range.start, 40)));
         if sure && found.free(&range) && !found.embedded(&range) && is_phone(found, &range, trimmed) {
             hits.push(range);
         }
@@ -41,7 +44,7 @@ fn is_phone(found: &Found<'_>, range: &Range<usize>, text: &str) -> bool {
     let digits = digits_of(number);
     let count = digits.len();
     let groups: Vec<&str> = number.split(|c: char| !c.is_ascii_digit()).filter(|group| !group.is_empty()).collect();
-    if !(6..=16).contains(&count) || digits.iter().all(|digit| *digit == digits[0]) {
+    if !(FEWEST_DIGITS..=16).contains(&count) || digits.iter().all(|digit| *digit == digits[0]) {
         return false;
     }
     let before = found.before(range.start, 60);
@@ -57,14 +60,14 @@ fn is_phone(found: &Found<'_>, range: &Range<usize>, text: &str) -> bool {
         || unit
         || (date_like(number, &groups)
             && !(near.to_lowercase().contains("tel") && number.starts_with('0') && count >= 8))
-        || OTHER_NUMBER.is_match(near)
+        || found.part_is(&OTHER_NUMBER, near)
     {
         return false;
     }
     if number.starts_with('+') {
         return (8..=16).contains(&count);
     }
-    let context = PHONE_CONTEXT.is_match(before) || PHONE_CONTEXT.is_match(found.after(range.end, 30));
+    let context = found.part_is(&PHONE_CONTEXT, before) || found.part_is(&PHONE_CONTEXT, found.after(range.end, 30));
     let north_american = |groups: &[&str]| {
         let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
         let ten = lengths.ends_with(&[3, 3, 4]) && (lengths.len() == 3 || (lengths.len() >= 4 && count <= 13));
