@@ -334,11 +334,12 @@ impl Program for Line {
             (!std::mem::replace(&mut state.told, true) && !state.gone, state.silent)
         };
         self.changed.notify_all();
-        if first {
-            drop(self.say(Kind::Shut, &[0]));
-        }
+        // Before the agent hears of it: it may take the free place at once.
         if silent {
             lock(&self.lines.open).remove(&self.id);
+        }
+        if first {
+            drop(self.say(Kind::Shut, &[0]));
         }
     }
 
@@ -349,10 +350,10 @@ impl Program for Line {
             gone || (state.told && state.silent)
         };
         self.changed.notify_all();
+        lock(&self.lines.open).remove(&self.id);
         if !over {
             drop(self.say(Kind::Shut, &[1]));
         }
-        lock(&self.lines.open).remove(&self.id);
     }
 }
 
@@ -439,6 +440,23 @@ mod tests {
         let mut copy = stream.try_clone().unwrap();
         drop(io::copy(&mut copy, &mut stream));
         drop(stream.shutdown(std::net::Shutdown::Write));
+    }
+
+    #[test]
+    fn a_place_is_free_as_soon_as_the_agent_hears_that_it_is() {
+        let scene = scene(1_000_000, |_| {});
+        let mut ids = 1..;
+        let mut connect = || {
+            let id = ids.next().unwrap();
+            assert!(scene.says(Kind::Connect, id, &[]).is_some(), "connection {id}");
+            assert!(scene.says(Kind::Sent, id, b"nonsense\r\n\r\n").is_some());
+            assert!(scene.says(Kind::Hung, id, &[0]).is_some());
+        };
+        (0..MOST_CONNECTIONS).for_each(|_| connect());
+        for _ in 0..3000 {
+            while scene.hears().kind != Kind::Shut {}
+            connect();
+        }
     }
 
     #[test]
