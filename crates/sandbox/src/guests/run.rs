@@ -6,7 +6,7 @@ use crate::runtime::{
     Access, Exec, ExecResult, Exit, Kept, Limit, Program, RuntimeError, RuntimeKind, SandboxId, SandboxSpec,
 };
 use crate::wire::{self, CallHeader, End, ModuleBody, ModuleInput, OpenModule};
-use crate::worker::{MOST_MODULE, check_module};
+use crate::worker::{MOST_MODULE, ModuleKind};
 use aic_base::{Digest, Limits};
 use serde_json::Value;
 use std::io::Read;
@@ -51,7 +51,7 @@ impl ModuleFile {
         if bytes.len() as u64 > MOST_MODULE {
             return Err(bad(format!("is larger than the {MOST_MODULE} bytes that a module may have")));
         }
-        check_module(&bytes).map_err(|why| bad(why.into()))?;
+        ModuleKind::of(&bytes).map_err(|why| bad(why.into()))?;
         let digest = Digest::of(&bytes);
         Ok((Self { path, digest }, bytes))
     }

@@ -20,6 +20,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use wasmtime::component::Component;
 use wasmtime::{Engine, Module};
 
 /// What a file of code ends with: this, and the checksum of everything before it.
@@ -54,7 +55,7 @@ impl Cache {
     ///
     /// # Errors
     /// Why what is there is not used.
-    pub(super) fn load(&self, engine: &Engine) -> Result<Option<Module>, String> {
+    pub(super) fn load<C: Compiled>(&self, engine: &Engine) -> Result<Option<C>, String> {
         let refused = |why: String| format!("{} is not used: {why}", self.file.display());
         let file = match self.open() {
             Ok(file) => file,
@@ -62,21 +63,11 @@ impl Cache {
             Err(error) => return Err(refused(error.to_string())),
         };
         let length = verified(&file).map_err(|error| refused(error.to_string()))?;
-        let mapped = file.try_clone().map_err(|error| refused(error.to_string()))?;
-        // SAFETY: the file is what `Engine::precompile_module` gave for an engine of this version, configuration and
-        // processor, and stays so, as far as anyone but this very user can have a say: see the head of this file.
+        // SAFETY: the file is what `Compiled::compile` gave for an engine of this version, configuration and processor,
+        // and stays so, as far as anyone but this very user can have a say: see the head of this file.
         #[expect(unsafe_code, reason = "loads machine code that this module has written")]
-        let module = unsafe { Module::deserialize_open_file(engine, mapped) };
-        let module = module.or_else(|_| {
-            // A file system from which nothing may be executed can still be read.
-            let code = code(&file, length)?;
-            // SAFETY: the same.
-            #[expect(unsafe_code, reason = "loads machine code that this module has written")]
-            unsafe {
-                Module::deserialize(engine, code)
-            }
-        });
-        module.map(Some).map_err(|error| refused(format!("{error:#}")))
+        let code = unsafe { C::load(engine, &file, length) };
+        code.map(Some).map_err(|error| refused(format!("{error:#}")))
     }
 
     fn open(&self) -> io::Result<File> {
@@ -88,8 +79,8 @@ impl Cache {
     ///
     /// # Errors
     /// The folder is not private or cannot be written.
-    pub(super) fn store(&self, engine: &Engine, wasm: &[u8]) -> Result<(), String> {
-        let code = engine.precompile_module(wasm).map_err(|error| format!("{error:#}"))?;
+    pub(super) fn store<C: Compiled>(&self, engine: &Engine, wasm: &[u8]) -> Result<(), String> {
+        let code = C::compile(engine, wasm).map_err(|error| format!("{error:#}"))?;
         let written = || -> io::Result<()> {
             make_private_folder(&self.folder)?;
             private_folder(&self.folder)?;
@@ -105,6 +96,48 @@ impl Cache {
             Ok(())
         };
         written().map_err(|error| format!("cannot keep the compiled guest in {}: {error}", self.folder.display()))
+    }
+}
+
+/// What can be compiled and kept.
+pub(super) trait Compiled: Sized {
+    fn compile(engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Vec<u8>>;
+
+    /// Loads what is in the first so many bytes of a file.
+    ///
+    /// # Safety
+    /// They are what [`compile`](Self::compile) gave for this very engine, and nobody changes them.
+    #[expect(unsafe_code, reason = "loads machine code")]
+    unsafe fn load(engine: &Engine, file: &File, length: u64) -> wasmtime::Result<Self>;
+}
+
+#[expect(unsafe_code, reason = "loads machine code; the caller knows where from")]
+impl Compiled for Module {
+    fn compile(engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Vec<u8>> {
+        engine.precompile_module(wasm)
+    }
+
+    unsafe fn load(engine: &Engine, file: &File, length: u64) -> wasmtime::Result<Self> {
+        // SAFETY: as the caller says.
+        let mapped = unsafe { Self::deserialize_open_file(engine, file.try_clone()?) };
+        // A file system from which nothing may be executed can still be read.
+        mapped.or_else(|_| {
+            // SAFETY: the same.
+            unsafe { Self::deserialize(engine, code(file, length)?) }
+        })
+    }
+}
+
+#[expect(unsafe_code, reason = "loads machine code; the caller knows where from")]
+impl Compiled for Component {
+    fn compile(engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Vec<u8>> {
+        engine.precompile_component(wasm)
+    }
+
+    unsafe fn load(engine: &Engine, file: &File, length: u64) -> wasmtime::Result<Self> {
+        // By its path it could be another file by now, and by descriptor there is no way.
+        // SAFETY: as the caller says.
+        unsafe { Self::deserialize(engine, code(file, length)?) }
     }
 }
 

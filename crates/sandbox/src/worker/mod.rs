@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 
 pub use lockdown::{Landlock, WorkerReport};
-pub(crate) use module::{MOST_MODULE, check as check_module};
+pub(crate) use module::{Kind as ModuleKind, MOST_MODULE};
 
 /// Stack of the thread that runs guests, in bytes: more than [`guest::WASM_STACK`], for the host's own frames.
 const GUEST_THREAD_STACK: usize = guest::WASM_STACK + (8 << 20);
@@ -113,7 +113,7 @@ fn get_ready(frame: &Frame, report: &mut WorkerReport) -> Result<Option<Runner>,
         (Mode::Prepare, Some(_)) => return done(Kind::Prepared, frame, &[]),
         (Mode::Prepare, None) => {
             let cache = cache.ok_or("no folder to prepare the guest in")?;
-            cache.store(&engine, guest::QUICKJS)?;
+            cache.store::<wasmtime::Module>(&engine, guest::QUICKJS)?;
             return done(Kind::Prepared, frame, &[]);
         }
         (Mode::Load | Mode::LoadOrCompile, Some(module)) => module,

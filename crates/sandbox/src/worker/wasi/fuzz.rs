@@ -4,6 +4,7 @@ use super::{Folder, Mem, Node, SHELF, Table, Wasi};
 use crate::worker::random::SplitMix64;
 use std::path::Path;
 use std::sync::Arc;
+use wasmtime::component::ResourceTable;
 
 /// Bytes of a guest's memory. Small, so that arguments hit it.
 const MEMORY: usize = 4096;
@@ -48,7 +49,8 @@ pub fn run(bytes: &[u8], folder: &Path) {
     table.preopen(SHELF, Node::Shelf);
     table.script = Some(("tool.py".into(), Arc::from(&b"print(1)"[..])));
     let (args, env) = (vec![b"guest".to_vec(), b"word".to_vec()], vec![b"A=b".to_vec()]);
-    let mut wasi = Wasi { args, env, random: SplitMix64(1), began: 1 << 60, passed: 0, table };
+    let handles = ResourceTable::new();
+    let mut wasi = Wasi { args, env, random: SplitMix64(1), began: 1 << 60, passed: 0, table, handles, listed: 0 };
     let mut script = Script(script);
     for _ in 0..200 {
         let Some(call) = script.byte() else { break };

@@ -6,7 +6,7 @@ use super::errno::Errno;
 /// bounded.
 const MOST_PIECES: u32 = 1024;
 /// The longest path or name, in bytes.
-const MOST_TEXT: u32 = 4096;
+pub(super) const MOST_TEXT: u32 = 4096;
 
 pub(crate) struct Mem<'a>(pub(crate) &'a mut [u8]);
 

@@ -1,5 +1,6 @@
-//! WASI preview 1, as far as a guest of the user's gets it: arguments, environment, clocks, random numbers, printing, and
-//! one folder. Written here rather than taken from a library, because what is not written cannot be reached.
+//! WASI, as far as a guest of the user's gets it: arguments, environment, clocks, random numbers, printing, and one
+//! folder. Preview 1, for modules, is here, and preview 2, for components, in `preview2`; both stand on one table of
+//! descriptors. Written here rather than taken from a library, because what is not written cannot be reached.
 //!
 //! Time and chance are inputs: a clock starts where the host says and moves only when it is looked at or slept by, and
 //! random numbers follow from a seed. So a sleep takes no time, and the same run gives the same result.
@@ -17,13 +18,16 @@ pub mod fuzz;
 mod mem;
 mod nodes;
 mod paths;
+pub(crate) mod preview2;
 
 pub(crate) use errno::Errno;
 pub(crate) use folder::Folder;
 pub(crate) use mem::Mem;
 pub(crate) use nodes::{Node, SHELF, Table};
+pub(crate) use preview2::MOST_HANDLES;
 
 use super::random::SplitMix64;
+use wasmtime::component::ResourceTable;
 
 /// How far a look at a clock moves it, in nanoseconds: a loop that waits for a moment comes to an end.
 const LOOK: u64 = 1000;
@@ -37,6 +41,10 @@ pub(crate) struct Wasi {
     pub(crate) began: u64,
     pub(crate) passed: u64,
     pub(crate) table: Table,
+    /// What a component has beside descriptors.
+    pub(crate) handles: ResourceTable,
+    /// Entries of folders among them.
+    pub(crate) listed: usize,
 }
 
 pub(crate) type Done = Result<(), Errno>;
@@ -76,10 +84,15 @@ impl Wasi {
         Self::put_sizes(mem, &self.env, count, bytes)
     }
 
+    /// What the calendar says, in nanoseconds since 1970.
+    pub(crate) fn today(&self) -> u64 {
+        self.began.saturating_add(self.passed)
+    }
+
     /// The time of a clock: 0 is the calendar's, the others count from the beginning.
     fn now(&self, clock: u32) -> Result<u64, Errno> {
         match clock {
-            0 => Ok(self.began.saturating_add(self.passed)),
+            0 => Ok(self.today()),
             1..=3 => Ok(self.passed),
             _ => Err(Errno::INVAL),
         }

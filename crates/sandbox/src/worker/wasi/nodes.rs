@@ -29,8 +29,8 @@ pub(crate) enum Node {
     Shelf,
     /// A folder of the workspace; its entries as they were when the guest began to read them.
     Folder { folder: Folder, entries: Vec<Entry> },
-    /// A file of the workspace.
-    Open { file: File, read: bool, write: bool, append: bool },
+    /// A file of the workspace; streams of preview 2 have it open too.
+    Open { file: Arc<File>, read: bool, write: bool, append: bool },
 }
 
 /// A descriptor.
@@ -88,6 +88,11 @@ impl Table {
         self.slots.insert(number, Slot { node, preopen: Some(path) });
     }
 
+    /// The folders that a guest has from the beginning, and their paths.
+    pub(crate) fn preopened(&self) -> Vec<(u32, &'static str)> {
+        self.slots.iter().filter_map(|(number, slot)| Some((*number, slot.preopen?))).collect()
+    }
+
     pub(crate) fn slot(&self, fd: u32) -> Result<&Slot, Errno> {
         self.slots.get(&fd).ok_or(Errno::BADF)
     }
@@ -135,42 +140,82 @@ impl Table {
                 *at += count as u64;
                 Ok(count)
             }
-            Node::Open { file, read: true, .. } => Ok(file.read(into)?),
+            Node::Open { file, read: true, .. } => Ok((&**file).read(into)?),
             Node::Shelf | Node::Folder { .. } => Err(Errno::ISDIR),
             Node::Open { .. } | Node::Printer { .. } => Err(Errno::BADF),
+        }
+    }
+
+    /// Reads up to so many bytes from a place in a file or text on; none at its end.
+    pub(crate) fn piece(&mut self, fd: u32, at: u64, most: usize) -> Result<Vec<u8>, Errno> {
+        match self.node(fd)? {
+            Node::Text { bytes, seeks: true, .. } => Ok(piece_of_text(bytes, at, most)),
+            Node::Open { file, read: true, .. } => piece_of_file(file, at, most),
+            Node::Shelf | Node::Folder { .. } => Err(Errno::ISDIR),
+            Node::Open { .. } | Node::Printer { .. } | Node::Text { .. } => Err(Errno::BADF),
+        }
+    }
+
+    /// What is in a folder.
+    pub(crate) fn entries(&mut self, fd: u32) -> Result<Vec<Entry>, Errno> {
+        let script = self.script.as_ref().map(|(name, _)| name.clone());
+        let entry = |name: String| Entry { inode: 1, kind: REGULAR, name: name.into_bytes() };
+        match self.node(fd)? {
+            Node::Folder { folder, .. } => folder.list(),
+            Node::Shelf => Ok(script.into_iter().map(entry).collect()),
+            _ => Err(Errno::NOTDIR),
         }
     }
 
     /// Writes some bytes. What is printed over the limit counts as written, so that a guest that prints too much goes
     /// on and its output is marked as cut.
     pub(crate) fn write(&mut self, fd: u32, bytes: &[u8]) -> Result<usize, Errno> {
-        let (file_size, disk) = (self.file_size, self.disk);
-        let written = match self.node(fd)? {
+        match self.node(fd)? {
             Node::Printer { error } => {
                 let error = *error;
                 self.print(error, bytes);
-                return Ok(bytes.len());
+                Ok(bytes.len())
             }
             Node::Open { file, write: true, append, .. } => {
-                let at = if *append { file.metadata()?.len() } else { file.stream_position()? };
-                let room = file_size.saturating_sub(at);
-                if room == 0 && !bytes.is_empty() {
-                    return Err(Errno::FBIG);
-                }
-                if disk == 0 && !bytes.is_empty() {
-                    return Err(Errno::NOSPC);
-                }
-                let most = usize::try_from(room.min(disk)).unwrap_or(usize::MAX).min(bytes.len());
-                file.write(bytes.get(..most).unwrap_or_default())?
+                let file = Arc::clone(file);
+                let at = if *append { file.metadata()?.len() } else { (&*file).stream_position()? };
+                self.write_here(&file, at, bytes)
             }
-            Node::Shelf | Node::Folder { .. } => return Err(Errno::ISDIR),
-            Node::Open { .. } | Node::Text { .. } => return Err(Errno::BADF),
-        };
+            Node::Shelf | Node::Folder { .. } => Err(Errno::ISDIR),
+            Node::Open { .. } | Node::Text { .. } => Err(Errno::BADF),
+        }
+    }
+
+    /// Writes to a file where it stands, which is this place, as much as limits leave room for.
+    fn write_here(&mut self, mut file: &File, at: u64, bytes: &[u8]) -> Result<usize, Errno> {
+        let room = self.file_size.saturating_sub(at);
+        if room == 0 && !bytes.is_empty() {
+            return Err(Errno::FBIG);
+        }
+        if self.disk == 0 && !bytes.is_empty() {
+            return Err(Errno::NOSPC);
+        }
+        let most = usize::try_from(room.min(self.disk)).unwrap_or(usize::MAX).min(bytes.len());
+        let written = file.write(bytes.get(..most).unwrap_or_default())?;
         self.disk = self.disk.saturating_sub(written as u64);
         Ok(written)
     }
 
-    fn print(&mut self, error: bool, bytes: &[u8]) {
+    /// Writes all of these bytes to a file from a place on, or from its end. What was written before an error stays.
+    pub(crate) fn write_all(&mut self, mut file: &File, at: Option<u64>, mut bytes: &[u8]) -> Result<(), Errno> {
+        let mut at = file.seek(at.map_or(SeekFrom::End(0), SeekFrom::Start))?;
+        while !bytes.is_empty() {
+            let written = self.write_here(file, at, bytes)?;
+            if written == 0 {
+                return Err(Errno::IO);
+            }
+            at = at.saturating_add(written as u64);
+            bytes = bytes.get(written..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn print(&mut self, error: bool, bytes: &[u8]) {
         let kept = bytes.len().min(self.output);
         self.output -= kept;
         self.truncated |= kept < bytes.len();
@@ -198,7 +243,7 @@ impl Table {
                     2 => SeekFrom::End(offset),
                     _ => return Err(Errno::INVAL),
                 };
-                Ok(file.seek(to)?)
+                Ok((&**file).seek(to)?)
             }
             Node::Text { .. } | Node::Printer { .. } => Err(Errno::SPIPE),
             Node::Shelf | Node::Folder { .. } => Err(Errno::BADF),
@@ -231,6 +276,21 @@ impl Table {
             Node::Text { .. } | Node::Printer { .. } => Ok(plain(UNKNOWN, 0)),
         }
     }
+}
+
+/// Up to so many bytes of a text from a place on.
+pub(crate) fn piece_of_text(text: &[u8], at: u64, most: usize) -> Vec<u8> {
+    let rest = usize::try_from(at).ok().and_then(|at| text.get(at..)).unwrap_or_default();
+    rest.get(..most).unwrap_or(rest).to_vec()
+}
+
+/// The same of a file. It moves the place where the file stands.
+pub(crate) fn piece_of_file(mut file: &File, at: u64, most: usize) -> Result<Vec<u8>, Errno> {
+    let mut bytes = vec![0; most];
+    file.seek(SeekFrom::Start(at))?;
+    let count = file.read(&mut bytes)?;
+    bytes.truncate(count);
+    Ok(bytes)
 }
 
 /// What is known of something that exists only here.
@@ -284,7 +344,8 @@ mod tests {
     fn files_grow_to_their_limit_and_all_together_to_the_disks() {
         let mut table = table(0);
         table.disk = 150;
-        let open = || Node::Open { file: tempfile::tempfile().unwrap(), read: true, write: true, append: false };
+        let open =
+            || Node::Open { file: Arc::new(tempfile::tempfile().unwrap()), read: true, write: true, append: false };
         let (a, b) = (table.add(open()).unwrap(), table.add(open()).unwrap());
         assert_eq!((table.write(a, &[1; 300]), table.write(a, &[1])), (Ok(100), Err(Errno::FBIG)));
         assert_eq!((table.write(b, &[1; 80]), table.write(b, &[1])), (Ok(50), Err(Errno::NOSPC)));

@@ -4,7 +4,7 @@
 
 use super::errno::Errno;
 use super::fds::{put_about, times};
-use super::files::{How, Opened};
+use super::files::{About, How, Opened};
 use super::folder::Folder;
 use super::mem::Mem;
 use super::nodes::{FOLDER, Node, REGULAR, plain};
@@ -37,11 +37,86 @@ impl Wasi {
         })
     }
 
-    pub(crate) fn path_create_directory(&mut self, mem: &mut Mem<'_>, fd: u32, path: u32, length: u32) -> Done {
-        let path = mem.text(path, length)?;
+    /// Makes a folder, which takes a file's share of the disk.
+    pub(crate) fn make_folder(&mut self, fd: u32, path: &str) -> Done {
         self.folder(fd)?;
         self.table.charge_file()?;
-        self.folder(fd)?.make_folder(&path)
+        self.folder(fd)?.make_folder(path)
+    }
+
+    /// What is known of what a path leads to, or where it is a link that is not to be followed, of the link.
+    pub(crate) fn about_path(&mut self, fd: u32, path: &str, follow: bool) -> Result<About, Errno> {
+        match self.on_shelf(fd, path) {
+            Some(found) => Ok(found?.map_or(plain(FOLDER, 0), |text| plain(REGULAR, text.len() as u64))),
+            None => self.folder(fd)?.about(path, follow),
+        }
+    }
+
+    /// Sets when it was read and written, in nanoseconds since 1970; nothing leaves it as it is.
+    pub(crate) fn touch_path(
+        &mut self,
+        fd: u32,
+        path: &str,
+        follow: bool,
+        accessed: Option<u64>,
+        modified: Option<u64>,
+    ) -> Done {
+        self.folder(fd)?.set_times(path, follow, accessed, modified)
+    }
+
+    /// Opens a path; the number of its descriptor.
+    pub(crate) fn open(&mut self, fd: u32, path: &str, mut how: How) -> Result<u32, Errno> {
+        let node = match self.on_shelf(fd, path) {
+            Some(_) if how.write || how.create || how.truncate => return Err(Errno::ROFS),
+            Some(found) => match found? {
+                None => Node::Shelf,
+                Some(_) if how.folder => return Err(Errno::NOTDIR),
+                Some(bytes) => Node::Text { bytes, at: 0, seeks: true },
+            },
+            None => {
+                // Libraries ask for every right when they open a folder; a folder is never written itself.
+                if how.folder {
+                    how.write = false;
+                }
+                if how.create && matches!(self.folder(fd)?.about(path, how.follow), Err(Errno::NOENT)) {
+                    self.table.charge_file()?;
+                }
+                match self.folder(fd)?.open_at(path, how)? {
+                    Opened::Folder(folder) => Node::Folder { folder, entries: Vec::new() },
+                    Opened::File(file) => {
+                        Node::Open { file: Arc::new(file), read: how.read, write: how.write, append: how.append }
+                    }
+                }
+            }
+        };
+        self.table.add(node)
+    }
+
+    /// Where a link points, as it stands there.
+    pub(crate) fn link(&mut self, fd: u32, path: &str) -> Result<Vec<u8>, Errno> {
+        match self.on_shelf(fd, path) {
+            Some(found) => found.and(Err(Errno::INVAL)),
+            None => self.folder(fd)?.link(path),
+        }
+    }
+
+    /// Removes a file, or an empty folder.
+    pub(crate) fn unlink(&mut self, fd: u32, path: &str, folder: bool) -> Done {
+        self.folder(fd)?.unlink(path, folder)
+    }
+
+    /// Moves a file or folder to a path in another folder.
+    pub(crate) fn rename(&mut self, fd: u32, path: &str, to: u32, new: &str) -> Done {
+        let target = self.folder(to)?.same()?;
+        self.folder(fd)?.rename(path, &target, new)
+    }
+}
+
+/// The calls of preview 1.
+impl Wasi {
+    pub(crate) fn path_create_directory(&mut self, mem: &mut Mem<'_>, fd: u32, path: u32, length: u32) -> Done {
+        let path = mem.text(path, length)?;
+        self.make_folder(fd, &path)
     }
 
     pub(crate) fn path_filestat_get(
@@ -54,10 +129,7 @@ impl Wasi {
         at: u32,
     ) -> Done {
         let path = mem.text(path, length)?;
-        let about = match self.on_shelf(fd, &path) {
-            Some(found) => found?.map_or(plain(FOLDER, 0), |text| plain(REGULAR, text.len() as u64)),
-            None => self.folder(fd)?.about(&path, lookup & FOLLOW != 0)?,
-        };
+        let about = self.about_path(fd, &path, lookup & FOLLOW != 0)?;
         put_about(mem, at, &about)
     }
 
@@ -72,9 +144,9 @@ impl Wasi {
         modified: u64,
         flags: u32,
     ) -> Done {
-        let (accessed, modified) = times(accessed, modified, flags, self.began.saturating_add(self.passed))?;
+        let (accessed, modified) = times(accessed, modified, flags, self.today())?;
         let path = mem.text(path, length)?;
-        self.folder(fd)?.set_times(&path, lookup & FOLLOW != 0, accessed, modified)
+        self.touch_path(fd, &path, lookup & FOLLOW != 0, accessed, modified)
     }
 
     /// A hard link would give a file of the workspace a second name that limits do not know.
@@ -114,7 +186,7 @@ impl Wasi {
         const READS: u64 = 1 << 1 | 1 << 14;
         const WRITES: u64 = 1 << 6 | 1 << 8 | 1 << 22;
         let path = mem.text(path, length)?;
-        let mut how = How {
+        let how = How {
             read: base & READS != 0,
             write: base & WRITES != 0,
             create: open & 1 != 0,
@@ -124,28 +196,7 @@ impl Wasi {
             append: flags & 1 != 0,
             follow: lookup & FOLLOW != 0,
         };
-        let node = match self.on_shelf(fd, &path) {
-            Some(_) if how.write || how.create || how.truncate => return Err(Errno::ROFS),
-            Some(found) => match found? {
-                None => Node::Shelf,
-                Some(_) if how.folder => return Err(Errno::NOTDIR),
-                Some(bytes) => Node::Text { bytes, at: 0, seeks: true },
-            },
-            None => {
-                // Libraries ask for every right when they open a folder; a folder is never written itself.
-                if how.folder {
-                    how.write = false;
-                }
-                if how.create && matches!(self.folder(fd)?.about(&path, how.follow), Err(Errno::NOENT)) {
-                    self.table.charge_file()?;
-                }
-                match self.folder(fd)?.open_at(&path, how)? {
-                    Opened::Folder(folder) => Node::Folder { folder, entries: Vec::new() },
-                    Opened::File(file) => Node::Open { file, read: how.read, write: how.write, append: how.append },
-                }
-            }
-        };
-        let number = self.table.add(node)?;
+        let number = self.open(fd, &path, how)?;
         mem.put_u32(at, number)
     }
 
@@ -160,10 +211,7 @@ impl Wasi {
         used: u32,
     ) -> Done {
         let path = mem.text(path, length)?;
-        if let Some(found) = self.on_shelf(fd, &path) {
-            return found.and(Err(Errno::INVAL));
-        }
-        let mut link = self.folder(fd)?.link(&path)?;
+        let mut link = self.link(fd, &path)?;
         link.truncate(room as usize);
         mem.put(at, &link)?;
         mem.put_u32(used, link.len() as u32)
@@ -171,7 +219,7 @@ impl Wasi {
 
     pub(crate) fn path_remove_directory(&mut self, mem: &mut Mem<'_>, fd: u32, path: u32, length: u32) -> Done {
         let path = mem.text(path, length)?;
-        self.folder(fd)?.unlink(&path, true)
+        self.unlink(fd, &path, true)
     }
 
     pub(crate) fn path_rename(
@@ -185,12 +233,11 @@ impl Wasi {
         new_length: u32,
     ) -> Done {
         let (path, new) = (mem.text(path, length)?, mem.text(new, new_length)?);
-        let target = self.folder(to)?.same()?;
-        self.folder(fd)?.rename(&path, &target, &new)
+        self.rename(fd, &path, to, &new)
     }
 
     pub(crate) fn path_unlink_file(&mut self, mem: &mut Mem<'_>, fd: u32, path: u32, length: u32) -> Done {
         let path = mem.text(path, length)?;
-        self.folder(fd)?.unlink(&path, false)
+        self.unlink(fd, &path, false)
     }
 }
