@@ -34,7 +34,7 @@ enum Action {
 
 #[derive(clap::Args)]
 struct AddArgs {
-    /// The module: a program for WASI preview 1
+    /// The module or component: a program for WASI preview 1 or 2
     file: PathBuf,
     /// The ending of the scripts that it runs, like py
     #[arg(long = "for", value_name = "ENDING")]

@@ -146,7 +146,7 @@ struct RunArgs {
     /// The first argument of that function, as JSON
     #[arg(long, requires = "script", default_value = "null")]
     args: String,
-    /// A WebAssembly module of WASI preview 1, in place of a command
+    /// A WebAssembly module (WASI preview 1) or component (preview 2), in place of a command
     #[arg(long, conflicts_with = "script", value_name = "FILE")]
     wasm: Option<PathBuf>,
     /// Decides what the random numbers of a module are

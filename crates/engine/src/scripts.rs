@@ -22,7 +22,7 @@ pub struct Scripts {
 pub enum Code {
     /// A JavaScript file, whose default export is called.
     Script,
-    /// A WebAssembly module of WASI preview 1, which reads a document and answers with one.
+    /// A WebAssembly module or component, which reads a document and answers with one.
     Module,
 }
 

@@ -114,7 +114,7 @@ impl Guests {
     /// its first script does not wait for that.
     ///
     /// # Errors
-    /// When it is no program for WASI preview 1, or the folder cannot be written.
+    /// When it is no program for WASI, or the folder cannot be written.
     pub fn add(
         &self,
         host: &ScriptHost,
@@ -148,9 +148,10 @@ impl Guests {
         });
         let facts = facts.and_then(|facts| match facts.command {
             true => Ok(facts),
-            false => {
-                Err(GuestError::NoInterpreter { name: name.clone(), why: "it has no `_start` to begin at".into() })
-            }
+            false => Err(GuestError::NoInterpreter {
+                name: name.clone(),
+                why: "it has no `_start` to begin at, nor `wasi:cli/run`".into(),
+            }),
         });
         let facts = facts.inspect_err(|_| self.drop_unused(&self.list().unwrap_or_default(), module.digest()))?;
         let missing = facts.missing;

@@ -352,7 +352,8 @@ pub enum Program {
         /// Decides what `Math.random` gives.
         seed: u64,
     },
-    /// A WebAssembly module of WASI preview 1: a program, or a function that takes its stdin and returns JSON.
+    /// A WebAssembly module (WASI preview 1) or component (preview 2): a program, or a function that takes its stdin and
+    /// returns JSON.
     Module {
         /// Its file.
         module: ModuleFile,

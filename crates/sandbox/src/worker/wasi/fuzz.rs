@@ -1,5 +1,6 @@
 //! For the fuzzer: any calls with any arguments on any memory, with a folder of the host's at stake.
 
+use super::preview2::fuzz::Said;
 use super::{Folder, Mem, Node, SHELF, Table, Wasi};
 use crate::worker::random::SplitMix64;
 use std::path::Path;
@@ -54,6 +55,18 @@ pub fn run(bytes: &[u8], folder: &Path) {
     let mut script = Script(script);
     for _ in 0..200 {
         let Some(call) = script.byte() else { break };
+        // Half of the calls are preview 2's.
+        if call >= 128 {
+            let (at, length) = (script.word() as usize, script.word() as usize % 64);
+            let text =
+                memory.get(at..).map(|rest| String::from_utf8_lossy(&rest[..length.min(rest.len())]).into_owned());
+            let text = text.unwrap_or_default();
+            wasi.any_call(
+                call,
+                Said { number: &mut || script.long(), text: text.split('\0').next().unwrap_or_default() },
+            );
+            continue;
+        }
         let m = &mut Mem(&mut memory);
         let mut w = || script.word();
         let _ = match call % 36 {

@@ -15,7 +15,7 @@ impl Wasi {
         now
     }
 
-    fn is_ready(&self, pollable: &Resource<Pollable>) -> Result<bool> {
+    pub(super) fn is_ready(&self, pollable: &Resource<Pollable>) -> Result<bool> {
         Ok(match self.handles.get(pollable)? {
             Pollable::Ready => true,
             Pollable::Due(moment) => *moment <= self.passed,
@@ -23,7 +23,7 @@ impl Wasi {
     }
 
     /// Which of these are ready; where none is, the first that is due becomes so.
-    fn poll(&mut self, wanted: &[Resource<Pollable>]) -> Result<Vec<u32>> {
+    pub(super) fn poll(&mut self, wanted: &[Resource<Pollable>]) -> Result<Vec<u32>> {
         if wanted.is_empty() {
             return Err(refused("waits for nothing"));
         }
@@ -44,7 +44,7 @@ impl Wasi {
         Ok(ready)
     }
 
-    fn random_bytes(&mut self, length: u64) -> Result<Vec<u8>> {
+    pub(super) fn random_bytes(&mut self, length: u64) -> Result<Vec<u8>> {
         let most = MOST_MOVED * 16;
         let length = usize::try_from(length).ok().filter(|length| *length as u64 <= most);
         let length = length.ok_or_else(|| refused("asks for more than 16 MiB of random bytes at once"))?;

@@ -36,7 +36,7 @@ fn follows(flags: PathFlags) -> bool {
 }
 
 /// Two numbers that are the same for the same state of the same file.
-fn hash_of(about: About) -> MetadataHash {
+pub(super) fn hash_of(about: About) -> MetadataHash {
     let mixed = |seed: u64, more: u64| SplitMix64(SplitMix64(seed).next() ^ more).next();
     MetadataHash { lower: mixed(about.inode, about.device), upper: mixed(about.modified ^ about.changed, about.size) }
 }
@@ -48,13 +48,13 @@ impl Wasi {
         all.map(|(number, path)| (Resource::new_own(number), path.to_owned())).collect()
     }
 
-    fn close(&mut self, number: u32) {
+    pub(super) fn close(&mut self, number: u32) {
         if self.table.slot(number).is_ok_and(|slot| slot.preopen.is_none()) {
             let _ = self.table.close(number);
         }
     }
 
-    fn opened(
+    pub(super) fn opened(
         &mut self,
         this: &This,
         follow: PathFlags,
@@ -75,7 +75,7 @@ impl Wasi {
         Ok(Resource::new_own(self.open(this.rep(), checked(path)?, how)?))
     }
 
-    fn flags(&mut self, this: &This) -> Filed<DescriptorFlags> {
+    pub(super) fn flags(&mut self, this: &This) -> Filed<DescriptorFlags> {
         Ok(match self.table.node(this.rep())? {
             Node::Folder { folder, .. } if folder.writable => DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY,
             Node::Open { read, write, .. } => {
@@ -89,7 +89,7 @@ impl Wasi {
         })
     }
 
-    fn kind(&mut self, this: &This) -> Filed<DescriptorType> {
+    pub(super) fn kind(&mut self, this: &This) -> Filed<DescriptorType> {
         Ok(DescriptorType::of(match self.table.node(this.rep())? {
             Node::Folder { .. } | Node::Shelf => FOLDER,
             Node::Open { .. } | Node::Text { seeks: true, .. } => REGULAR,
@@ -97,7 +97,7 @@ impl Wasi {
         }))
     }
 
-    fn input(&mut self, this: &This, at: u64) -> Result<Input, Errno> {
+    pub(super) fn input(&mut self, this: &This, at: u64) -> Result<Input, Errno> {
         match self.table.node(this.rep())? {
             Node::Text { bytes, seeks: true, .. } => Ok(Input::Text { bytes: Arc::clone(bytes), at }),
             Node::Open { file, read: true, .. } => Ok(Input::File { file: Arc::clone(file), at }),
@@ -107,7 +107,7 @@ impl Wasi {
     }
 
     /// On its end where no place is said.
-    fn output(&mut self, this: &This, at: Option<u64>) -> Result<Output, Errno> {
+    pub(super) fn output(&mut self, this: &This, at: Option<u64>) -> Result<Output, Errno> {
         match self.table.node(this.rep())? {
             Node::Open { file, write: true, .. } => Ok(Output::File { file: Arc::clone(file), at }),
             Node::Shelf | Node::Folder { .. } => Err(Errno::ISDIR),
@@ -116,20 +116,20 @@ impl Wasi {
     }
 
     /// The bytes, and whether they are the last.
-    fn read_at(&mut self, this: &This, length: u64, offset: u64) -> Filed<(Vec<u8>, bool)> {
+    pub(super) fn read_at(&mut self, this: &This, length: u64, offset: u64) -> Filed<(Vec<u8>, bool)> {
         let bytes = self.table.piece(this.rep(), offset, length.min(MOST_MOVED) as usize)?;
         let over = bytes.is_empty() && length > 0;
         Ok((bytes, over))
     }
 
-    fn write_at(&mut self, this: &This, bytes: &[u8], offset: u64) -> Filed<u64> {
+    pub(super) fn write_at(&mut self, this: &This, bytes: &[u8], offset: u64) -> Filed<u64> {
         let Output::File { file, .. } = self.output(this, Some(offset))? else { return Err(ErrorCode::Io) };
         self.table.write_all(&file, Some(offset), bytes)?;
         Ok(bytes.len() as u64)
     }
 
     /// The entries that may be told of, one more folder's among them.
-    fn listing(&mut self, this: &This) -> Result<Listing, Errno> {
+    pub(super) fn listing(&mut self, this: &This) -> Result<Listing, Errno> {
         let entries = self.table.entries(this.rep())?;
         self.listed += entries.len();
         if self.listed > MOST_ENTRIES {
@@ -139,7 +139,7 @@ impl Wasi {
         Ok(Listing(VecDeque::from(entries)))
     }
 
-    fn next_entry(&mut self, this: &Resource<Listing>) -> Result<Filed<Option<DirectoryEntry>>> {
+    pub(super) fn next_entry(&mut self, this: &Resource<Listing>) -> Result<Filed<Option<DirectoryEntry>>> {
         let Some(entry) = self.handles.get_mut(this)?.0.pop_front() else { return Ok(Ok(None)) };
         self.listed -= 1;
         // Names that are no UTF-8 have no form in preview 2.
@@ -147,13 +147,13 @@ impl Wasi {
         Ok(name.map(|name| Some(DirectoryEntry { kind: DescriptorType::of(entry.kind), name })))
     }
 
-    fn same_object(&mut self, this: &This, other: &This) -> bool {
+    pub(super) fn same_object(&mut self, this: &This, other: &This) -> bool {
         let mut place = |this: &This| self.table.about(this.rep()).ok().map(|about| (about.device, about.inode));
         let (one, two) = (place(this), place(other));
         this.rep() == other.rep() || one == two && one.is_some_and(|(device, _)| device != 0)
     }
 
-    fn about_at(&mut self, this: &This, flags: PathFlags, path: &str) -> Filed<About> {
+    pub(super) fn about_at(&mut self, this: &This, flags: PathFlags, path: &str) -> Filed<About> {
         Ok(self.about_path(this.rep(), checked(path)?, follows(flags))?)
     }
 }

@@ -7,6 +7,8 @@
 mod cli;
 mod clocks;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod sockets;
 mod streams;
 mod types;

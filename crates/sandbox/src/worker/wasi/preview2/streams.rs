@@ -24,7 +24,7 @@ impl Wasi {
     }
 
     /// The next bytes, of which there are none only where none are asked for.
-    fn next_bytes(&mut self, stream: &Resource<Input>, wanted: u64) -> Streamed<Vec<u8>> {
+    pub(super) fn next_bytes(&mut self, stream: &Resource<Input>, wanted: u64) -> Streamed<Vec<u8>> {
         let most = wanted.min(MOST_MOVED) as usize;
         let read = match self.handles.get_mut(stream)? {
             Input::Standard => {
@@ -49,7 +49,7 @@ impl Wasi {
         }
     }
 
-    fn put_bytes(&mut self, stream: &Resource<Output>, bytes: &[u8]) -> Streamed<()> {
+    pub(super) fn put_bytes(&mut self, stream: &Resource<Output>, bytes: &[u8]) -> Streamed<()> {
         let written = match self.handles.get_mut(stream)? {
             Output::Printer { error } => {
                 self.table.print(*error, bytes);
@@ -64,14 +64,14 @@ impl Wasi {
         self.streamed(written)
     }
 
-    fn put_zeroes(&mut self, stream: &Resource<Output>, count: u64) -> Streamed<()> {
+    pub(super) fn put_zeroes(&mut self, stream: &Resource<Output>, count: u64) -> Streamed<()> {
         if count > MOST_MOVED {
             return Err(refused("writes more zeroes at once than it may"));
         }
         self.put_bytes(stream, &vec![0; count as usize])
     }
 
-    fn splice(&mut self, to: &Resource<Output>, from: &Resource<Input>, wanted: u64) -> Streamed<u64> {
+    pub(super) fn splice(&mut self, to: &Resource<Output>, from: &Resource<Input>, wanted: u64) -> Streamed<u64> {
         let bytes = match self.next_bytes(from, wanted)? {
             Ok(bytes) => bytes,
             Err(error) => return Ok(Err(error)),
@@ -79,7 +79,7 @@ impl Wasi {
         Ok(self.put_bytes(to, &bytes)?.map(|()| bytes.len() as u64))
     }
 
-    fn skip(&mut self, stream: &Resource<Input>, wanted: u64) -> Streamed<u64> {
+    pub(super) fn skip(&mut self, stream: &Resource<Input>, wanted: u64) -> Streamed<u64> {
         Ok(self.next_bytes(stream, wanted)?.map(|bytes| bytes.len() as u64))
     }
 }
