@@ -63,7 +63,8 @@ pub struct TurnReport {
     pub usage: Usage,
     /// What the turn cost.
     pub cost: Usd,
-    /// The models that were called and may charge, and whose price nobody knows: `cost` leaves them out.
+    /// The models that answered, also from a recording, that may charge and whose price nobody knows: `cost` leaves them
+    /// out.
     pub unpriced: Vec<String>,
     /// Wall-clock time with tools, virtual delays counted.
     pub latency: Duration,

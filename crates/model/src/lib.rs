@@ -73,7 +73,8 @@ pub trait Model: Send + Sync + fmt::Debug {
     /// Its price, where one is known.
     fn price(&self) -> Option<Price>;
 
-    /// Whether a call may cost money though no price is known. Nobody charges for a server of one's own.
+    /// Whether a call may cost money though no price is known, also where its answer now comes from a recording. Nobody
+    /// charges for a server of one's own.
     fn may_charge(&self) -> bool {
         false
     }

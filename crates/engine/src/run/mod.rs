@@ -290,8 +290,8 @@ impl<'a> Run<'a> {
     fn scope(&self, stage: Stage) -> Scope<'_> {
         let options = &self.conversation.options;
         let spent = || options.counters.sum(&cost_key(&self.container.spec.name), HOUR, self.now());
-        // A store may have to be asked.
-        let spent = if self.container.asks_cost { spent() } else { Err(String::new()) };
+        // A store may have to be asked, so only where a condition does.
+        let spent = self.container.asks_cost.then(spent).and_then(Result::ok);
         Scope {
             input: &self.input,
             output: &self.output,

@@ -110,7 +110,7 @@ impl Run<'_> {
             Limit::None => None,
             Limit::Tokens(tokens) => Some(tokens),
         };
-        if is_real && model.price().is_none() && model.may_charge() && !self.unpriced.contains(&name) {
+        if model.price().is_none() && model.may_charge() && !self.unpriced.contains(&name) {
             self.unpriced.push(name.clone());
         }
         self.trace.push(EventKind::ModelCalled {

@@ -44,6 +44,21 @@ async fn the_sessions_purse_is_a_cap_like_any_other() {
 }
 
 #[tokio::test]
+async fn a_recorded_answer_of_a_model_whose_price_nobody_knows_is_told_apart_from_one_that_is_free() {
+    let server = Server::start(vec![well(OK)]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let own = spec(&server, "");
+    let (tape_, access) = tape(&folder, Mode::Record);
+    // Nobody charges for a server of one's own.
+    assert!(run(&container_with(&own, access, None), &Arc::default()).await.unpriced.is_empty());
+    tape_.save().unwrap();
+    let (_, access) = tape(&folder, Mode::Replay);
+    let elsewhere = own.replace(&server.url(), "https://models.example.com/v1");
+    let replayed = run(&container_with(&elsewhere, access, None), &Arc::default()).await;
+    assert_eq!((replayed.output.as_str(), &replayed.unpriced[..]), ("Hi there.", &["primary".to_owned()][..]));
+}
+
+#[tokio::test]
 async fn what_came_before_an_answer_was_cut_is_spent_thinking_included() {
     for (delta, least) in [("{\"content\":\" abc\"}", 0.09), ("{\"reasoning_content\":\"thinking hard, \"}", 0.09)] {
         let server = Server::start(vec![endless(delta)]).await;

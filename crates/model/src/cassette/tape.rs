@@ -415,7 +415,7 @@ impl Model for TapeModel {
     }
 
     fn may_charge(&self) -> bool {
-        self.deck.mode != Mode::Replay && self.model.may_charge()
+        self.model.may_charge()
     }
 
     fn session(&self, clock: Arc<dyn Clock>) -> Box<dyn Session> {
