@@ -20,7 +20,7 @@ pub(crate) const RUN_TEST: &str = "aic.runTest";
 pub(crate) const RUN_ALL: &str = "aic.runAll";
 
 /// How long a client may take to answer that it shows progress.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How many problems of a run are written to the log.
 const MAX_PROBLEMS: usize = 20;

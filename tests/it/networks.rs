@@ -49,10 +49,10 @@ tools:
     - {name: get, parameters: PARAMETERS, run: {command: PROGRAM, network: ALLOWED}}
     - {name: dark, parameters: PARAMETERS, run: {command: PROGRAM}}
     - {name: calm, effect: read, parameters: PARAMETERS, run: {command: PROGRAM, network: ALLOWED}}
-sandbox: {runtime: RUNTIME, limits: {memory: 1GB, pids: 200, timeout: 60s}}
+sandbox: {runtime: RUNTIME, limits: {memory: 1GB, pids: 200, timeout: 120s}}
 "#;
 
-const PROGRAM: &str = r#"[python3, "-c", "import sys, urllib.request; print(urllib.request.urlopen('http://' + sys.argv[1], timeout=20).read().decode())", "${args.host}"]"#;
+const PROGRAM: &str = r#"[python3, "-c", "import sys, urllib.request; print(urllib.request.urlopen('http://' + sys.argv[1], timeout=100).read().decode())", "${args.host}"]"#;
 
 struct Scene {
     container: Arc<Container>,

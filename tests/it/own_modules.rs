@@ -119,7 +119,7 @@ fn a_module_is_a_guard_that_blocks_redacts_and_lets_pass() {
 fn a_module_that_cannot_judge_blocks_and_no_test_is_green_for_it() {
     let tests = "[{name: g, input: gibberish, expect: [blocked]}, {name: c, input: crashes, expect: [blocked]}]";
     let workspace = workspace(GUARD, "none", tests);
-    workspace.edit(SPEC, "limits: {timeout: 20s", "limits: {timeout: 2s");
+    workspace.edit(SPEC, "limits: {timeout: 20s", "limits: {timeout: 5s");
     for (input, why) in [
         ("gibberish", "returned something that is no map"),
         ("crashes", "guards/own.wasm cannot be run: it was stopped"),

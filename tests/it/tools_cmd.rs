@@ -33,7 +33,7 @@ tools:
       parameters: {type: object, properties: {code: {type: string}}, required: [code]}
       run: {command: [python3, "-c", "${args.code}"], sandbox: gvisor, env: {SEEN: yes, KEY: "${secret:TOOL_KEY}"}}
 SERVERS
-sandbox: {runtime: gvisor, workspace: WORKSPACE, limits: {memory: 1GB, pids: 200, timeout: 60s}}
+sandbox: {runtime: gvisor, workspace: WORKSPACE, limits: {memory: 1GB, pids: 200, timeout: 120s}}
 "#;
 
 fn programs(servers: &str, workspace: &str) -> String {

@@ -26,7 +26,7 @@ tools:
     - name: big
       parameters: {type: object, properties: {cmd: {type: string}}, required: [cmd]}
       run: {command: [sh, "-c", "${args.cmd}"], memory: 512MB}
-sandbox: {runtime: RUNTIME, workspace: MODE, rootfs: ROOTFS, limits: {memory: 256MB, pids: 100, timeout: 60s}}
+sandbox: {runtime: RUNTIME, workspace: MODE, rootfs: ROOTFS, limits: {memory: 256MB, pids: 100, timeout: 120s}}
 tests: TESTS
 "#;
 

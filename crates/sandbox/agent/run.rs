@@ -234,4 +234,25 @@ mod tests {
         assert_eq!(first_key(b"ab", &keys), None);
         assert_eq!(first_key(b"\x03", &[]), None);
     }
+
+    #[test]
+    fn a_job_that_ended_is_none_before_its_shell_has_fetched_it_either() {
+        use std::os::unix::process::CommandExt as _;
+        let field = |pid: u32, at: usize| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+            stat.rsplit_once(") ").unwrap().1.split(' ').nth(at).unwrap().to_owned()
+        };
+        let own = field(std::process::id(), 3).parse().unwrap();
+        let mut cat = std::process::Command::new("cat");
+        let mut job = cat.process_group(0).stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let id = job.id();
+        let is_job = || sys::groups_of_session(own).contains(&id.cast_signed());
+        assert!(is_job());
+        drop(job.stdin.take());
+        while field(id, 0) != "Z" {
+            std::thread::yield_now();
+        }
+        assert!(!is_job());
+        job.wait().unwrap();
+    }
 }

@@ -224,7 +224,8 @@ pub fn signal_keys(master: &impl AsRawFd) -> Option<Vec<(u8, c_int)>> {
     (line.local & ISIG != 0).then(|| keys.into_iter().filter(|(key, _)| *key != 0).collect())
 }
 
-/// The process groups of a session, by what `/proc` says.
+/// The process groups of a session that somebody lives in, by what `/proc` says: a shell fetches a job that ended in the
+/// background only when it comes to its next line.
 pub fn groups_of_session(leader: c_int) -> Vec<c_int> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let lines = entries.filter_map(|entry| {
@@ -233,9 +234,11 @@ pub fn groups_of_session(leader: c_int) -> Vec<c_int> {
     });
     let mut groups: Vec<c_int> = lines
         .filter_map(|line| {
-            let mut fields = line.rsplit_once(") ")?.1.split(' ').skip(2);
+            let mut fields = line.rsplit_once(") ")?.1.split(' ');
+            let state = fields.next()?;
+            let mut fields = fields.skip(1);
             let (group, session) = (fields.next()?.parse().ok()?, fields.next()?.parse::<c_int>().ok()?);
-            (session == leader).then_some(group)
+            (session == leader && state != "Z").then_some(group)
         })
         .collect();
     groups.sort_unstable();

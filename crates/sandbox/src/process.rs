@@ -130,7 +130,7 @@ impl Worker {
     fn obituary(&mut self, seen: &str) -> String {
         // Its own end, where it has one, says more than our signal. A process that ends closes its pipes first and can
         // be waited for a moment later.
-        for _ in 0..100 {
+        for _ in 0..1000 {
             if let Some(ended) = self.child.try_wait().ok().flatten() {
                 return format!("{seen} ({ended})");
             }

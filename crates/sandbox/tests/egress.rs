@@ -335,10 +335,10 @@ fn a_sandbox_that_ends_in_the_middle_of_a_transfer_leaves_nothing() {
             scene.address.port()
         );
         let mut link = scene.jails.attach(&id, &Exec::command(["python3", "-c", &program]), None).unwrap();
-        let said = link.next(std::time::Duration::from_secs(60)).unwrap();
+        let said = link.next(support::HANGS).unwrap();
         assert!(format!("{said:?}").starts_with("Some(Stdout"), "{said:?}");
         scene.jails.delete(&id).unwrap();
-        assert!(link.next(std::time::Duration::from_secs(60)).is_err());
+        assert!(link.next(support::HANGS).is_err());
         support::jails::nothing_left_of(scene._state.path(), &[id]);
     }
 }

@@ -110,7 +110,7 @@ fn gvisors_file_server_is_killed() {
     let cell = Cell::new(Gvisor);
     those(cell.state.path(), "runsc-gofer").into_iter().for_each(kill);
     let mut exec = Exec::command(["find", "/usr/share/doc", "-name", "nothing"]);
-    exec.timeout = std::time::Duration::from_secs(20);
+    exec.timeout = std::time::Duration::from_secs(60);
     drop(cell.exec(&exec));
     drop(cell.jails.restart(&cell.id));
     cell.works();

@@ -6,7 +6,6 @@ mod support;
 
 use aic_sandbox::Runtime;
 use aic_sandbox::runtime::{Access, Exec, Exit, Limit, Printed, SandboxSpec};
-use std::time::Duration;
 use support::jails::Wall::{Gvisor, NoGroups, Process, ProcessAlone, Rootless};
 use support::jails::{Cell, Wall, here, spec, text, with_workspace};
 
@@ -136,7 +135,7 @@ fn what_one_execution_wrote_counts_in_the_next_and_in_an_attached_one() {
         assert_eq!(cell.python(&more).exit, Exit::Over(Limit::Disk), "{wall:?}");
         let mut link = cell.jails.attach(&cell.id, &Exec::command(["python3", "-c", STAY_ONLY]), None).unwrap();
         let end = loop {
-            match link.next(Duration::from_secs(60)).unwrap().expect("something comes") {
+            match link.next(support::HANGS).unwrap().expect("something comes") {
                 Printed::End(exit) => break exit,
                 Printed::Stdout(_) | Printed::Stderr(_) => {}
             }

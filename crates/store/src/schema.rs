@@ -9,8 +9,9 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::path::Path;
 use std::time::Duration;
 
-/// How long a statement waits for another process before it gives up.
-const BUSY: Duration = Duration::from_secs(10);
+/// How long a statement waits for other processes before it gives up. Who waits is not served in order: where several
+/// write without pause on a slow disk, one may wait for all that the others write.
+const BUSY: Duration = Duration::from_secs(30);
 
 /// Marks the file as a store of this program ("aics").
 const APPLICATION: i64 = 0x6169_6373;

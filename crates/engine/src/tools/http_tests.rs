@@ -94,7 +94,7 @@ fn open() -> ToolNetwork {
 
 async fn call(run: &HttpRun, args: Value, keys: &dyn KeySource, network: &ToolNetwork) -> Done {
     let variable = |name: &str| (name == "REGION").then(|| "eu".to_owned());
-    carry_out(run, &Values { args: &args, variable: &variable, keys }, network, Duration::from_secs(20)).await
+    carry_out(run, &Values { args: &args, variable: &variable, keys }, network, Duration::from_secs(120)).await
 }
 
 fn denied(done: &Done) -> &str {

@@ -25,11 +25,12 @@ async fn weather(kind: Kind, timeouts: Timeouts, steps: Vec<Step>) -> Vec<Result
 
 #[tokio::test]
 async fn nobody_at_the_address_is_a_refused_connection() {
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", gone.local_addr().unwrap());
-    drop(gone);
+    // Bound and never listened at: nobody else gets the port meanwhile.
+    let nobody = tokio::net::TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}", nobody.local_addr().unwrap());
     for kind in KINDS {
-        let pieces = ask(&model(kind, &url, short()), &question()).await;
+        let pieces = ask(&model(kind, &url, patient()), &question()).await;
         let ModelError::Connect { host, why } = error(&pieces) else { panic!("{pieces:?}") };
         assert!(host.starts_with("127.0.0.1:") && why.contains("refused"), "{host} {why}");
     }
@@ -60,12 +61,14 @@ async fn a_hard_reset_in_the_middle_is_no_answer_either() {
 
 #[tokio::test]
 async fn silence_in_the_middle_ends_at_the_timeout_for_the_whole() {
-    for kind in KINDS {
+    let silence = KINDS.map(async |kind| {
         let steps = vec![Step::Say(streaming(kind)), Step::Say(streams::beginning(kind).into()), Step::Hang];
         let pieces = weather(kind, short(), steps).await;
         assert_eq!(text(&pieces), "Half of", "{kind:?}");
         assert!(matches!(error(&pieces), ModelError::Timeout(Waited::Whole(_))), "{kind:?} {pieces:?}");
-    }
+    });
+    // All at once, as each lasts as long as the timeout.
+    futures_util::future::join_all(silence).await;
 }
 
 #[tokio::test]

@@ -177,7 +177,7 @@ impl Plan {
     pub(crate) fn remove(&self) {
         for folder in &self.folders {
             // The kernel may take a moment to notice that the last process is gone.
-            for _ in 0..200 {
+            for _ in 0..2000 {
                 match fs::remove_dir(folder) {
                     Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
                         std::thread::sleep(std::time::Duration::from_millis(5));

@@ -16,10 +16,11 @@ use std::time::{Duration, Instant};
 
 /// Where programs are looked for, unless the environment says otherwise.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
-/// How long a program that was killed may take to be gone, before its whole sandbox is ended.
-const GRACE: Duration = Duration::from_secs(2);
+/// How long a program that was killed may take to be gone, before its whole sandbox is ended. Long, as a busy machine
+/// takes seconds for it and a sandbox is somebody's work.
+const GRACE: Duration = Duration::from_secs(10);
 /// The same at the end of a serial line, whose processor may be an emulated one.
-const SLOW_GRACE: Duration = Duration::from_secs(10);
+const SLOW_GRACE: Duration = Duration::from_secs(60);
 /// How long a copied workspace may take to come out of a machine's memory.
 const PACKED_WITHIN: Duration = Duration::from_secs(60);
 /// A file grew beyond the rlimit.

@@ -52,6 +52,8 @@ pub(crate) use supervisor::{SUPERVISOR, supervisor_main};
 const NOBODY: u32 = 65_534;
 /// The user that the agent runs as, where it can be another than the programs'.
 const AGENT_USER: u32 = 65_532;
+/// How long an agent may take to say how many processes it has.
+const COUNTED_WITHIN: Duration = Duration::from_secs(60);
 
 fn capabilities(own_kernel: bool) -> Capabilities {
     Capabilities {
@@ -485,7 +487,12 @@ impl Runtime for Jails {
         let (_, session) = self.session(id)?;
         let below = session.process().map(|keeper| proc::descendants(keeper.pid)).unwrap_or_default();
         let usage = proc::usage(&below);
-        let pids = session.count(Duration::from_secs(5)).unwrap_or_default();
+        // None known is another thing than none.
+        let silent = || {
+            let why = session.broken().unwrap_or_else(|| format!("its agent says nothing for {COUNTED_WITHIN:?}"));
+            RuntimeError::Died { id: id.clone(), why }
+        };
+        let pids = session.count(COUNTED_WITHIN).ok_or_else(silent)?;
         Ok(Stats { cpu: usage.cpu, memory: usage.memory, pids, read: usage.read, written: usage.written })
     }
 

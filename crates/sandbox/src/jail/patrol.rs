@@ -106,7 +106,7 @@ impl Round {
 
     /// What was killed takes a moment to give its memory back; the next program must not be stopped for it.
     fn wait_until_freed(&self) {
-        for _ in 0..100 {
+        for _ in 0..500 {
             let below = self.below();
             if !self.is_too_much(&below, proc::held(&below, None).memory) {
                 return;

@@ -32,7 +32,7 @@ const SERIAL_CHUNK: usize = 2 << 10;
 /// How long a sandbox gets to end by itself once its agent was told to.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// How long a keeper gets to clear everything away.
-const CLEARED_WITHIN: Duration = Duration::from_secs(15);
+const CLEARED_WITHIN: Duration = Duration::from_secs(60);
 
 /// What an execution hears.
 #[derive(Debug, PartialEq, Eq)]

@@ -202,7 +202,7 @@ fn jails_of(kind: RuntimeKind, command: WorkerCommand, state: StateDir) -> Resul
 }
 
 /// How long a supervisor may take to remove its sandbox, before it is ended instead.
-const DISMISSED_WITHIN: Duration = Duration::from_secs(20);
+const DISMISSED_WITHIN: Duration = Duration::from_secs(90);
 
 /// Has the supervisor of a sandbox, where it has one, remove it and end. One that does not is killed; its sandbox is
 /// then removed by its keeper or by whoever asked for this.

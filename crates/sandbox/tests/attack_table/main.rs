@@ -151,7 +151,12 @@ fn control(attack: &Attack) -> bool {
 fn limits(wall: Option<Wall>, attack: &Attack) -> Limits {
     // Long enough for whatever must happen on a busy machine; short where nothing else ends it. The FIFO is waited for on
     // the host's kernel only.
-    let ends = attack.wanted == Wanted::Denied || (attack.name == "FIFO in the workspace" && wall != Some(Process));
+    let ends = match attack.name {
+        "FIFO in the workspace" => wall != Some(Process),
+        // A script's ends by itself, when its stack does.
+        "deep recursion" => wall.is_none(),
+        _ => attack.wanted == Wanted::Denied,
+    };
     let timeout = Duration::from_secs(if ends { 120 } else { 5 });
     Limits { timeout, memory: 256 << 20, ..Limits::default() }
 }

@@ -238,7 +238,7 @@ mod tests {
             data: &data,
             kept: &kept,
             now: Timestamp::default(),
-            timeout: Duration::from_secs(5),
+            timeout: Duration::from_secs(60),
             cancel: &cancel,
         };
         carry_out(&job, &path, &around)

@@ -55,7 +55,7 @@ impl TestServer {
 
     fn start() -> Self {
         let folder = tempfile::Builder::new().prefix("aic-pg-").tempdir().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         // It refuses to be root's.
         let mut command = if number(&["-u"]) == 0 {
             std::os::unix::fs::chown(folder.path(), Some(number(&["-u", "postgres"])), None).unwrap();
@@ -78,7 +78,7 @@ impl TestServer {
     }
 
     async fn ready(&self) {
-        for _ in 0..1200 {
+        for _ in 0..2400 {
             if let Ok(session) = self.server("owner", "").session().await {
                 return session.end().await;
             }
@@ -123,7 +123,7 @@ impl Owner {
 
     /// Waits until a count is this.
     pub async fn until(&self, sql: &str, wanted: i64) {
-        for _ in 0..600 {
+        for _ in 0..2400 {
             if self.count(sql).await == wanted {
                 return;
             }
@@ -138,6 +138,13 @@ impl Drop for TestServer {
         drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
+}
+
+/// A port below those that the system hands out by itself: until the server has it, nobody is given it by chance.
+fn free_port() -> u16 {
+    let from = 20_000 + std::process::id() % 5_000;
+    let mut ports = (0..5_000).filter_map(|step| u16::try_from(from + step).ok());
+    ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }
 
 fn number(of: &[&str]) -> u32 {
