@@ -275,33 +275,32 @@ impl Backing {
             (None, _) => return Err(ModelError::NoProvider { model: model.model.clone() }),
         };
         let fill = |text: &String| crate::prompt::fill_address(text, &spec.prompts, options).map_err(setup);
+        let base_url = model.base_url.as_ref().map(fill).transpose();
+        let endpoint = |base_url| Endpoint {
+            kind,
+            model: model.model.clone(),
+            base_url,
+            key_env: model.api_key_env.clone(),
+            timeouts: Timeouts { first_token: model.timeouts.first_token, total: model.timeouts.total },
+            price: price_of(model),
+        };
         if let Some(replay) = &model.replay {
             let shown = replay.cassette.to_string();
             let bytes = spec.files.get(&replay.cassette).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
             let text = bytes.ok_or_else(|| setup(format!("{shown}: the cassette is not there: record it")))?;
             let tape = Tape::read(&shown, &text).map_err(|error| setup(error.to_string()))?;
-            let (provider, id) = (kind.provider(), model.model.clone());
-            let recorded = aic_model::OutOfReach { provider, model: id, price: price_of(model) };
+            // Nothing is sent there, so an address that cannot be filled in is none.
+            let recorded = aic_model::OutOfReach(endpoint(base_url.unwrap_or_default()));
             let deck = Deck::new(Arc::new(tape), Mode::Replay, &options.label, self.redaction(spec, options), false);
             return Ok(Arc::new(TapeModel::new(Arc::new(recorded), deck)));
         }
-        let endpoint = Endpoint {
-            kind,
-            model: model.model.clone(),
-            base_url: model.base_url.as_ref().map(fill).transpose()?,
-            key_env: model.api_key_env.clone(),
-            timeouts: Timeouts { first_token: model.timeouts.first_token, total: model.timeouts.total },
-            price: price_of(model),
-        };
+        let endpoint = endpoint(base_url?);
         let replays = matches!(self.access, Access::Tape { mode: Mode::Replay, .. });
         let built: Arc<dyn Model> = match self.access {
             Access::Live | Access::Tape { .. } if !replays => {
                 Arc::new(HttpModel::new(endpoint, self.network.clone(), self.keys.clone())?)
             }
-            _ => {
-                let (provider, model) = (kind.provider(), model.model.clone());
-                Arc::new(aic_model::OutOfReach { provider, model, price: endpoint.price })
-            }
+            _ => Arc::new(aic_model::OutOfReach(endpoint)),
         };
         Ok(match deck {
             Some(deck) => Arc::new(TapeModel::new(built, deck.clone())),

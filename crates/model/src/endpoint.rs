@@ -1,6 +1,7 @@
 //! Where a model is served, in which format, on what terms: what a spec says of a provider, made an address.
 
 use crate::error::ModelError;
+use crate::network::is_near;
 use crate::price::Price;
 use crate::providers::{Anthropic, Google, Ollama, OpenAi, Responses};
 use crate::wire::Wire;
@@ -94,6 +95,14 @@ pub struct Endpoint {
     pub timeouts: Timeouts,
     /// What it costs, where that is known.
     pub price: Option<Price>,
+}
+
+impl Endpoint {
+    /// Whether a call may cost money though no price is known. Nobody charges for a server of one's own.
+    pub(crate) fn may_charge(&self) -> bool {
+        let base = self.base_url.as_deref().or(self.kind.home());
+        !base.and_then(|base| Url::parse(base).ok()).is_some_and(|url| is_near(&url))
+    }
 }
 
 /// The address of a call, by the base URL and the format's path.

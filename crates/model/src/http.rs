@@ -215,7 +215,7 @@ impl Model for HttpModel {
     }
 
     fn may_charge(&self) -> bool {
-        !is_near(&self.url)
+        self.endpoint.may_charge()
     }
 
     fn session(&self, _: Arc<dyn Clock>) -> Box<dyn Session> {

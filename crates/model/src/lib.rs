@@ -118,26 +118,23 @@ pub struct Ended {
 
 /// Stands for a real model where none may be called: nothing is sent anywhere, and whoever asks is told so.
 #[derive(Debug, Clone)]
-pub struct OutOfReach {
-    /// The provider's word in the language.
-    pub provider: &'static str,
-    /// The provider's name for the model.
-    pub model: String,
-    /// What it would cost.
-    pub price: Option<Price>,
-}
+pub struct OutOfReach(pub Endpoint);
 
 impl Model for OutOfReach {
     fn provider(&self) -> &'static str {
-        self.provider
+        self.0.kind.provider()
     }
 
     fn name(&self) -> &str {
-        &self.model
+        &self.0.model
     }
 
     fn price(&self) -> Option<Price> {
-        self.price
+        self.0.price
+    }
+
+    fn may_charge(&self) -> bool {
+        self.0.may_charge()
     }
 
     fn session(&self, _: Arc<dyn Clock>) -> Box<dyn Session> {
@@ -147,7 +144,7 @@ impl Model for OutOfReach {
 
 impl Session for OutOfReach {
     fn answer<'a>(&'a mut self, _: &'a Request) -> BoxStream<'a, Result<Piece, ModelError>> {
-        let refused = ModelError::NotLive { provider: self.provider, model: self.model.clone() };
+        let refused = ModelError::NotLive { provider: self.0.kind.provider(), model: self.0.model.clone() };
         Box::pin(futures_util::stream::once(std::future::ready(Err(refused))))
     }
 }
