@@ -26,7 +26,7 @@ fn probes() -> [PathBuf; 2] {
 }
 
 fn spec(access: Access, folder: &Path) -> SandboxSpec {
-    let limits = Limits { timeout: Duration::from_secs(60), memory: 64 << 20, ..Limits::default() };
+    let limits = Limits { timeout: Duration::from_secs(120), memory: 64 << 20, ..Limits::default() };
     let workspace = Workspace { access, path: folder.into() };
     SandboxSpec { limits, workspace, ..SandboxSpec::new(RuntimeKind::Wasm, "test") }
 }

@@ -41,8 +41,8 @@ impl Kind {
     pub(super) fn engine(self) -> Result<Engine> {
         let mut config = Config::new();
         config
-            // Exceptions lie in a heap of the engine's own, which it collects, and which counts as the module's memory. They
-            // are all that is offered of it: no structures, arrays and references to functions.
+            // Exceptions lie in a heap of the engine's own, which it collects, and which counts as the module's memory.
+            // They are all that is offered of it: no structures, arrays and references to functions.
             .gc_support(true)
             .wasm_exceptions(true)
             .wasm_gc(false)
@@ -181,7 +181,6 @@ fn facts_of_component(engine: &Engine, component: &Component) -> Result<Facts> {
     let mut linker = component::Linker::<Run>::new(engine);
     let missing = preview2::offer(&mut linker, component, engine)?;
     linker.instantiate_pre(component)?;
-    let wanted = "it exports neither `wasi:cli/run` of version 0.2, as programs do, nor `run: func(string) -> string`, as functions do";
     let is_function = |item: &ComponentItem| match item {
         ComponentItem::ComponentFunc(run) => {
             let takes_text = run.params().map(|(_, kind)| kind).eq([Type::String]);
@@ -197,7 +196,10 @@ fn facts_of_component(engine: &Engine, component: &Component) -> Result<Facts> {
     let own = component.component_type();
     let command = program_of(engine, component).is_some();
     if !command && !own.get_export(engine, "run").is_some_and(|export| is_function(&export.ty)) {
-        return Err(format_err!(wanted));
+        return Err(format_err!(
+            "it exports neither `wasi:cli/run` of version 0.2, as programs do, \
+             nor `run: func(string) -> string`, as functions do"
+        ));
     }
     Ok(Facts { command, missing })
 }

@@ -117,8 +117,8 @@ impl Wasi {
         Ok(())
     }
 
-    /// Waits for clocks and descriptors. Descriptors are always ready; without any, the clock that is due first moves on
-    /// to that moment.
+    /// Waits for clocks and descriptors. Descriptors are always ready; without any, the clock that is due first moves
+    /// on to that moment.
     pub(crate) fn poll_oneoff(
         &mut self,
         mem: &mut Mem<'_>,

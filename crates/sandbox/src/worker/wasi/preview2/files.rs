@@ -115,6 +115,14 @@ impl Wasi {
         }
     }
 
+    /// Puts what was made for a guest among its handles.
+    fn kept<R: Send + 'static>(&mut self, made: Result<R, Errno>) -> Result<Filed<Resource<R>>> {
+        Ok(match made {
+            Ok(made) => Ok(self.handles.push(made)?),
+            Err(errno) => Err(errno.into()),
+        })
+    }
+
     /// The bytes, and whether they are the last.
     pub(super) fn read_at(&mut self, this: &This, length: u64, offset: u64) -> Filed<(Vec<u8>, bool)> {
         let bytes = self.table.piece(this.rep(), offset, length.min(MOST_MOVED) as usize)?;
@@ -183,23 +191,25 @@ pub(super) fn types<T: Holds>(offered: &mut Offered<'_, T>) -> Result<()> {
 /// The calls about what is open.
 fn contents<T: Holds>(offered: &mut Offered<'_, T>) -> Result<()> {
     functions! { offered:
-        "[method]descriptor.read-via-stream" => |wasi, this: This, offset: u64| match wasi.input(&this, offset) {
-            Ok(input) => Ok(wasi.handles.push(input)?),
-            Err(errno) => Err(ErrorCode::from(errno)),
+        "[method]descriptor.read-via-stream" => |wasi, this: This, offset: u64| {
+            let made = wasi.input(&this, offset);
+            wasi.kept(made)?
         };
-        "[method]descriptor.write-via-stream" => |wasi, this: This, offset: u64| match wasi.output(&this, Some(offset)) {
-            Ok(output) => Ok(wasi.handles.push(output)?),
-            Err(errno) => Err(ErrorCode::from(errno)),
+        "[method]descriptor.write-via-stream" => |wasi, this: This, offset: u64| {
+            let made = wasi.output(&this, Some(offset));
+            wasi.kept(made)?
         };
-        "[method]descriptor.append-via-stream" => |wasi, this: This| match wasi.output(&this, None) {
-            Ok(output) => Ok(wasi.handles.push(output)?),
-            Err(errno) => Err(ErrorCode::from(errno)),
+        "[method]descriptor.append-via-stream" => |wasi, this: This| {
+            let made = wasi.output(&this, None);
+            wasi.kept(made)?
         };
-        "[method]descriptor.read-directory" => |wasi, this: This| match wasi.listing(&this) {
-            Ok(listing) => Ok(wasi.handles.push(listing)?),
-            Err(errno) => Err(ErrorCode::from(errno)),
+        "[method]descriptor.read-directory" => |wasi, this: This| {
+            let made = wasi.listing(&this);
+            wasi.kept(made)?
         };
-        "[method]directory-entry-stream.read-directory-entry" => |wasi, this: Resource<Listing>| wasi.next_entry(&this)?;
+        "[method]directory-entry-stream.read-directory-entry" => |wasi, this: Resource<Listing>| {
+            wasi.next_entry(&this)?
+        };
         "[method]descriptor.advise" => |wasi, this: This, _offset: u64, _length: u64, _advice: Advice| {
             wasi.kind(&this).map(drop)
         };
@@ -216,7 +226,9 @@ fn contents<T: Holds>(offered: &mut Offered<'_, T>) -> Result<()> {
             wasi.touch(this.rep(), accessed.given(now), modified.given(now)).map_err(ErrorCode::from)
         };
         "[method]descriptor.read" => |wasi, this: This, length: u64, offset: u64| wasi.read_at(&this, length, offset);
-        "[method]descriptor.write" => |wasi, this: This, bytes: Vec<u8>, offset: u64| wasi.write_at(&this, &bytes, offset);
+        "[method]descriptor.write" => |wasi, this: This, bytes: Vec<u8>, offset: u64| {
+            wasi.write_at(&this, &bytes, offset)
+        };
         "[method]descriptor.stat" => |wasi, this: This| {
             wasi.table.about(this.rep()).map(DescriptorStat::from).map_err(ErrorCode::from)
         };
@@ -235,7 +247,8 @@ fn contents<T: Holds>(offered: &mut Offered<'_, T>) -> Result<()> {
 /// The calls about paths. Each begins at a folder that the guest has, and ends beneath it.
 fn paths<T: Holds>(offered: &mut Offered<'_, T>) -> Result<()> {
     functions! { offered:
-        "[method]descriptor.open-at" => |wasi, this: This, follow: PathFlags, path: String, open: OpenFlags, flags: DescriptorFlags| {
+        "[method]descriptor.open-at" =>
+        |wasi, this: This, follow: PathFlags, path: String, open: OpenFlags, flags: DescriptorFlags| {
             wasi.opened(&this, follow, &path, open, flags)
         };
         "[method]descriptor.stat-at" => |wasi, this: This, flags: PathFlags, path: String| {
@@ -244,10 +257,11 @@ fn paths<T: Holds>(offered: &mut Offered<'_, T>) -> Result<()> {
         "[method]descriptor.metadata-hash-at" => |wasi, this: This, flags: PathFlags, path: String| {
             wasi.about_at(&this, flags, &path).map(hash_of)
         };
-        "[method]descriptor.set-times-at" => |wasi, this: This, flags: PathFlags, path: String, accessed: NewTimestamp, modified: NewTimestamp| {
-            let now = wasi.today();
-            let times = (accessed.given(now), modified.given(now));
-            let done = checked(&path).and_then(|path| wasi.touch_path(this.rep(), path, follows(flags), times.0, times.1));
+        "[method]descriptor.set-times-at" =>
+        |wasi, this: This, flags: PathFlags, path: String, accessed: NewTimestamp, modified: NewTimestamp| {
+            let (now, follow) = (wasi.today(), follows(flags));
+            let (accessed, modified) = (accessed.given(now), modified.given(now));
+            let done = checked(&path).and_then(|path| wasi.touch_path(this.rep(), path, follow, accessed, modified));
             done.map_err(ErrorCode::from)
         };
         "[method]descriptor.create-directory-at" => |wasi, this: This, path: String| {
@@ -255,7 +269,7 @@ fn paths<T: Holds>(offered: &mut Offered<'_, T>) -> Result<()> {
         };
         "[method]descriptor.readlink-at" => |wasi, this: This, path: String| {
             let link = checked(&path).and_then(|path| wasi.link(this.rep(), path));
-            link.map_err(ErrorCode::from).and_then(|link| String::from_utf8(link).map_err(|_| ErrorCode::IllegalByteSequence))
+            link.and_then(|link| String::from_utf8(link).map_err(|_| Errno::ILSEQ)).map_err(ErrorCode::from)
         };
         "[method]descriptor.remove-directory-at" => |wasi, this: This, path: String| {
             checked(&path).and_then(|path| wasi.unlink(this.rep(), path, true)).map_err(ErrorCode::from)
@@ -271,7 +285,9 @@ fn paths<T: Holds>(offered: &mut Offered<'_, T>) -> Result<()> {
         "[method]descriptor.link-at" => |_, _this: This, _flags: PathFlags, _path: String, _to: This, _new: String| {
             Err::<(), _>(ErrorCode::Unsupported)
         };
-        "[method]descriptor.symlink-at" => |_, _this: This, _old: String, _new: String| Err::<(), _>(ErrorCode::Unsupported);
+        "[method]descriptor.symlink-at" => |_, _this: This, _old: String, _new: String| {
+            Err::<(), _>(ErrorCode::Unsupported)
+        };
     }
     Ok(())
 }

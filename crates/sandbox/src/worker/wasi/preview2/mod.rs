@@ -1,5 +1,5 @@
-//! WASI preview 2, for components: the same arguments, clocks, random numbers, printing and folder as preview 1 gives to
-//! modules, under the names and in the types of version 0.2.
+//! WASI preview 2, for components: the same arguments, clocks, random numbers, printing and folder as preview 1 gives
+//! to modules, under the names and in the types of version 0.2.
 //!
 //! Each interface is offered under the very name that a component asks for, so that one for any 0.2 is served. What no
 //! file of this folder offers is not there: calling it ends the run and names it.

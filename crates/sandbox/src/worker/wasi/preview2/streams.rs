@@ -100,7 +100,9 @@ pub(super) fn streams<T: Holds>(offered: &mut Offered<'_, T>) -> Result<()> {
     offered.resource::<Output>("output-stream")?;
     functions! { offered:
         "[method]input-stream.read" => |wasi, this: Resource<Input>, length: u64| wasi.next_bytes(&this, length)?;
-        "[method]input-stream.blocking-read" => |wasi, this: Resource<Input>, length: u64| wasi.next_bytes(&this, length)?;
+        "[method]input-stream.blocking-read" => |wasi, this: Resource<Input>, length: u64| {
+            wasi.next_bytes(&this, length)?
+        };
         "[method]input-stream.skip" => |wasi, this: Resource<Input>, length: u64| wasi.skip(&this, length)?;
         "[method]input-stream.blocking-skip" => |wasi, this: Resource<Input>, length: u64| wasi.skip(&this, length)?;
         "[method]input-stream.subscribe" => |wasi, _this: Resource<Input>| wasi.handles.push(Pollable::Ready)?;
@@ -112,7 +114,9 @@ pub(super) fn streams<T: Holds>(offered: &mut Offered<'_, T>) -> Result<()> {
         "[method]output-stream.flush" => |_, _this: Resource<Output>| Ok::<(), StreamError>(());
         "[method]output-stream.blocking-flush" => |_, _this: Resource<Output>| Ok::<(), StreamError>(());
         "[method]output-stream.subscribe" => |wasi, _this: Resource<Output>| wasi.handles.push(Pollable::Ready)?;
-        "[method]output-stream.write-zeroes" => |wasi, this: Resource<Output>, count: u64| wasi.put_zeroes(&this, count)?;
+        "[method]output-stream.write-zeroes" => |wasi, this: Resource<Output>, count: u64| {
+            wasi.put_zeroes(&this, count)?
+        };
         "[method]output-stream.blocking-write-zeroes-and-flush" => |wasi, this: Resource<Output>, count: u64| {
             wasi.put_zeroes(&this, count)?
         };
