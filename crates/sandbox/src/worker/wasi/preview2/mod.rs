@@ -38,7 +38,8 @@ pub(crate) fn offer<T: Holds>(linker: &mut Linker<T>, component: &Component, eng
             missing.push(name.to_owned());
             continue;
         };
-        let mut offered = Offered { instance: linker.instance(name)?, names: BTreeSet::new() };
+        let (names, nothing) = (BTreeSet::new(), BTreeSet::new());
+        let mut offered = Offered { instance: linker.instance(name)?, names, nothing };
         interface(name, &mut offered)?;
         let whole = !offered.names.is_empty();
         for (function, item) in wanted.exports(engine) {
@@ -46,7 +47,9 @@ pub(crate) fn offer<T: Holds>(linker: &mut Linker<T>, component: &Component, eng
                 ComponentItem::ComponentFunc(_) if !offered.names.contains(function) => {
                     let full = format!("{name}#{function}");
                     stub(&mut offered.instance, function, &full)?;
-                    missing.push(if whole { full } else { name.to_owned() });
+                    if !offered.is_out_of_reach(function) {
+                        missing.push(if whole { full } else { name.to_owned() });
+                    }
                 }
                 // What an interface only borrows from an earlier one was defined there.
                 ComponentItem::Resource(kind) if !resources.contains(&kind) => {
@@ -98,7 +101,7 @@ fn interface<T: Holds>(name: &str, offered: &mut Offered<'_, T>) -> Result<()> {
         "wasi:sockets/instance-network" => sockets::instance_network(offered),
         "wasi:sockets/ip-name-lookup" => sockets::lookup(offered),
         "wasi:sockets/tcp" => offered.empty::<types::TcpSocket>("tcp-socket"),
-        "wasi:sockets/udp" => offered.empty::<types::UdpSocket>("udp-socket"),
+        "wasi:sockets/udp" => sockets::udp(offered),
         "wasi:sockets/tcp-create-socket" => sockets::create::<_, types::TcpSocket>(offered, "create-tcp-socket"),
         "wasi:sockets/udp-create-socket" => sockets::create::<_, types::UdpSocket>(offered, "create-udp-socket"),
         _ => Ok(()),
@@ -116,6 +119,8 @@ struct Offered<'a, T: 'static> {
     instance: LinkerInstance<'a, T>,
     /// Its functions and resources so far.
     names: BTreeSet<&'static str>,
+    /// The kinds of resources among them of which there is none.
+    nothing: BTreeSet<&'static str>,
 }
 
 impl<T: Holds> Offered<'_, T> {
@@ -131,7 +136,14 @@ impl<T: Holds> Offered<'_, T> {
     /// A kind of resource of which there is none.
     fn empty<R: 'static>(&mut self, name: &'static str) -> Result<()> {
         self.names.insert(name);
+        self.nothing.insert(name);
         self.instance.resource(name, ResourceType::host::<R>(), |_, _| Ok(()))
+    }
+
+    /// Whether this is a method of what nobody ever has.
+    fn is_out_of_reach(&self, function: &str) -> bool {
+        let method = function.strip_prefix("[method]").and_then(|method| method.split_once('.'));
+        method.is_some_and(|(resource, _)| self.nothing.contains(resource))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The network, which guests do not have: every socket and every name is refused, as programs understand it.
 
-use super::types::{AddressFamily, AddressStream, Network, NetworkError, StreamFault};
+use super::types::{AddressFamily, AddressStream, Datagrams, Network, NetworkError, StreamFault, UdpSocket};
 use super::{Holds, Offered, functions};
 use wasmtime::Result;
 use wasmtime::component::Resource;
@@ -24,6 +24,12 @@ pub(super) fn lookup<T: Holds>(offered: &mut Offered<'_, T>) -> Result<()> {
         };
     }
     Ok(())
+}
+
+pub(super) fn udp<T: Holds>(offered: &mut Offered<'_, T>) -> Result<()> {
+    offered.empty::<UdpSocket>("udp-socket")?;
+    offered.empty::<Datagrams>("incoming-datagram-stream")?;
+    offered.empty::<Datagrams>("outgoing-datagram-stream")
 }
 
 pub(super) fn create<T: Holds, R: 'static>(offered: &mut Offered<'_, T>, name: &'static str) -> Result<()> {

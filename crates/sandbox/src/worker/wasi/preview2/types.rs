@@ -55,6 +55,7 @@ pub(super) enum TerminalInput {}
 pub(super) enum TerminalOutput {}
 pub(super) enum TcpSocket {}
 pub(super) enum UdpSocket {}
+pub(super) enum Datagrams {}
 pub(super) enum AddressStream {}
 
 /// The network, which leads nowhere.
