@@ -145,9 +145,10 @@ impl ScriptHost {
         let open = |mode| shared.open_for(mode, Some(module.clone()), cancel).map_err(|error| error.of_module(shared));
         let mut opened = open(Mode::Load)?;
         if matches!(opened, Opened::Missing) {
-            // Without a cache the worker compiles for itself, which is only slower.
-            if let Err(ModuleFailure::Cancelled) = self.prepare_module(module.clone(), cancel) {
-                return Err(ModuleFailure::Cancelled);
+            match self.prepare_module(module.clone(), cancel) {
+                Err(failure @ (ModuleFailure::Cancelled | ModuleFailure::NotCompiled(_))) => return Err(failure),
+                // Without a cache the worker compiles for itself, which is only slower.
+                Ok(_) | Err(_) => {}
             }
             opened = open(Mode::LoadOrCompile)?;
         }
@@ -317,9 +318,14 @@ impl Shared {
     fn open_for(&self, mode: Mode, module: Option<OpenModule>, cancel: &Cancel) -> Result<Opened, StartError> {
         let mut worker = self.spawner()?.spawn()?;
         let cache = self.cache.as_ref().map(|path| path.as_os_str().as_encoded_bytes().to_vec());
+        let compiles = module.is_some() && mode != Mode::Load;
         let open = serde_json::to_vec(&Open { mode, cache, module }).map_err(std::io::Error::other)?;
         let within = if mode == Mode::Load { READY_WITHIN } else { COMPILED_WITHIN };
         let frame = worker.ask(Kind::Open, Arc::new([open]), within, cancel).map_err(|error| match error {
+            AskError::Deadline if compiles => StartError::NotCompiled(format!("it was not compiled within {within:?}")),
+            AskError::Died(why) | AskError::NotTaken(why) if compiles => {
+                StartError::NotCompiled(format!("it cannot be compiled, for which there are 3 GiB of memory: {why}"))
+            }
             AskError::Deadline => StartError::Other(format!("was not ready within {within:?}")),
             AskError::Cancelled => StartError::Cancelled,
             AskError::Died(why) | AskError::NotTaken(why) => StartError::Other(format!("is no worker: {why}")),
@@ -371,6 +377,8 @@ impl Drop for Turn<'_> {
 enum StartError {
     Cancelled,
     Missing,
+    /// The worker of a module did not outlive its compiling, or its deadline came first.
+    NotCompiled(String),
     Spawn(std::io::Error),
     Other(String),
 }
@@ -386,6 +394,7 @@ impl StartError {
         ModuleFailure::CannotStart(match self {
             Self::Cancelled => return ModuleFailure::Cancelled,
             Self::Missing => "the worker gave the wrong kind of reply".into(),
+            Self::NotCompiled(why) => return ModuleFailure::NotCompiled(why),
             Self::Spawn(error) => format!("{} cannot be started: {error}", shared.command.program.display()),
             Self::Other(why) => why.strip_prefix("failed: ").map_or_else(|| format!("the worker {why}"), Into::into),
         })
@@ -396,7 +405,7 @@ impl StartError {
             Self::Cancelled => return cancelled(call),
             Self::Missing => "gave the wrong kind of reply".into(),
             Self::Spawn(error) => format!("cannot be started: {error}"),
-            Self::Other(why) => why,
+            Self::NotCompiled(why) | Self::Other(why) => why,
         };
         ScriptError::CannotStart { filename: call.filename.clone(), program: shared.command.program.clone(), why }
     }
@@ -409,6 +418,8 @@ pub(crate) enum ModuleFailure {
     Timeout,
     /// It cannot be read or compiled, or there is no worker.
     CannotStart(String),
+    /// Compiling it takes too long or too much memory: trying again would take it again.
+    NotCompiled(String),
     /// Its worker died in the middle.
     Died(String),
 }

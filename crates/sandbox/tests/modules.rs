@@ -231,6 +231,51 @@ fn a_folder_that_is_swapped_for_a_link_again_and_again_leads_nowhere() {
     assert!(!outside.path().join("new").exists());
 }
 
+/// A component in which each component makes two of the next, so many times: some 40 bytes for each doubling.
+fn bomb(doublings: u32) -> Vec<u8> {
+    let section = |id: u8, bytes: &[u8]| {
+        let mut length = bytes.len();
+        let mut section = vec![id];
+        while length > 0x7f {
+            section.push((length & 0x7f) as u8 | 0x80);
+            length >>= 7;
+        }
+        section.push(length as u8);
+        [section, bytes.to_vec()].concat()
+    };
+    const BEGIN: &[u8] = b"\0asm\x0d\0\x01\0";
+    let module = section(1, b"\0asm\x01\0\0\0");
+    let mut component = [BEGIN, &module, &section(2, &[1, 0, 0, 0])].concat();
+    for _ in 0..doublings {
+        component = [BEGIN, &section(4, &component), &section(5, &[2, 0, 0, 0, 0, 0, 0])].concat();
+    }
+    component
+}
+
+#[test]
+fn a_component_that_is_little_to_read_and_much_to_compile_ends_at_a_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bomb.wasm");
+    let error = |wasm: &Wasm| {
+        let id = wasm.create(&spec(Access::None, Path::new(""))).unwrap();
+        wasm.start(&id).unwrap();
+        wasm.exec(&id, &exec(&file, &[]), &Cancel::new()).unwrap_err().to_string()
+    };
+    std::fs::write(&file, bomb(3)).unwrap();
+    let control = error(&Wasm::new(Arc::new(support::host())));
+    assert!(control.contains("it exports neither"), "{control}");
+    std::fs::write(&file, bomb(12)).unwrap();
+    let many = error(&Wasm::new(Arc::new(support::host())));
+    assert!(many.contains("instance count too high"), "{many}");
+    // A smaller limit than the worker's own, so that it is met sooner.
+    std::fs::write(&file, bomb(40)).unwrap();
+    let worker = support::command().program;
+    let args = vec!["-c".into(), "ulimit -v 700000; exec \"$0\"".into(), worker.into_os_string()];
+    let host = aic_sandbox::ScriptHost::new(aic_sandbox::WorkerCommand { program: "sh".into(), args }, None);
+    let huge = error(&Wasm::new(Arc::new(host)));
+    assert!(huge.contains("it cannot be compiled") || huge.contains("out of memory"), "{huge}");
+}
+
 #[test]
 #[ignore = "needs clang and wasi-libc"]
 fn a_guest_is_added_found_and_removed() {

@@ -142,7 +142,7 @@ impl Guests {
             ModuleFailure::Timeout => {
                 GuestError::NoInterpreter { name: name.clone(), why: "compiling takes too long".into() }
             }
-            ModuleFailure::CannotStart(why) | ModuleFailure::Died(why) => {
+            ModuleFailure::CannotStart(why) | ModuleFailure::NotCompiled(why) | ModuleFailure::Died(why) => {
                 GuestError::NoInterpreter { name: name.clone(), why: why.replace(&own, &named) }
             }
         });

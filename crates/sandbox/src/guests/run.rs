@@ -149,7 +149,7 @@ pub(crate) fn run(
         Ok(answered) => answered,
         Err(ModuleFailure::Timeout) => return Ok(result(Exit::Over(Limit::Timeout), None, b"", b"", false)),
         Err(ModuleFailure::Cancelled) => return Err(RuntimeError::Cancelled),
-        Err(ModuleFailure::CannotStart(why)) => return Err(cannot(why)),
+        Err(ModuleFailure::CannotStart(why) | ModuleFailure::NotCompiled(why)) => return Err(cannot(why)),
         Err(ModuleFailure::Died(why)) => return Err(died(&why)),
     };
     let nonsense = || died("its worker sent something that is no answer");

@@ -63,6 +63,11 @@ pub(super) fn before_module(report: &mut WorkerReport, workspace: Option<(&std::
     system::before_module(report, workspace);
 }
 
+/// In between, where it is compiled: a file of two kilobytes can be code of many gigabytes.
+pub(super) fn before_compiling(report: &mut WorkerReport) {
+    system::before_compiling(report);
+}
+
 /// The second step: so many descriptors, and files so large.
 pub(super) fn before_module_runs(report: &mut WorkerReport, files: u64, file_size: u64) {
     system::limit(report, files, file_size);
@@ -85,6 +90,8 @@ mod system {
     /// Room for what is reserved for the guest's memory, of which it can use a part only, and 3 GiB for everything
     /// else: exceptions, the program, thread stacks and the allocator's arenas.
     const ADDRESS_SPACE: u64 = RESERVATION + (3 << 30);
+    /// What compiling may have of memory, in bytes. A component of 18.6 MB that holds a whole interpreter took 0.5 GiB.
+    const COMPILING: u64 = 3 << 30;
 
     pub(super) fn at_start(report: &mut WorkerReport) {
         let noted = |report: &mut WorkerReport, what: &str, result: Result<(), String>| match result {
@@ -129,6 +136,15 @@ mod system {
         match landlock(workspace) {
             Ok(landlock) => report.landlock = landlock,
             Err(why) => report.notes.push(format!("Landlock: {why}")),
+        }
+    }
+
+    pub(super) fn before_compiling(report: &mut WorkerReport) {
+        // The run needs more, of which it can use a part only: so this is no limit for good.
+        let hard = rustix::process::getrlimit(Resource::As).maximum;
+        let most = hard.map_or(COMPILING, |hard| hard.min(COMPILING));
+        if let Err(error) = setrlimit(Resource::As, Rlimit { current: Some(most), maximum: hard }) {
+            report.notes.push(format!("memory of the compiler: {error}"));
         }
     }
 
@@ -220,6 +236,8 @@ mod system {
     pub(super) fn before_guests(_report: &mut WorkerReport) {}
 
     pub(super) fn before_module(_report: &mut WorkerReport, _workspace: Option<(&std::path::Path, bool)>) {}
+
+    pub(super) fn before_compiling(_report: &mut WorkerReport) {}
 
     pub(super) fn limit(_report: &mut WorkerReport, _files: u64, _file_size: u64) {}
 }

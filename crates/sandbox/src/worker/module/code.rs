@@ -17,6 +17,8 @@ const PART_GROWTH: u64 = 64 << 20;
 
 /// The interface of a component that is a program. Any version that begins so will do.
 const PROGRAM: &str = "wasi:cli/run@0.2.";
+const NEITHER: &str = "it exports neither `wasi:cli/run` of version 0.2, as programs do, \
+                       nor `run: func(string) -> string`, as functions do";
 
 /// What a file is by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,10 +198,7 @@ fn facts_of_component(engine: &Engine, component: &Component) -> Result<Facts> {
     let own = component.component_type();
     let command = program_of(engine, component).is_some();
     if !command && !own.get_export(engine, "run").is_some_and(|export| is_function(&export.ty)) {
-        return Err(format_err!(
-            "it exports neither `wasi:cli/run` of version 0.2, as programs do, \
-             nor `run: func(string) -> string`, as functions do"
-        ));
+        return Err(format_err!(NEITHER));
     }
     Ok(Facts { command, missing })
 }
@@ -247,7 +246,8 @@ fn call_component(pre: &component::InstancePre<Run>, store: &mut Store<Run>, req
     if let Ok(run) = instance.get_typed_func::<(&str,), (String,)>(&mut *store, "run") {
         return Ok(run.call(&mut *store, (request,))?.0.into_bytes());
     }
-    let run = instance.get_typed_func::<(&str,), (Result<String, String>,)>(&mut *store, "run")?;
+    let run = instance.get_typed_func::<(&str,), (Result<String, String>,)>(&mut *store, "run");
+    let run = run.map_err(|_| format_err!(NEITHER))?;
     match run.call(&mut *store, (request,))? {
         (Ok(answer),) => Ok(answer.into_bytes()),
         (Err(why),) => Err(format_err!("it says: {why}")),

@@ -56,6 +56,9 @@ pub(super) fn get_ready(
         Some(cache) => kind.load(cache, &engine).map_err(|why| report.notes.push(why)).ok().flatten(),
     };
     report.cached = loaded.is_some();
+    if loaded.is_none() {
+        lockdown::before_compiling(report);
+    }
     let bad = |error: wasmtime::Error| format!("{} cannot be used: {error:#}", path.display());
     if mode == Mode::Prepare {
         let code = match loaded {
