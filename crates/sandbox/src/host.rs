@@ -145,10 +145,11 @@ impl ScriptHost {
         let open = |mode| shared.open_for(mode, Some(module.clone()), cancel).map_err(|error| error.of_module(shared));
         let mut opened = open(Mode::Load)?;
         if matches!(opened, Opened::Missing) {
-            match self.prepare_module(module.clone(), cancel) {
-                Err(failure @ (ModuleFailure::Cancelled | ModuleFailure::NotCompiled(_))) => return Err(failure),
-                // Without a cache the worker compiles for itself, which is only slower.
-                Ok(_) | Err(_) => {}
+            // Without a cache the worker compiles for itself, which is only slower.
+            if let Err(failure @ (ModuleFailure::Cancelled | ModuleFailure::NotCompiled(_))) =
+                self.prepare_module(module.clone(), cancel)
+            {
+                return Err(failure);
             }
             opened = open(Mode::LoadOrCompile)?;
         }

@@ -2,9 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use wasi_preview1_component_adapter_provider as adapters;
-
-const ADAPTER: &str = adapters::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME;
 
 /// What comes of a source, made once for all tests.
 fn made(source: &str, target: &str, make: impl FnOnce(&Path, &Path)) -> PathBuf {
@@ -34,20 +31,11 @@ pub fn module(name: &str, reactor: bool) -> PathBuf {
     made(&format!("{name}.c"), &format!("{name}.wasm"), |source, target| compile(source, target, reactor))
 }
 
-fn component_of(module: &Path, target: &Path, adapter: &[u8], describe: impl FnOnce(&mut Vec<u8>)) {
-    let mut wasm = std::fs::read(module).unwrap();
-    describe(&mut wasm);
-    let encoder = wit_component::ComponentEncoder::default().module(&wasm).unwrap();
-    let component = encoder.adapter(ADAPTER, adapter).unwrap().encode().unwrap();
-    std::fs::write(target, component).unwrap();
-}
-
-/// A program as a component of WASI preview 2: the module of that name, and what the makers of WASI give to modules so
-/// that they become components.
+/// A program as a component of WASI preview 2: the module of that name, adapted.
 pub fn component(name: &str) -> PathBuf {
     let module = module(name, false);
     made(&format!("{name}.c"), &format!("{name}.component.wasm"), |_, target| {
-        component_of(&module, target, adapters::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER, |_| {});
+        std::fs::write(target, aic_componentize::program(&std::fs::read(&module).unwrap()).unwrap()).unwrap();
     })
 }
 
@@ -56,12 +44,7 @@ pub fn function(name: &str) -> PathBuf {
     made(&format!("{name}.c"), &format!("{name}.component.wasm"), |source, target| {
         let module = target.with_extension("core.wasm");
         compile(source, &module, true);
-        component_of(&module, target, adapters::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER, |wasm| {
-            let mut resolve = wit_parser::Resolve::default();
-            let package = resolve.push_file(source.with_extension("wit")).unwrap();
-            let world = resolve.select_world(&[package], None).unwrap();
-            let utf8 = wit_component::StringEncoding::UTF8;
-            wit_component::embed_component_metadata(wasm, &resolve, world, utf8).unwrap();
-        });
+        let (module, wit) = (std::fs::read(&module).unwrap(), source.with_extension("wit"));
+        std::fs::write(target, aic_componentize::library(&module, &wit).unwrap()).unwrap();
     })
 }
