@@ -325,7 +325,10 @@ impl Shared {
         let frame = worker.ask(Kind::Open, Arc::new([open]), within, cancel).map_err(|error| match error {
             AskError::Deadline if compiles => StartError::NotCompiled(format!("it was not compiled within {within:?}")),
             AskError::Died(why) | AskError::NotTaken(why) if compiles => {
-                StartError::NotCompiled(format!("it cannot be compiled, for which there are 3 GiB of memory: {why}"))
+                let most = crate::worker::COMPILING >> 30;
+                StartError::NotCompiled(format!(
+                    "it cannot be compiled, for which there are {most} GiB of memory: {why}"
+                ))
             }
             AskError::Deadline => StartError::Other(format!("was not ready within {within:?}")),
             AskError::Cancelled => StartError::Cancelled,

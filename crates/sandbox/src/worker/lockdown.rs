@@ -5,6 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
+/// What compiling a module may have of memory, in bytes. A component of 18.6 MB that holds a whole interpreter took
+/// 0.5 GiB.
+pub(crate) const COMPILING: u64 = 3 << 30;
+
 /// How much of Landlock's rules the kernel enforces on a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -78,6 +82,7 @@ pub(crate) use system::close_inherited;
 
 #[cfg(target_os = "linux")]
 mod system {
+    use super::COMPILING;
     use super::{Landlock, WorkerReport};
     use crate::worker::guest::RESERVATION;
     use landlock::{
@@ -90,8 +95,6 @@ mod system {
     /// Room for what is reserved for the guest's memory, of which it can use a part only, and 3 GiB for everything
     /// else: exceptions, the program, thread stacks and the allocator's arenas.
     const ADDRESS_SPACE: u64 = RESERVATION + (3 << 30);
-    /// What compiling may have of memory, in bytes. A component of 18.6 MB that holds a whole interpreter took 0.5 GiB.
-    const COMPILING: u64 = 3 << 30;
 
     pub(super) fn at_start(report: &mut WorkerReport) {
         let noted = |report: &mut WorkerReport, what: &str, result: Result<(), String>| match result {

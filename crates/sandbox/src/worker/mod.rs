@@ -17,6 +17,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::mpsc;
 
+pub(crate) use lockdown::COMPILING;
 pub use lockdown::{Landlock, WorkerReport};
 pub(crate) use module::{Kind as ModuleKind, MOST_MODULE};
 

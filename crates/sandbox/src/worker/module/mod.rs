@@ -56,7 +56,7 @@ pub(super) fn get_ready(
         Some(cache) => kind.load(cache, &engine).map_err(|why| report.notes.push(why)).ok().flatten(),
     };
     report.cached = loaded.is_some();
-    if loaded.is_none() {
+    if loaded.is_none() && mode != Mode::Load {
         lockdown::before_compiling(report);
     }
     let bad = |error: wasmtime::Error| format!("{} cannot be used: {error:#}", path.display());

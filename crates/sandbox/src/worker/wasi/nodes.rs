@@ -201,15 +201,24 @@ impl Table {
         Ok(written)
     }
 
-    /// Writes all of these bytes to a file from a place on, or from its end. What was written before an error stays.
-    pub(crate) fn write_all(&mut self, mut file: &File, at: Option<u64>, mut bytes: &[u8]) -> Result<(), Errno> {
-        let mut at = file.seek(at.map_or(SeekFrom::End(0), SeekFrom::Start))?;
+    /// Writes all of these bytes to a file from a place on, or from its end. What was written before an error stays, and
+    /// the place moves on by that much.
+    pub(crate) fn write_all(
+        &mut self,
+        mut file: &File,
+        place: &mut Option<u64>,
+        mut bytes: &[u8],
+    ) -> Result<(), Errno> {
+        let mut at = file.seek(place.map_or(SeekFrom::End(0), SeekFrom::Start))?;
         while !bytes.is_empty() {
             let written = self.write_here(file, at, bytes)?;
             if written == 0 {
                 return Err(Errno::IO);
             }
             at = at.saturating_add(written as u64);
+            if let Some(place) = place {
+                *place = at;
+            }
             bytes = bytes.get(written..).unwrap_or_default();
         }
         Ok(())
@@ -353,6 +362,10 @@ mod tests {
             (table.resize(b, 101), table.resize(b, 60), table.resize(b, 10)),
             (Err(Errno::FBIG), Err(Errno::NOSPC), Ok(()))
         );
+        let (mut place, file) = (Some(0), tempfile::tempfile().unwrap());
+        table.disk = 30;
+        assert_eq!((table.write_all(&file, &mut place, &[1; 50]), place), (Err(Errno::NOSPC), Some(30)));
+        table.disk = 0;
         table.seek(a, 1 << 40, 0).unwrap();
         assert_eq!((table.write(a, &[1]), table.charge_file()), (Err(Errno::FBIG), Err(Errno::NOSPC)));
     }

@@ -132,7 +132,7 @@ impl Wasi {
 
     pub(super) fn write_at(&mut self, this: &This, bytes: &[u8], offset: u64) -> Filed<u64> {
         let Output::File { file, .. } = self.output(this, Some(offset))? else { return Err(ErrorCode::Io) };
-        self.table.write_all(&file, Some(offset), bytes)?;
+        self.table.write_all(&file, &mut Some(offset), bytes)?;
         Ok(bytes.len() as u64)
     }
 

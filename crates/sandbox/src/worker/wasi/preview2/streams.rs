@@ -4,7 +4,6 @@ use super::types::{Input, Output, Pollable, StreamError, StreamFault};
 use super::{Holds, MOST_MOVED, Offered, functions, refused};
 use crate::worker::wasi::nodes::{piece_of_file, piece_of_text};
 use crate::worker::wasi::{Errno, Wasi};
-use std::sync::Arc;
 use wasmtime::Result;
 use wasmtime::component::Resource;
 
@@ -55,11 +54,7 @@ impl Wasi {
                 self.table.print(*error, bytes);
                 Ok(())
             }
-            Output::File { file, at } => {
-                let (file, from) = (Arc::clone(file), *at);
-                *at = from.map(|at| at.saturating_add(bytes.len() as u64));
-                self.table.write_all(&file, from, bytes)
-            }
+            Output::File { file, at } => self.table.write_all(file, at, bytes),
         };
         self.streamed(written)
     }
