@@ -168,9 +168,17 @@ impl Plan {
         self.folders.iter().filter_map(number).fold(0, u64::saturating_add)
     }
 
-    /// The files into which a process writes itself.
+    /// The files into which a process of one thread writes itself, once the groups are made.
+    ///
+    /// In version 1 that is `tasks`: a thread that moves itself alone takes no lock of the whole system. `cgroup.procs`
+    /// does, and waits until every processor has seen it: 15 ms in place of 0.2 for three groups on two processors with
+    /// Linux 6.18.
     pub(crate) fn doors(&self) -> Vec<PathBuf> {
-        self.folders.iter().map(|folder| folder.join("cgroup.procs")).collect()
+        let door = |folder: &PathBuf| {
+            let own = folder.join("tasks");
+            if own.exists() { own } else { folder.join("cgroup.procs") }
+        };
+        self.folders.iter().map(door).collect()
     }
 
     /// Removes the groups. Those that still hold processes, which should be dead by now, stay.
@@ -208,6 +216,18 @@ mod tests {
         assert_eq!(mounts.new.as_deref(), Some(Path::new("/sys/fs/cgroup/unified")));
         let names: Vec<_> = mounts.old.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["cpu", "memory"]);
+    }
+
+    #[test]
+    fn a_process_goes_in_by_its_thread_alone_where_the_group_is_of_version_1() {
+        let folder = tempfile::tempdir().unwrap();
+        let [old, new] = ["old", "new"].map(|name| folder.path().join(name));
+        for (group, files) in [(&old, &["tasks", "cgroup.procs"][..]), (&new, &["cgroup.procs"])] {
+            fs::create_dir(group).unwrap();
+            files.iter().for_each(|file| fs::write(group.join(file), "").unwrap());
+        }
+        let plan = Plan { folders: vec![old.clone(), new.clone()], ..Plan::default() };
+        assert_eq!(plan.doors(), [old.join("tasks"), new.join("cgroup.procs")]);
     }
 
     #[test]
