@@ -1,7 +1,7 @@
 //! What sandboxes cost: prints medians, with `runsc` by hand beside ours where it is installed.
 //!
-//! `cargo run --release -p aic-sandbox --example bench -- WORKER`, where `WORKER` is a program that becomes a worker,
-//! such as `target/release/aic-sandbox-worker`, which the same build makes.
+//! `cargo run --release -p aic-sandbox --example bench -- WORKER`, where `WORKER` is a program that becomes a worker, and
+//! its arguments: `target/release/aic __worker`, or `target/release/aic-sandbox-worker`, which the same build makes.
 
 use aic_base::{Limits, Timestamp};
 use aic_sandbox::{Cancel, ScriptCall, ScriptHost, WorkerCommand};
@@ -57,10 +57,11 @@ fn memory(id: u32) -> f64 {
 }
 
 fn main() {
-    let program = std::env::args_os().nth(1).map_or_else(worker_beside, PathBuf::from);
+    let mut words = std::env::args_os().skip(1);
+    let program = words.next().map_or_else(worker_beside, PathBuf::from);
     // A worker starts in `/`.
     let program = std::path::absolute(&program).unwrap_or(program);
-    let command = WorkerCommand { program: program.clone(), args: Vec::new() };
+    let command = WorkerCommand { program: program.clone(), args: words.collect() };
     let cache = std::env::temp_dir().join("aic-sandbox-bench");
     let run = |host: &ScriptHost| {
         let result = host.call(&call(), &Cancel::new());

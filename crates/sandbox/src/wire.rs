@@ -17,6 +17,9 @@ pub(crate) const MAX_RESULT: usize = 8 << 20;
 /// The most printed text that is carried back, in bytes, whatever a spec asks for.
 pub(crate) const MAX_PRINTED: usize = 16 << 20;
 
+/// Payloads up to so many bytes go out together with their header: one system call, and one waking of the reader.
+const AT_ONCE: u32 = 64 << 10;
+
 const MAGIC: [u8; 4] = *b"aic1";
 const HEADER: usize = 4 + 1 + 16 + 4;
 
@@ -85,14 +88,17 @@ pub(crate) fn write_frame(to: &mut impl Write, kind: Kind, nonce: &Nonce, parts:
     let length: usize = parts.iter().map(|part| part.len()).sum();
     let length = u32::try_from(length).ok().filter(|length| *length as usize <= MAX_PAYLOAD);
     let length = length.ok_or_else(|| io::Error::other("the frame is too long"))?;
-    let mut header = Vec::with_capacity(HEADER);
-    header.extend_from_slice(&MAGIC);
-    header.push(kind as u8);
-    header.extend_from_slice(nonce);
-    header.extend_from_slice(&length.to_le_bytes());
-    to.write_all(&header)?;
-    for part in parts {
-        to.write_all(part)?;
+    let mut bytes = Vec::with_capacity(HEADER + if length <= AT_ONCE { length as usize } else { 0 });
+    bytes.extend_from_slice(&MAGIC);
+    bytes.push(kind as u8);
+    bytes.extend_from_slice(nonce);
+    bytes.extend_from_slice(&length.to_le_bytes());
+    if length <= AT_ONCE {
+        parts.iter().for_each(|part| bytes.extend_from_slice(part));
+        to.write_all(&bytes)?;
+    } else {
+        to.write_all(&bytes)?;
+        parts.iter().try_for_each(|part| to.write_all(part))?;
     }
     to.flush()
 }

@@ -161,7 +161,7 @@ impl Cache {
 fn verified(mut file: &File) -> io::Result<u64> {
     let damaged = || io::Error::other("it is damaged");
     let length = file.metadata()?.len().min(MOST).checked_sub(TRAILER).ok_or_else(damaged)?;
-    let (mut sum, mut piece, mut left) = (Crc::new(), vec![0; 256 << 10], length);
+    let (mut sum, mut piece, mut left) = (Crc::new(), vec![0; 32 << 10], length);
     while left > 0 {
         let most = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len());
         let count = file.read(&mut piece[..most])?;

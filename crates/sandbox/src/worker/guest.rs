@@ -9,7 +9,7 @@ use super::ticker::Ticker;
 use crate::wire::{AnswerHeader, CallHeader, End, MAX_PRINTED, MAX_RESULT};
 use std::time::Duration;
 use wasmtime::{
-    Caller, Config, Engine, Extern, Instance, InstanceAllocationStrategy, InstancePre, Linker, Memory, Module,
+    Caller, Config, Enabled, Engine, Extern, Instance, InstanceAllocationStrategy, InstancePre, Linker, Memory, Module,
     PoolingAllocationConfig, ResourceLimiter, Result, Store, Trap, bail, format_err,
 };
 
@@ -35,6 +35,13 @@ pub(super) const GUARD: u64 = 32 << 20;
 const ENGINE_OVERHEAD: u64 = 2 << 20;
 
 const TABLE_ELEMENTS: usize = 10_000;
+
+/// Of what an instance wrote, in bytes: so much is put back as it was by copying, and only the rest by giving its pages
+/// back to the kernel, which costs the next evaluation a page fault for each, and each processor a flush of what it
+/// knows of this address space. A small script writes 36 pages: 0.14 ms for an evaluation, where giving all back took
+/// 0.25.
+const KEPT_MEMORY: usize = 2 << 20;
+const KEPT_TABLE: usize = 64 << 10;
 const WASI: &str = "wasi_snapshot_preview1";
 const PREOPENED: i32 = 3;
 const EBADF: i32 = 8;
@@ -46,6 +53,10 @@ pub(super) fn engine() -> Result<Engine> {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_core_instances(1).total_memories(1).total_tables(1).total_stacks(0).total_gc_heaps(0);
     pool.max_memory_size(MAX_MEMORY as usize).table_elements(TABLE_ELEMENTS).max_unused_warm_slots(1);
+    // Only a kernel that says which pages were written (Linux 6.7) makes this the cheaper way.
+    if PoolingAllocationConfig::is_pagemap_scan_available() {
+        pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(KEPT_MEMORY).table_keep_resident(KEPT_TABLE);
+    }
     let mut config = Config::new();
     config
         // The guest throws no exceptions of WebAssembly and has nothing to collect; users' modules may.
@@ -288,6 +299,37 @@ mod tests {
         assert_eq!(names, ["clock_time_get", "fd_close", "fd_fdstat_get", "fd_seek", "fd_write", "random_get"]);
         assert!(guest.imports().all(|import| import.module() == WASI));
         assert!(guest.get_export("init").is_none(), "the snapshot is after init");
+    }
+
+    /// Whatever is put back as it was, and by whichever way: few pages, more of them than are kept, and so many apart
+    /// from each other that the kernel does not name them all at once.
+    #[test]
+    fn an_instance_has_nothing_of_the_one_before_it() {
+        let engine = engine().unwrap();
+        let runner = Runner::new(engine.clone(), &compile(&engine).unwrap()).unwrap();
+        let header = CallHeader { timeout_us: 1, memory: 64 << 20, output: 1000, now_ms: 0, seed: 0 };
+        let as_made = || {
+            let mut store = runner.store(header);
+            let instance = runner.guest.instantiate(&mut store).unwrap();
+            memory_of(&instance, &mut store).unwrap().data(&store).to_vec()
+        };
+        let first = as_made();
+        let scripts = [
+            ("few pages", "() => 'secret'.repeat(100).length", "600"),
+            ("many pages", "() => { const kept = 'secret'.repeat(1 << 20) + 1; return kept.length; }", "6291457"),
+            (
+                "pages apart",
+                "() => { const all = new Uint8Array(16 << 20); for (let i = 0; i < all.length; i += 12288) all[i] = 1; return all[12288]; }",
+                "1",
+            ),
+        ];
+        for (name, script, result) in scripts {
+            let source = format!("export default {script};");
+            let request = serde_json::json!({"source": source, "filename": "a.js", "args": {}, "ctx": {}}).to_string();
+            let answer = call(&runner.guest, &mut runner.store(header), request.as_bytes()).unwrap().unwrap();
+            assert_eq!(String::from_utf8(answer).unwrap(), format!("{{\"ok\":{result}}}"), "{name}");
+            assert!(as_made() == first, "something is left after {name}");
+        }
     }
 
     /// Memory of this process that is its own, in bytes.
