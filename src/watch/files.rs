@@ -71,16 +71,18 @@ impl Files {
         std::mem::take(&mut self.shared().names)
     }
 
-    /// Watches the folders of everything the spec names, and no others.
-    pub fn follow(&mut self, loaded: &Loaded) {
-        self.follow_paths(Session::watched(loaded));
+    /// Watches the folders of everything the spec names, and no others. Says whether there are new ones among them, whose
+    /// content may have changed before they were watched.
+    pub fn follow(&mut self, loaded: &Loaded) -> bool {
+        self.follow_paths(Session::watched(loaded))
     }
 
-    /// Watches the folders of these files, beside those in which specs are looked for, and no others.
-    pub fn follow_paths<'a>(&mut self, paths: impl Iterator<Item = &'a RelPath>) {
+    /// Watches the folders of these files, beside those in which specs are looked for, and no others. Says whether there
+    /// are new ones among them, as [`follow`](Self::follow) does.
+    pub fn follow_paths<'a>(&mut self, paths: impl Iterator<Item = &'a RelPath>) -> bool {
         self.content = paths.flat_map(|path| [self.folder_of(path), self.real_folder_of(path)]).flatten().collect();
         // What matters and cannot be watched is seen by no one else either: the first word on it was said already.
-        let _ = self.watch();
+        self.watch().unwrap_or(false)
     }
 
     /// Watches the folders in which specs are looked for, too. Says whether there are new ones among them, whose content
@@ -194,6 +196,21 @@ mod tests {
         for path in ["/w/.aicontainer.yml", "/w/data/users.db", "/w/data/users.db-wal", "/w/prompts/system.md"] {
             assert!(!is_side_file(Path::new(path)), "{path}");
         }
+    }
+
+    #[test]
+    fn a_folder_that_was_not_watched_before_is_to_be_looked_at_again() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("prompts")).unwrap();
+        let mut files = Files::new(root.path()).unwrap();
+        let [spec, prompt, later] =
+            ["spec.ai.yml", "prompts/system.md", "later/a.md"].map(|p| RelPath::new(p).unwrap());
+        assert!(files.follow_paths([&spec].into_iter()));
+        assert!(!files.follow_paths([&spec].into_iter()));
+        assert!(files.follow_paths([&spec, &prompt].into_iter()));
+        assert!(!files.follow_paths([&spec, &prompt, &later].into_iter()), "what is not there is its parent's");
+        std::fs::create_dir(root.path().join("later")).unwrap();
+        assert!(files.follow_paths([&spec, &prompt, &later].into_iter()));
     }
 
     #[test]

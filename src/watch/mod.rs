@@ -22,6 +22,8 @@ pub(crate) const QUIET: Duration = Duration::from_millis(8);
 pub(crate) const LONGEST_BURST: Duration = Duration::from_millis(60);
 /// How often a workspace with a rollback in progress is looked at again.
 pub(crate) const ROLLBACK_POLL: Duration = Duration::from_millis(5);
+/// How often is looked again because there were folders that had not been watched before.
+pub(crate) const MOST_ROUNDS: usize = 4;
 
 /// Why watching cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -52,8 +54,7 @@ impl Watch {
     /// [`WatchError`], if the system does not report changes.
     pub async fn run(mut self, out: &mut Out) -> Result<(), WatchError> {
         let mut files = Files::new(self.session.root())?;
-        let loaded = self.session.load(self.options.environment.as_deref());
-        files.follow(&loaded);
+        let loaded = self.load(&mut files);
         self.seen = self.state(&loaded);
         // The first save is to be as fast as the others.
         if let Ok(container) = self.session.container(&loaded) {
@@ -69,8 +70,7 @@ impl Watch {
             };
             let Some(saved) = first else { return Ok(()) };
             self.settle(&mut files).await;
-            let loaded = self.session.load(self.options.environment.as_deref());
-            files.follow(&loaded);
+            let loaded = self.load(&mut files);
             let now = self.state(&loaded);
             let changed: Vec<RelPath> = difference(&self.seen, &now);
             if changed.is_empty() {
@@ -79,6 +79,20 @@ impl Watch {
             self.seen = now;
             self.verdict(out, loaded, saved, &changed).await;
         }
+    }
+
+    /// The spec as it is, with the folders of its files watched: read again where one was not watched before, as what is
+    /// in it may have changed in between.
+    fn load(&self, files: &mut Files) -> Loaded {
+        let read = || self.session.load(self.options.environment.as_deref());
+        let mut loaded = read();
+        for _ in 0..MOST_ROUNDS {
+            if !files.follow(&loaded) {
+                break;
+            }
+            loaded = read();
+        }
+        loaded
     }
 
     /// Waits until a burst of events is over, and until no rollback is replacing files.

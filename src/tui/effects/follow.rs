@@ -9,7 +9,7 @@ use crate::tui::config::{self, Config};
 use crate::tui::memory::{self, Memory};
 use crate::tui::message::{LoadedSpec, Msg, Opened};
 use crate::tui::state::Runner;
-use crate::watch::{self, Files, LONGEST_BURST, QUIET, ROLLBACK_POLL};
+use crate::watch::{self, Files, LONGEST_BURST, MOST_ROUNDS, QUIET, ROLLBACK_POLL};
 use crate::workspace::Workspace;
 use aic_base::RelPath;
 use aic_spec::Loaded;
@@ -19,9 +19,6 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
-
-/// How often specs are looked for again because folders appeared while they were looked for.
-const MOST_ROUNDS: usize = 4;
 
 /// Finds the workspace and its specs, then follows its files until the end.
 pub(super) async fn open(
@@ -143,13 +140,11 @@ async fn follow(open: Arc<Open>, messages: mpsc::Sender<Msg>) {
             if names {
                 names_changed(&again, &mut files, &sender);
             }
-            look(&again, &sender, names);
-            follow_files(&again, &mut files);
+            look_and_follow(&again, &mut files, &sender, names);
             if first {
                 // By now the specs are on the screen.
                 names_changed(&again, &mut files, &sender);
-                look(&again, &sender, true);
-                follow_files(&again, &mut files);
+                look_and_follow(&again, &mut files, &sender, true);
             }
             files
         });
@@ -171,10 +166,18 @@ async fn follow(open: Arc<Open>, messages: mpsc::Sender<Msg>) {
     }
 }
 
-fn follow_files(open: &Open, files: &mut Option<Files>) {
+/// Looks, and follows the files that the specs name now: once more where a folder was not watched before, as what is in
+/// it may have changed in between.
+fn look_and_follow(open: &Open, files: &mut Option<Files>, messages: &mpsc::Sender<Msg>, all: bool) {
+    look(open, messages, all);
     let Some(files) = files else { return };
-    let all: Vec<Arc<Loaded>> = lock(&open.specs).values().filter_map(|known| known.loaded.clone()).collect();
-    files.follow_paths(all.iter().flat_map(|loaded| Session::watched(loaded)));
+    for _ in 0..MOST_ROUNDS {
+        let named: Vec<Arc<Loaded>> = lock(&open.specs).values().filter_map(|known| known.loaded.clone()).collect();
+        if !files.follow_paths(named.iter().flat_map(|loaded| Session::watched(loaded))) {
+            break;
+        }
+        look(open, messages, false);
+    }
 }
 
 /// Waits until a burst of events is over, and until no rollback is replacing files.
