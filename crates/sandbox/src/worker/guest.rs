@@ -4,9 +4,11 @@
 //! it needs: a clock that stands still, seeded random bytes, and a collected standard output. It has no files, no
 //! network, no environment and no arguments, because there is no function that would give it any.
 
+use super::fresh::{self, Fresh};
 use super::random::SplitMix64;
 use super::ticker::Ticker;
 use crate::wire::{AnswerHeader, CallHeader, End, MAX_PRINTED, MAX_RESULT};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use wasmtime::{
     Caller, Config, Enabled, Engine, Extern, Instance, InstanceAllocationStrategy, InstancePre, Linker, Memory, Module,
@@ -36,12 +38,9 @@ const ENGINE_OVERHEAD: u64 = 2 << 20;
 
 const TABLE_ELEMENTS: usize = 10_000;
 
-/// Of what an instance wrote, in bytes: so much is put back as it was by copying, and only the rest by giving its pages
-/// back to the kernel, which costs the next evaluation a page fault for each, and each processor a flush of what it
-/// knows of this address space. A small script writes 36 pages: 0.14 ms for an evaluation, where giving all back took
-/// 0.25.
-const KEPT_MEMORY: usize = 2 << 20;
-const KEPT_TABLE: usize = 64 << 10;
+/// What is a small memory, in bytes; small scripts have 1.4 MB.
+const SMALL: usize = 8 << 20;
+
 const WASI: &str = "wasi_snapshot_preview1";
 const PREOPENED: i32 = 3;
 const EBADF: i32 = 8;
@@ -53,9 +52,9 @@ pub(super) fn engine() -> Result<Engine> {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_core_instances(1).total_memories(1).total_tables(1).total_stacks(0).total_gc_heaps(0);
     pool.max_memory_size(MAX_MEMORY as usize).table_elements(TABLE_ELEMENTS).max_unused_warm_slots(1);
-    // Only a kernel that says which pages were written (Linux 6.7) makes this the cheaper way.
-    if PoolingAllocationConfig::is_pagemap_scan_available() {
-        pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(KEPT_MEMORY).table_keep_resident(KEPT_TABLE);
+    if fresh::is_possible() {
+        // Not the table: it is given back whole, because nobody here could put it back as it was.
+        pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(fresh::KEPT).table_keep_resident(0);
     }
     let mut config = Config::new();
     config
@@ -126,6 +125,8 @@ pub(super) struct Runner {
     engine: Engine,
     guest: InstancePre<Run>,
     ticker: Option<Ticker>,
+    /// What the memory is at first, where it is put back by copying; known when it is first needed.
+    fresh: Option<Arc<LazyLock<Option<Fresh>>>>,
 }
 
 impl Runner {
@@ -134,7 +135,8 @@ impl Runner {
         let mut linker = Linker::new(&engine);
         offer_wasi(&mut linker)?;
         let guest = linker.instantiate_pre(module)?;
-        let runner = Self { engine, guest, ticker: None };
+        let fresh = fresh::is_possible().then(|| Arc::new(LazyLock::new(first_memory as fn() -> _)));
+        let runner = Self { engine, guest, ticker: None, fresh };
         let header = CallHeader { timeout_us: u64::MAX, memory: MAX_MEMORY, output: 0, now_ms: 0, seed: 0 };
         runner.guest.instantiate(runner.store(header))?;
         Ok(runner)
@@ -162,17 +164,23 @@ impl Runner {
         store
     }
 
-    /// Runs one script to its end, its deadline or its limits.
-    pub(super) fn run(&mut self, header: CallHeader, input: &[u8]) -> Answer {
+    /// Runs one script to its end, its deadline or its limits. What it leaves is cleared when it is dropped, which is for
+    /// when the answer is on its way.
+    pub(super) fn run(&mut self, header: CallHeader, input: &[u8]) -> (Answer, Used) {
         let mut store = self.store(header);
         if let Some(ticker) = &self.ticker {
             ticker.arm(Duration::from_micros(header.timeout_us));
         }
-        let result = call(&self.guest, &mut store, input);
+        let mut memory = None;
+        let result = self.guest.instantiate(&mut store).and_then(|instance| {
+            let own = memory_of(&instance, &mut store)?;
+            memory = Some(own);
+            call(&instance, own, &mut store, input)
+        });
         if let Some(ticker) = &self.ticker {
             ticker.disarm();
         }
-        let run = store.into_data();
+        let run = store.data_mut();
         let (end, body) = match result {
             Ok(Ok(json)) => (End::Guest, json),
             Ok(Err(nonsense)) => (End::Nonsense, nonsense.into_bytes()),
@@ -183,14 +191,47 @@ impl Runner {
                 None => (End::Trap, format!("{error:#}").into_bytes()),
             },
         };
-        Answer { end, truncated: run.truncated, printed: run.printed, body }
+        let answer = Answer { end, truncated: run.truncated, printed: std::mem::take(&mut run.printed), body };
+        (answer, Used { store, memory, fresh: self.fresh.clone() })
     }
 }
 
+/// An instance that has answered. Its memory is as it was before when this is gone.
+pub(super) struct Used {
+    store: Store<Run>,
+    /// None where no instance could be made: then nothing was written, as the guest does nothing while it is made.
+    memory: Option<Memory>,
+    /// None where all pages are given back to the kernel.
+    fresh: Option<Arc<LazyLock<Option<Fresh>>>>,
+}
+
+impl Used {
+    /// Whether it is cleared in less than a millisecond or two.
+    pub(super) fn is_small(&self) -> bool {
+        self.memory.is_none_or(|memory| memory.data_size(&self.store) <= SMALL)
+    }
+}
+
+impl Drop for Used {
+    fn drop(&mut self) {
+        let (Some(fresh), Some(memory)) = (&self.fresh, self.memory) else { return };
+        let memory = memory.data_mut(&mut self.store);
+        // SAFETY: it is the memory of an instance, which the pool maps so: it resets it in the same two ways.
+        #[expect(unsafe_code, reason = "may give pages back to the kernel")]
+        let restored = fresh.as_ref().as_ref().map(|fresh| unsafe { fresh.restore(memory) });
+        if !matches!(restored, Some(Ok(_))) {
+            // The next script would see what is left. Another worker takes over.
+            std::process::exit(6);
+        }
+    }
+}
+
+fn first_memory() -> Option<Fresh> {
+    Fresh::of(QUICKJS)
+}
+
 /// The guest's JSON; or why its answer is none; or the trap.
-fn call(guest: &InstancePre<Run>, store: &mut Store<Run>, input: &[u8]) -> Result<Result<Vec<u8>, String>> {
-    let instance = guest.instantiate(&mut *store)?;
-    let memory = memory_of(&instance, store)?;
+fn call(instance: &Instance, memory: Memory, store: &mut Store<Run>, input: &[u8]) -> Result<Result<Vec<u8>, String>> {
     let limit = store.data().memory as u64;
     let heap = limit.saturating_sub(ENGINE_OVERHEAD + input.len() as u64).max(64 << 10);
     let heap = u32::try_from(heap).unwrap_or(u32::MAX);
@@ -301,35 +342,76 @@ mod tests {
         assert!(guest.get_export("init").is_none(), "the snapshot is after init");
     }
 
-    /// Whatever is put back as it was, and by whichever way: few pages, more of them than are kept, and so many apart
-    /// from each other that the kernel does not name them all at once.
+    #[test]
+    fn the_guest_does_nothing_while_it_is_made() {
+        let mut parts = wasmparser::Parser::new(0).parse_all(QUICKJS);
+        assert!(!parts.any(|part| matches!(part.unwrap(), wasmparser::Payload::StartSection { .. })));
+    }
+
+    /// For any script at all.
+    const HEADER: CallHeader = CallHeader { timeout_us: 1, memory: 64 << 20, output: 1000, now_ms: 0, seed: 0 };
+
+    fn as_made(runner: &Runner) -> Vec<u8> {
+        let mut store = runner.store(HEADER);
+        let instance = runner.guest.instantiate(&mut store).unwrap();
+        memory_of(&instance, &mut store).unwrap().data(&store).to_vec()
+    }
+
+    fn evaluated(runner: &mut Runner, source: &str) -> (String, Used) {
+        let request = serde_json::json!({"source": source, "filename": "a.js", "args": {"number": 21}, "ctx": {}});
+        let (answer, used) = runner.run(HEADER, request.to_string().as_bytes());
+        (String::from_utf8(answer.body).unwrap(), used)
+    }
+
+    /// Puts it back ahead of its end, and says how many bytes were written.
+    fn restored(used: &mut Used) -> usize {
+        let memory = used.memory.unwrap().data_mut(&mut used.store);
+        // SAFETY: it is the memory of an instance.
+        #[expect(unsafe_code, reason = "may give pages back to the kernel")]
+        unsafe { first_memory().unwrap().restore(memory) }.unwrap()
+    }
+
+    /// However the pages lie that have to be put back: few, many, and each apart from the others; and without the
+    /// kernel's word on them, as before Linux 6.7.
     #[test]
     fn an_instance_has_nothing_of_the_one_before_it() {
         let engine = engine().unwrap();
-        let runner = Runner::new(engine.clone(), &compile(&engine).unwrap()).unwrap();
-        let header = CallHeader { timeout_us: 1, memory: 64 << 20, output: 1000, now_ms: 0, seed: 0 };
-        let as_made = || {
-            let mut store = runner.store(header);
-            let instance = runner.guest.instantiate(&mut store).unwrap();
-            memory_of(&instance, &mut store).unwrap().data(&store).to_vec()
-        };
-        let first = as_made();
+        let mut runner = Runner::new(engine.clone(), &compile(&engine).unwrap()).unwrap();
+        let first = as_made(&runner);
         let scripts = [
-            ("few pages", "() => 'secret'.repeat(100).length", "600"),
-            ("many pages", "() => { const kept = 'secret'.repeat(1 << 20) + 1; return kept.length; }", "6291457"),
+            ("few pages", "() => 'secret'.repeat(100).length", r#"{"ok":600}"#),
+            ("many pages", "() => ('secret'.repeat(1 << 20) + 1).length", r#"{"ok":6291457}"#),
             (
                 "pages apart",
                 "() => { const all = new Uint8Array(16 << 20); for (let i = 0; i < all.length; i += 12288) all[i] = 1; return all[12288]; }",
-                "1",
+                r#"{"ok":1}"#,
             ),
         ];
-        for (name, script, result) in scripts {
-            let source = format!("export default {script};");
-            let request = serde_json::json!({"source": source, "filename": "a.js", "args": {}, "ctx": {}}).to_string();
-            let answer = call(&runner.guest, &mut runner.store(header), request.as_bytes()).unwrap().unwrap();
-            assert_eq!(String::from_utf8(answer).unwrap(), format!("{{\"ok\":{result}}}"), "{name}");
-            assert!(as_made() == first, "something is left after {name}");
+        for (name, script, expected) in scripts {
+            let (answer, used) = evaluated(&mut runner, &format!("export default {script};"));
+            drop(used);
+            assert_eq!(answer, expected, "{name}");
+            assert!(as_made(&runner) == first, "something is left after {name}");
         }
+    }
+
+    /// The test above would not notice if wasmtime alone did it: this one is about what is put back before.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_put_back_is_every_page_that_was_written() {
+        if !fresh::is_possible() {
+            return;
+        }
+        let engine = engine().unwrap();
+        let mut runner = Runner::new(engine.clone(), &compile(&engine).unwrap()).unwrap();
+        let first = as_made(&runner);
+        let (_, mut used) = evaluated(&mut runner, "export default () => 'secret'.repeat(1 << 20).length;");
+        let memory = used.memory.unwrap();
+        let now = |used: &Used| memory.data(&used.store).to_vec();
+        assert!(now(&used)[..first.len()] != first);
+        restored(&mut used);
+        let restored = now(&used);
+        assert!(restored[..first.len()] == first && restored[first.len()..].iter().all(|byte| *byte == 0));
     }
 
     /// Memory of this process that is its own, in bytes.
@@ -349,28 +431,25 @@ mod tests {
     #[expect(clippy::print_stdout, reason = "prints figures")]
     fn what_an_instance_costs() {
         let engine = engine().unwrap();
-        let runner = Runner::new(engine.clone(), &compile(&engine).unwrap()).unwrap();
-        let header = CallHeader { timeout_us: 1, memory: 64 << 20, output: 1000, now_ms: 0, seed: 0 };
+        let mut runner = Runner::new(engine.clone(), &compile(&engine).unwrap()).unwrap();
         let mut times: Vec<_> = (0..2000)
             .map(|_| {
-                let mut store = runner.store(header);
+                let mut store = runner.store(HEADER);
                 let began = std::time::Instant::now();
                 runner.guest.instantiate(&mut store).unwrap();
                 began.elapsed()
             })
             .collect();
         times.sort();
-        let request = br#"{"source":"export default ({ number }) => number * 2;","filename":"a.js","args":{"number":21},"ctx":{}}"#;
-        let evaluate = || {
-            let mut store = runner.store(header);
-            assert_eq!(call(&runner.guest, &mut store, request).unwrap().unwrap(), br#"{"ok":42}"#);
-            store
-        };
-        // The first is also the first to touch much of the code, which is none of an instance's memory.
-        drop(evaluate());
+        // The first evaluation is also the first to touch much of the code, which is none of an instance's memory, and
+        // what it wrote stays with the worker. So what is counted is what was written, with all it has beside its memory.
+        let (answer, mut used) = evaluated(&mut runner, "export default ({ number }) => number * 2;");
+        assert_eq!(answer, r#"{"ok":42}"#);
+        let written = restored(&mut used);
+        drop(used);
         let before = own_memory();
-        let _alive = evaluate();
-        let memory = own_memory().saturating_sub(before);
-        println!("instantiate {:?}, {memory} bytes of its own after an evaluation", times[times.len() / 2]);
+        let (_, _alive) = evaluated(&mut runner, "export default ({ number }) => number * 2;");
+        let beside = own_memory().saturating_sub(before);
+        println!("instantiate {:?}; {written} bytes written, {beside} beside them", times[times.len() / 2]);
     }
 }
