@@ -1,14 +1,14 @@
-//! How long sandboxes take, with medians and their spread: `cargo bench -p aic-sandbox`.
+//! How long sandboxes take, with medians and their spread: `cargo bench -p aic-sandbox --bench speed`.
 //!
 //! What cannot be installed here is left out, and said. `examples/bench.rs` measures the same with memory, and `runsc` by
 //! hand beside it.
 
-use aic_base::{Limits, Timestamp};
-use aic_sandbox::{Cancel, ScriptCall, ScriptHost, WorkerCommand};
+mod common;
+
+use aic_sandbox::{ScriptHost, WorkerCommand};
+use common::{cache, evaluate};
 use divan::Bencher;
-use serde_json::json;
 use std::path::PathBuf;
-use std::time::Duration;
 
 fn main() {
     divan::main();
@@ -19,21 +19,7 @@ fn worker() -> WorkerCommand {
 }
 
 fn host() -> ScriptHost {
-    ScriptHost::new(worker(), Some(std::env::temp_dir().join("aic-sandbox-bench")))
-}
-
-fn evaluate(host: &ScriptHost) {
-    let call = ScriptCall {
-        filename: "bench.js".into(),
-        source: "export default ({ number }) => number * 2;".into(),
-        args: json!({"number": 21}),
-        ctx: json!({}),
-        limits: Limits { timeout: Duration::from_secs(60), ..Limits::default() },
-        now: Timestamp::default(),
-        seed: 0,
-    };
-    let result = host.call(&call, &Cancel::new());
-    assert_eq!(result.map(|result| result.value), Ok(json!(42)));
+    ScriptHost::new(worker(), Some(cache()))
 }
 
 #[divan::bench(sample_count = 2000, sample_size = 1)]

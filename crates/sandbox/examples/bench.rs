@@ -3,10 +3,11 @@
 //! `cargo run --release -p aic-sandbox --example bench -- WORKER`, where `WORKER` is a program that becomes a worker, and
 //! its arguments: `target/release/aic __worker`, or `target/release/aic-sandbox-worker`, which the same build makes.
 
-use aic_base::{Limits, Timestamp};
-use aic_sandbox::{Cancel, ScriptCall, ScriptHost, WorkerCommand};
-use serde_json::json;
-use std::hint::black_box;
+#[path = "../benches/common/mod.rs"]
+mod common;
+
+use aic_sandbox::{ScriptHost, WorkerCommand};
+use common::{cache, evaluate};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -36,18 +37,6 @@ fn say(what: &str, count: usize, micros: f64) {
     drop(std::io::stdout().write_all(line.as_bytes()));
 }
 
-fn call() -> ScriptCall {
-    ScriptCall {
-        filename: "bench.js".into(),
-        source: "export default ({ number }) => number * 2;".into(),
-        args: json!({"number": 21}),
-        ctx: json!({}),
-        limits: Limits { timeout: Duration::from_secs(60), ..Limits::default() },
-        now: Timestamp::default(),
-        seed: 0,
-    }
-}
-
 /// Proportional memory of a process, in bytes.
 #[cfg(target_os = "linux")]
 fn memory(id: u32) -> f64 {
@@ -61,12 +50,8 @@ fn main() {
     let program = words.next().map_or_else(worker_beside, PathBuf::from);
     // A worker starts in `/`.
     let program = std::path::absolute(&program).unwrap_or(program);
-    let command = WorkerCommand { program: program.clone(), args: words.collect() };
-    let cache = std::env::temp_dir().join("aic-sandbox-bench");
-    let run = |host: &ScriptHost| {
-        let result = host.call(&call(), &Cancel::new());
-        assert_eq!(black_box(result).map(|result| result.value), Ok(json!(42)), "run it with a worker: {program:?}");
-    };
+    let command = WorkerCommand { program, args: words.collect() };
+    let (cache, run) = (cache(), evaluate);
     let host = ScriptHost::new(command.clone(), Some(cache.clone()));
     run(&host);
     run(&host);
@@ -94,7 +79,7 @@ fn worker_beside() -> PathBuf {
 #[cfg(target_os = "linux")]
 fn jails(command: &WorkerCommand) {
     use aic_sandbox::runtime::{Exec, SandboxId, SandboxSpec};
-    use aic_sandbox::{Jails, Runtime, StateDir};
+    use aic_sandbox::{Cancel, Jails, Runtime, StateDir};
     let folder = std::env::temp_dir().join(format!("aic-sandbox-bench-{}", std::process::id()));
     let Ok(state) = StateDir::at(folder.clone()) else { return };
     let found = [Jails::gvisor(command.clone(), state.clone()), Jails::process(command.clone(), state)];

@@ -104,7 +104,7 @@ impl Fresh {
     }
 
     /// Makes the piece of the memory that begins at `start` what it was.
-    fn put_back(&self, piece: &mut [u8], start: usize) {
+    pub(super) fn put_back(&self, piece: &mut [u8], start: usize) {
         let (before, rest) = piece.split_at_mut(self.at.saturating_sub(start).min(piece.len()));
         before.fill(0);
         let known = self.bytes.get((start + before.len()).saturating_sub(self.at)..).unwrap_or_default();
